@@ -1,0 +1,252 @@
+//! The configuration as the rest of the house sees it: typed, checked, complete.
+
+use crate::domain::{Audience, ConnectionName, RemovalKind, SubscriptionId};
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// Everything that was configured. Whoever holds one may rely on it: routes name connections that exist,
+/// secrets have been read, URLs are usable.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Listening, limits, draining.
+    pub server: Server,
+    /// Logs and pseudonyms.
+    pub telemetry: Telemetry,
+    /// Gigya connections by name.
+    pub gigya: BTreeMap<ConnectionName, Gigya>,
+    /// ESP connections by name, of whatever provider.
+    pub esps: BTreeMap<ConnectionName, Esp>,
+    /// Which subscription goes where.
+    pub routes: Vec<Arc<Route>>,
+}
+
+/// `[server]`: the two ports and the limits on what comes in.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where webhooks are received (`0.0.0.0:8080`).
+    pub listen: SocketAddr,
+    /// Where operations are served: `/livez`, `/readyz`, `/metrics` (`127.0.0.1:9090`).
+    pub admin_listen: SocketAddr,
+    /// Connections open at once, on each port; more wait in the accept queue (10,000).
+    pub max_connections: usize,
+    /// Requests worked on at once; more are answered 503 before any work (1,000).
+    pub max_in_flight: usize,
+    /// The largest body accepted, in bytes (1 MiB).
+    pub max_body_bytes: usize,
+    /// How long a client may take to send a request's head (5 s).
+    pub header_timeout: Duration,
+    /// How long a client may take to send a request's whole body (10 s).
+    pub body_timeout: Duration,
+    /// How long requests in flight may take to finish once a stop was asked for (25 s).
+    pub drain_timeout: Duration,
+    /// How long readiness answers 503 before connections are refused, so that load balancers notice (0 s).
+    pub drain_delay: Duration,
+}
+
+/// `[telemetry]`: what is told, and how.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// How log lines look (`json`).
+    pub log_format: LogFormat,
+    /// Which lines are logged, in `tracing`'s filter notation (`info`).
+    pub log_filter: String,
+    /// The key of the hash that stands for addresses in logs. Replicas that share it give one person one
+    /// pseudonym. Without it, one is derived from the first Gigya connection's secret.
+    pub address_hash_key: Option<SecretString>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+/// What every connection has: how its webhooks are received and how its API is called.
+#[derive(Clone, Debug)]
+pub struct Common {
+    /// How long a webhook of this connection may take from its first byte read to its answer (8 s). Must be
+    /// below the sender's own timeout.
+    pub deadline: Duration,
+    /// How long one outbound attempt may take (4 s).
+    pub attempt_timeout: Duration,
+    /// Outbound calls at once to this connection (64).
+    pub max_concurrent_calls: usize,
+    /// Accept media types besides JSON (and XML where the sender uses it); what the senders' documentation leaves open.
+    pub content_types: Vec<String>,
+}
+
+/// `[gigya.NAME]`: one Gigya site, or a site group.
+#[derive(Clone, Debug)]
+pub struct Gigya {
+    /// The name in the webhook's path.
+    pub name: ConnectionName,
+    /// Receiving and calling.
+    pub common: Common,
+    /// The site and, in a group, its member sites. Never empty; calls without a better choice use the first.
+    pub api_keys: Vec<String>,
+    /// Where the REST API is.
+    pub endpoint: GigyaEndpoint,
+    /// How calls to the REST API are authenticated.
+    pub auth: GigyaAuth,
+    /// How webhooks are verified.
+    pub webhook_auth: GigyaWebhookAuth,
+    /// The oldest a webhook's signature may be (48 h).
+    pub signature_max_age: Duration,
+    /// How far in the future a webhook's time may lie (5 min).
+    pub clock_tolerance: Duration,
+    /// Whether writes to Gigya fire no webhook (false): hides changes from Gigya's other consumers.
+    pub mute_webhooks: bool,
+    /// Whether deactivating an account also clears its subscription flags in Gigya (false).
+    pub clear_flags_on_inactive: bool,
+}
+
+/// Where a Gigya connection's REST API is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GigyaEndpoint {
+    /// A data center's domain, `eu1.gigya.com`: calls go to `https://accounts.eu1.gigya.com/accounts.method`.
+    DataCenter(String),
+    /// One base URL for every method: calls go to `{base}/accounts.method`.
+    BaseUrl(Url),
+}
+
+/// How calls to Gigya are authenticated (reference: SAP's "REST APIs with the Gigya Authorization Method").
+#[derive(Clone, Debug)]
+pub enum GigyaAuth {
+    /// `userKey` and `secret` in the form. HTTPS only.
+    Secret {
+        /// The application's user key.
+        user_key: String,
+        /// The application's secret, base64 as the console shows it.
+        secret: SecretString,
+    },
+    /// An HMAC-SHA1 signature over every parameter; the secret stays here.
+    Signed {
+        /// The application's user key.
+        user_key: String,
+        /// The application's secret, base64 as the console shows it.
+        secret: SecretString,
+    },
+    /// A short-lived RS256 token.
+    Bearer {
+        /// The application's user key.
+        user_key: String,
+        /// The application's private key, PEM, PKCS#1 or PKCS#8.
+        private_key: SecretString,
+    },
+}
+
+/// How Gigya's webhooks are verified; the sender has no say in it.
+#[derive(Clone, Debug)]
+pub enum GigyaWebhookAuth {
+    /// `X-Gigya-Sig-Jwt` (webhooks version 2.0).
+    Jwt {
+        /// The issuer, with `{apiKey}` standing for one of the connection's API keys
+        /// (`https://fidm.gigya.com/jwt/{apiKey}/`).
+        issuer: String,
+    },
+    /// `X-Gigya-Sig-Hmac-Sha1` (versions 1.0 and 1.1).
+    HmacSha1 {
+        /// Base64 secrets, any of which may have signed. Never empty.
+        secrets: Vec<SecretString>,
+    },
+}
+
+/// One ESP connection, of whatever provider.
+#[derive(Clone, Debug)]
+pub enum Esp {
+    /// `[campaign_monitor.NAME]`
+    CampaignMonitor(CampaignMonitor),
+}
+
+/// `[campaign_monitor.NAME]`: one Campaign Monitor client.
+#[derive(Clone, Debug)]
+pub struct CampaignMonitor {
+    /// The name in the callback's path.
+    pub name: ConnectionName,
+    /// Receiving and calling.
+    pub common: Common,
+    /// API key, the user name of HTTP basic authentication.
+    pub api_key: SecretString,
+    /// The client's id; needed for `on_inactive = "suppress"` only.
+    pub client_id: Option<String>,
+    /// Tokens that a callback's URL may end in. Never empty.
+    pub callback_tokens: Vec<SecretString>,
+    /// The client's time zone, in which Campaign Monitor tells times.
+    pub time_zone: TimeZone,
+    /// Where the API is (`https://api.createsend.com/api/v3.3`).
+    pub base_url: Url,
+    /// The list's custom field that holds the Gigya UID (`GigyaUID`).
+    pub uid_field: String,
+    /// Which call subscribes somebody.
+    pub subscribe_with: SubscribeWith,
+}
+
+/// Which Campaign Monitor call subscribes somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscribeWith {
+    /// Import of one, which is done when it answers (the default).
+    Import,
+    /// Add, which is queued: the gateway then waits until the subscriber can be read.
+    Add,
+}
+
+/// `[[route]]`: one subscription of one Gigya connection, one audience of one ESP connection.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The Gigya connection.
+    pub gigya: ConnectionName,
+    /// The subscription there.
+    pub subscription: SubscriptionId,
+    /// The ESP connection.
+    pub esp: ConnectionName,
+    /// The audience there.
+    pub audience: Audience,
+    /// What becomes of somebody whose account was deactivated or deleted (`delete`).
+    pub on_inactive: RemovalKind,
+    /// Whether a double opt-in must be confirmed before it is forwarded (true).
+    pub double_opt_in: bool,
+    /// Whether an opt-in at the ESP becomes one in Gigya (false).
+    pub accept_opt_ins: bool,
+    /// Whether somebody unknown who opts in at the ESP becomes a lite account (false).
+    pub create_lite_accounts: bool,
+    /// Whether a bounce at the ESP becomes an opt-out in Gigya (false).
+    pub forward_bounces: bool,
+    /// What is written to the ESP besides address and UID: the ESP's field, and where its value comes from.
+    pub fields: BTreeMap<String, FieldSource>,
+}
+
+impl Route {
+    /// The route as answers, logs and metrics name it: `main/newsletter -> news/LIST`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}/{} -> {}/{}", self.gigya, self.subscription, self.esp, self.audience)
+    }
+}
+
+/// Where a field's value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FieldSource {
+    /// A place in the account: `profile.firstName`, `data.loyalty.tier`, `UID`.
+    Path(Vec<String>),
+    /// Always the same text: `=Yes`.
+    Literal(String),
+    /// Text with places in braces: `{profile.firstName} {profile.lastName}`.
+    Template(Vec<TemplatePart>),
+}
+
+/// A piece of a [`FieldSource::Template`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TemplatePart {
+    /// Text as it is.
+    Text(String),
+    /// A place in the account.
+    Path(Vec<String>),
+}

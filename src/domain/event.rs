@@ -1,0 +1,116 @@
+//! What became of one subscription event.
+
+use std::fmt;
+
+/// What became of one subscription event. Each ends in exactly one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The other side was changed.
+    Applied,
+    /// The other side said so already.
+    Unchanged,
+    /// Rightly not forwarded.
+    Skipped(Reason),
+    /// Can never be forwarded; recorded for a person to look at.
+    Rejected(Reason),
+    /// Could not be forwarded now: the sender must try again.
+    Deferred(Reason),
+}
+
+impl Outcome {
+    /// The outcome without its reason, as a label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Skipped(_) => "skipped",
+            Self::Rejected(_) => "rejected",
+            Self::Deferred(_) => "deferred",
+        }
+    }
+
+    /// The reason, where the outcome has one.
+    #[must_use]
+    pub const fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Applied | Self::Unchanged => None,
+            Self::Skipped(reason) | Self::Rejected(reason) | Self::Deferred(reason) => Some(reason),
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident => $label:literal,)+) => {
+        /// Why an event was skipped, rejected or deferred. Labels are part of the answer's contract.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The reason as it stands in answers, logs and metrics.
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    // Skipped
+    /// A kind of event that has nothing to do with subscriptions, or that this version doesn't know.
+    EventTypeIgnored => "event_type_ignored",
+    /// No route takes its subscription anywhere.
+    NoRoute => "no_route",
+    /// The account never had the subscription.
+    NeverSubscribed => "never_subscribed",
+    /// The double opt-in is not confirmed yet.
+    DoubleOptInPending => "double_opt_in_pending",
+    /// The other side holds an opt-out that is not older than this opt-in.
+    NewerOptOut => "newer_opt_out",
+    /// The other side holds an opt-in that is newer than this opt-out.
+    NewerOptIn => "newer_opt_in",
+    /// The route doesn't accept opt-ins from the ESP.
+    OptInsNotAccepted => "opt_ins_not_accepted",
+    /// The route doesn't forward bounces.
+    BouncesNotForwarded => "bounces_not_forwarded",
+    /// The other side doesn't know this person.
+    UnknownSubscriber => "unknown_subscriber",
+    /// The notice is about an address that the person no longer has.
+    AddressNotCurrent => "address_not_current",
+    /// The ESP has the address on its suppression list, or otherwise refuses to hold it opted in.
+    HeldByEsp => "held_by_esp",
+    // Rejected
+    /// The account is gone and nothing tells which address it had.
+    AddressUnknown => "address_unknown",
+    /// The account has no usable email address.
+    NoAddress => "no_address",
+    /// The event lacks what it must have to be understood.
+    Malformed => "malformed",
+    /// The other side refuses the data, and always will.
+    RefusedByOtherSide => "refused_by_other_side",
+    // Deferred
+    /// The other side can't be reached or is failing.
+    Unavailable => "unavailable",
+    /// The other side asks to slow down.
+    RateLimited => "rate_limited",
+    /// The deadline passed first.
+    DeadlineReached => "deadline_reached",
+    /// The other side refuses the gateway's credentials or configuration; a person must act.
+    Configuration => "configuration",
+    /// Both sides kept changing while the event was forwarded.
+    Unsettled => "unsettled",
+    /// The gateway failed; this is a bug.
+    Internal => "internal",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}

@@ -1,0 +1,23 @@
+//! Keeps SAP Customer Data Cloud (Gigya) and an email service provider (ESP) in step, webhook by webhook.
+//!
+//! The one promise: **no opt-out is ever lost, and none is ever undone by anything but a newer opt-in.**
+//!
+//! The house has floors; a module imports only from floors below it. From the top:
+//!
+//! | floor | what lives there |
+//! | --- | --- |
+//! | [`cli`] | one file a command |
+//! | [`sandbox`] | a simulated Gigya and simulated ESPs, in process; tests use the same ones |
+//! | [`http`] | the edge: router, answers, limits, server loop, operations port |
+//! | [`forward`] | the two straight lines: Gigya to ESP, ESP to Gigya |
+//! | [`gigya`] | webhooks, signatures, REST client, account to consent |
+//! | [`esp`] | the trait that a provider implements, and the providers |
+//! | [`upstream`] | one outbound call: deadline, retry, breaker |
+//! | [`telemetry`] | logs, metrics, the address hash |
+//! | [`config`] | the file to a checked, typed configuration |
+//! | [`domain`] | consent, who wins; no I/O |
+
+pub mod config;
+pub mod domain;
+pub mod esp;
+pub mod forward;
