@@ -21,3 +21,6 @@ pub mod config;
 pub mod domain;
 pub mod esp;
 pub mod forward;
+pub mod gigya;
+pub mod telemetry;
+pub mod upstream;

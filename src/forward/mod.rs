@@ -1,8 +1,20 @@
 //! The two straight lines through the house, and what comes out of them.
 //!
-//! Called by `http` with a request's raw bytes; calls `gigya` and `esp`; both lines end in
-//! [`crate::domain::decide`]. Knows nothing of HTTP servers, and no provider's name.
+//! `http` hands in a request's raw bytes through [`Intake`]; [`Gateway`] takes it down one of the two lines:
+//!
+//! | line | stations |
+//! | --- | --- |
+//! | `gigya_to_esp` | verify, parse, read the account, one event a route, forward |
+//! | `esp_to_gigya` | verify, parse, find the account, one event a route, forward |
+//!
+//! Both end in [`crate::domain::decide`]. Knows nothing of HTTP servers, and no provider's name.
 
+mod esp_to_gigya;
+mod gateway;
+mod gigya_to_esp;
 mod intake;
+mod record;
+mod subscriber;
 
+pub use gateway::{Gateway, StartError};
 pub use intake::{Endpoint, EventOutcome, Inbound, Intake, Refusal, Summary};

@@ -1,0 +1,25 @@
+//! Campaign Monitor (createsend): API version 3.3, and its list webhooks.
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | `callback` | what a webhook says |
+//! | `signature` | whether to believe it: Campaign Monitor can't sign, so the URL carries a token |
+//! | `client` | the calls |
+//! | `wire` | subscribers as the API spells them: states, fields, local times |
+
+mod callback;
+mod client;
+mod signature;
+mod wire;
+
+pub use client::CampaignMonitor;
+
+use super::ProviderInfo;
+
+/// Campaign Monitor, for the edge and the API document.
+pub const INFO: ProviderInfo = ProviderInfo {
+    slug: "campaign-monitor",
+    title: "Campaign Monitor",
+    token_in_path: true,
+    callback: "Subscribe, Update and Deactivate events of one list, up to 1,000, as JSON or XML.",
+};

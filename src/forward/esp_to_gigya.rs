@@ -1,0 +1,344 @@
+//! The line from an ESP to Gigya.
+//!
+//! An opt-out is taken at its word and forwarded with the time at which the person acted. An opt-in is not: the
+//! subscriber is looked at first, so that a late notice never opts in somebody who has left since.
+
+use super::gateway::{EspSide, Gateway, GigyaSide, RouteEnds};
+use super::intake::{EventOutcome, Inbound, Refusal, Summary};
+use super::record::{self, Told, combined};
+use super::subscriber::{OUR_WRITE_MAY_LAG, Subscriber};
+use crate::domain::{ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, decide};
+use crate::esp::{News, NotTaken, Notice, What};
+use crate::gigya::{Account, OptInTag, Reading};
+use crate::telemetry::metrics as meter;
+use crate::upstream::{Deadline, Fault};
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use std::collections::HashMap;
+
+const DIRECTION: &str = "esp_to_gigya";
+
+/// Takes one request down the line.
+pub async fn receive(
+    gateway: &Gateway,
+    side: &EspSide,
+    token: Option<&SecretString>,
+    request: &Inbound,
+) -> Result<Summary, Refusal> {
+    let deadline = Deadline::after(request.received, side.esp.common().deadline);
+    let received = side.esp.receive(token, &request.headers, &request.body);
+    let notices = received.map_err(|reason| refuse(side, request, reason))?;
+    if notices.iter().any(|notice| !side.routes.contains_key(&notice.audience)) {
+        let what = "the list belongs to no route of this connection";
+        return Err(refuse(side, request, NotTaken::Malformed(what.to_owned())));
+    }
+
+    let groups = by_person(&notices);
+    let at_once = side.esp.common().max_concurrent_calls;
+    let each = groups.into_iter().map(|group| settle_group(gateway, side, &notices, group, request, deadline));
+    let each: Vec<_> = each.collect();
+    let settled: Vec<_> = futures_util::stream::iter(each).buffer_unordered(at_once).collect().await;
+    let mut in_order: Vec<_> = settled.into_iter().flatten().collect();
+    in_order.sort_by_key(|(index, _)| *index);
+    let events = in_order.into_iter().flat_map(|(_, outcomes)| outcomes).collect();
+    Ok(Summary { received: notices.len(), events })
+}
+
+fn refuse(side: &EspSide, request: &Inbound, reason: NotTaken) -> Refusal {
+    let connection = side.esp.name().as_str();
+    let request_id = request.request_id.as_str();
+    match reason {
+        NotTaken::NotVerified(reason) => {
+            meter::signature_refused(connection, reason);
+            tracing::warn!(request_id, connection, reason, "callback refused: not verified");
+            Refusal::NotVerified
+        }
+        NotTaken::MediaType => Refusal::MediaType,
+        NotTaken::Malformed(what) => {
+            tracing::warn!(request_id, connection, what, "callback refused: malformed");
+            Refusal::Malformed(what)
+        }
+    }
+}
+
+/// Which notices are about one person: these are worked on in order, different people side by side.
+fn by_person(notices: &[Notice]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut group_of: HashMap<&Email, usize> = HashMap::new();
+    for (index, notice) in notices.iter().enumerate() {
+        let Some(news) = &notice.news else {
+            groups.push(vec![index]);
+            continue;
+        };
+        let addresses = || [Some(&news.address), news.former_address.as_ref()].into_iter().flatten();
+        let known = addresses().find_map(|address| group_of.get(address).copied());
+        let group = known.unwrap_or_else(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[group].push(index);
+        for address in addresses() {
+            group_of.insert(address, group);
+        }
+    }
+    groups
+}
+
+async fn settle_group(
+    gateway: &Gateway,
+    side: &EspSide,
+    notices: &[Notice],
+    group: Vec<usize>,
+    request: &Inbound,
+    deadline: Deadline,
+) -> Vec<(usize, Vec<EventOutcome>)> {
+    let mut settled = Vec::with_capacity(group.len());
+    for index in group {
+        let notice = &notices[index];
+        let mut outcomes = Vec::new();
+        for (ends, gigya) in side.routes.get(&notice.audience).into_iter().flatten() {
+            let outcome = match &notice.news {
+                None => Outcome::Rejected(Reason::Malformed),
+                Some(news) => {
+                    let errand = Errand { side, gigya, ends, news, deadline };
+                    errand.settle().await.unwrap_or_else(Fault::outcome)
+                }
+            };
+            let event = EventOutcome { id: notice.id.clone(), route: Some(ends.label.clone()), outcome };
+            let told = Told {
+                request_id: &request.request_id,
+                connection: side.esp.name().as_str(),
+                direction: DIRECTION,
+                subscriber: notice.news.as_ref().map(|news| gateway.pseudonyms.of_email(&news.address)),
+                acted: notice.news.as_ref().and_then(acted),
+            };
+            record::settled(&event, &told);
+            outcomes.push(event);
+        }
+        settled.push((index, outcomes));
+    }
+    settled
+}
+
+fn acted(news: &News) -> Option<Timestamp> {
+    match news.what {
+        What::OptedIn { at } | What::OptedOut { at, .. } => at.latest(),
+        What::Changed { .. } => None,
+    }
+}
+
+/// One notice for one route.
+struct Errand<'a> {
+    side: &'a EspSide,
+    gigya: &'a GigyaSide,
+    ends: &'a RouteEnds,
+    news: &'a News,
+    deadline: Deadline,
+}
+
+impl Errand<'_> {
+    async fn settle(&self) -> Result<Outcome, Fault> {
+        match self.news.what {
+            What::OptedOut { at, reason } => self.opted_out(at, reason).await,
+            What::OptedIn { .. } if !self.ends.route.accept_opt_ins => Ok(Outcome::Skipped(Reason::OptInsNotAccepted)),
+            What::OptedIn { at } => self.opted_in(at).await,
+            What::Changed { opted_in: false } => self.look().await,
+            What::Changed { opted_in: true } if self.news.former_address.is_some() => self.moved().await,
+            What::Changed { opted_in: true } => Ok(Outcome::Unchanged),
+        }
+    }
+
+    async fn opted_out(&self, at: ActedAt, reason: OptOutReason) -> Result<Outcome, Fault> {
+        if reason == OptOutReason::Bounced && !self.ends.route.forward_bounces {
+            return Ok(Outcome::Skipped(Reason::BouncesNotForwarded));
+        }
+        let accounts = self.accounts().await?;
+        if accounts.is_empty() {
+            // Gigya may know an address that neither UID nor search finds yet, and can opt it out directly.
+            let known = self.gigya.client.unsubscribe(&self.news.address, self.subscription(), self.deadline).await?;
+            return Ok(if known { Outcome::Applied } else { Outcome::Skipped(Reason::UnknownSubscriber) });
+        }
+        let mut outcomes = Vec::new();
+        for account in &accounts {
+            outcomes.push(self.opt_out_account(account, at, reason).await?);
+        }
+        Ok(combined(outcomes).unwrap_or(Outcome::Unchanged))
+    }
+
+    async fn opt_out_account(&self, account: &Account, at: ActedAt, reason: OptOutReason) -> Result<Outcome, Fault> {
+        if reason == OptOutReason::Deleted {
+            // A deletion may be our own: of somebody deactivated, or of an address that they no longer have.
+            if !account.is_active {
+                return Ok(Outcome::Unchanged);
+            }
+            if self.is_left_behind(account).await? {
+                return Ok(Outcome::Skipped(Reason::AddressNotCurrent));
+            }
+        }
+        let desired = Desired::Consent(Consent::OptedOut { since: at, reason });
+        match decide(desired, self.consent_of(account)) {
+            Decision::OptOut => {
+                self.set(account, false, None).await?;
+                Ok(Outcome::Applied)
+            }
+            Decision::Keep => Ok(Outcome::Unchanged),
+            Decision::Refuse(reason) => Ok(Outcome::Skipped(reason)),
+            // Not reached: an opt-out never opts in, and accounts are not removed.
+            Decision::OptIn { .. } | Decision::Remove(_) => Ok(Outcome::Deferred(Reason::Internal)),
+        }
+    }
+
+    /// Whether the notice is about an address that the account no longer has, while the ESP has the new one.
+    async fn is_left_behind(&self, account: &Account) -> Result<bool, Fault> {
+        match &account.address {
+            Some(address) if *address != self.news.address => {
+                let record = self.side.esp.read(&self.ends.route.audience, address, self.deadline).await?;
+                Ok(record.is_some_and(|record| record.consent.is_opted_in()))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    async fn opted_in(&self, at: ActedAt) -> Result<Outcome, Fault> {
+        let audience = &self.ends.route.audience;
+        let record = self.side.esp.read(audience, &self.news.address, self.deadline).await?;
+        match record.map(|record| record.consent) {
+            Some(Consent::OptedIn { .. }) => {}
+            Some(Consent::OptedOut { since, reason }) => return self.opted_out(since, reason).await,
+            Some(Consent::Pending { .. }) => return Ok(Outcome::Skipped(Reason::DoubleOptInPending)),
+            Some(Consent::Unknown) | None => return Ok(Outcome::Skipped(Reason::UnknownSubscriber)),
+        }
+        // This may be the echo of our own write, of somebody who acted a little earlier.
+        let since = at.or_earlier_by(OUR_WRITE_MAY_LAG);
+        let accounts = self.accounts().await?;
+        if accounts.is_empty() {
+            return self.opted_in_stranger(since).await;
+        }
+        let mut outcomes = Vec::new();
+        for account in &accounts {
+            outcomes.push(self.opt_in_account(account, since).await?);
+        }
+        Ok(combined(outcomes).unwrap_or(Outcome::Unchanged))
+    }
+
+    async fn opt_in_account(&self, account: &Account, since: ActedAt) -> Result<Outcome, Fault> {
+        if !account.is_active {
+            return Ok(Outcome::Skipped(Reason::UnknownSubscriber));
+        }
+        match decide(Desired::Consent(Consent::OptedIn { since }), self.consent_of(account)) {
+            Decision::OptIn { .. } => {
+                self.set(account, true, Some(tag(since))).await?;
+                self.look_again(account).await
+            }
+            Decision::Keep => Ok(Outcome::Unchanged),
+            Decision::Refuse(reason) => Ok(Outcome::Skipped(reason)),
+            Decision::OptOut | Decision::Remove(_) => Ok(Outcome::Deferred(Reason::Internal)),
+        }
+    }
+
+    async fn opted_in_stranger(&self, since: ActedAt) -> Result<Outcome, Fault> {
+        if !self.ends.route.create_lite_accounts {
+            return Ok(Outcome::Skipped(Reason::UnknownSubscriber));
+        }
+        let (client, address) = (&self.gigya.client, &self.news.address);
+        client.create_lite_account(address, self.subscription(), tag(since), self.deadline).await?;
+        Ok(Outcome::Applied)
+    }
+
+    /// After opting somebody in over there: if they opted out here in between, so they do there.
+    async fn look_again(&self, account: &Account) -> Result<Outcome, Fault> {
+        let audience = &self.ends.route.audience;
+        let record = self.side.esp.read(audience, &self.news.address, self.deadline).await?;
+        if let Some(Consent::OptedOut { .. }) = record.map(|record| record.consent) {
+            self.set(account, false, None).await?;
+        }
+        Ok(Outcome::Applied)
+    }
+
+    /// For an update of somebody who is out: since when, their record tells.
+    async fn look(&self) -> Result<Outcome, Fault> {
+        let audience = &self.ends.route.audience;
+        let record = self.side.esp.read(audience, &self.news.address, self.deadline).await?;
+        match record.map(|record| record.consent) {
+            Some(Consent::OptedOut { since, reason }) => self.opted_out(since, reason).await,
+            Some(_) => Ok(Outcome::Unchanged),
+            None => Ok(Outcome::Skipped(Reason::UnknownSubscriber)),
+        }
+    }
+
+    /// A subscriber's address changed at the ESP. Gigya holds the account's address, so the subscriber moves back
+    /// to it: else an opt-out in Gigya would no longer find them.
+    async fn moved(&self) -> Result<Outcome, Fault> {
+        let mut accounts = self.accounts().await?;
+        if accounts.is_empty()
+            && let Some(former) = &self.news.former_address
+        {
+            accounts = self.accounts_at(former).await?;
+        }
+        let also_at: Vec<Email> =
+            [Some(&self.news.address), self.news.former_address.as_ref()].into_iter().flatten().cloned().collect();
+        let mut outcomes = Vec::new();
+        for account in accounts.iter().filter(|account| account.address.as_ref() != Some(&self.news.address)) {
+            let subscriber = Subscriber {
+                side: self.gigya,
+                ends: self.ends,
+                account,
+                formerly: None,
+                also_at: &also_at,
+                deadline: self.deadline,
+            };
+            outcomes.push(subscriber.settle().await.outcome);
+        }
+        let nothing_to_move =
+            if accounts.is_empty() { Outcome::Skipped(Reason::UnknownSubscriber) } else { Outcome::Unchanged };
+        Ok(combined(outcomes).unwrap_or(nothing_to_move))
+    }
+
+    /// The accounts that the notice is about: the one with its UID, else all with its address.
+    async fn accounts(&self) -> Result<Vec<Account>, Fault> {
+        if let Some(uid) = &self.news.uid
+            && let Reading::Found(account) = self.gigya.client.account(uid, None, self.deadline).await?
+        {
+            return Ok(vec![*account]);
+        }
+        self.accounts_at(&self.news.address).await
+    }
+
+    async fn accounts_at(&self, address: &Email) -> Result<Vec<Account>, Fault> {
+        let client = &self.gigya.client;
+        let mut accounts: Vec<Account> = Vec::new();
+        for row in client.search_by_address(address, self.deadline).await? {
+            if accounts.iter().any(|account| account.uid == row.uid) {
+                continue;
+            }
+            if let Reading::Found(account) = client.account(&row.uid, None, self.deadline).await?
+                && account.has_address(address)
+            {
+                accounts.push(*account);
+            }
+        }
+        if accounts.is_empty()
+            && let Reading::Found(account) = client.account_by_email(address, self.deadline).await?
+        {
+            accounts.push(*account);
+        }
+        Ok(accounts)
+    }
+
+    fn consent_of(&self, account: &Account) -> Consent {
+        account.consent(self.subscription(), self.ends.route.double_opt_in)
+    }
+
+    async fn set(&self, account: &Account, subscribed: bool, tag: Option<OptInTag>) -> Result<(), Fault> {
+        self.gigya.client.set_subscription(account, self.subscription(), subscribed, tag, self.deadline).await
+    }
+
+    fn subscription(&self) -> &crate::domain::SubscriptionId {
+        &self.ends.route.subscription
+    }
+}
+
+fn tag(since: ActedAt) -> OptInTag {
+    OptInTag { acted: since.earliest().unwrap_or(Timestamp::MIN), written: Timestamp::now() }
+}

@@ -1,0 +1,353 @@
+//! The line from Gigya to the ESPs.
+//!
+//! A webhook says only that an account changed. The account is read, and its state as it is now is forwarded,
+//! so late, repeated and swapped webhooks do no harm. Events of one account in one body are one piece of work.
+
+use super::gateway::{Gateway, GigyaSide, RouteEnds};
+use super::intake::{EventOutcome, Inbound, Refusal, Summary};
+use super::record::{self, Told, combined};
+use super::subscriber::{Settled, Subscriber};
+use crate::config::Route;
+use crate::domain::{Consent, Email, Outcome, Reason, Uid};
+use crate::gigya::{Account, Event, EventKind, NotVerified, Reading, Rejection, Subject};
+use crate::telemetry::{Pseudonym, metrics as meter};
+use crate::upstream::{Deadline, Fault};
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use http::{HeaderMap, header};
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+const DIRECTION: &str = "gigya_to_esp";
+/// How often an account may change under our hands before its events are put off.
+const ROUNDS: usize = 4;
+
+/// One account's part of a notification.
+struct Work {
+    task: Task,
+    api_key: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Task {
+    Forward(Subject),
+    Remove(Uid),
+}
+
+/// What became of one account: an outcome a route, and who it was.
+#[derive(Clone, Default)]
+struct AccountOutcome {
+    routes: Vec<RouteOutcome>,
+    subscriber: Option<Pseudonym>,
+}
+
+#[derive(Clone)]
+struct RouteOutcome {
+    ends: Option<Arc<RouteEnds>>,
+    outcome: Outcome,
+    acted: Option<Timestamp>,
+}
+
+/// Takes one request down the line.
+pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> Result<Summary, Refusal> {
+    check_media_type(&request.headers, &side.config.common.content_types)?;
+    let deadline = Deadline::after(request.received, side.config.common.deadline);
+    let opened = side.verifier.open(&request.headers, &request.body, Timestamp::now(), deadline).await;
+    let notification = opened.map_err(|rejection| refuse(side, request, rejection))?;
+
+    let (works, work_of) = pieces_of_work(&notification.events);
+    let at_once = side.config.common.max_concurrent_calls;
+    let each: Vec<_> = works.iter().map(|work| settle(gateway, side, work, deadline)).collect();
+    let results: Vec<_> = futures_util::stream::iter(each).buffered(at_once).collect().await;
+
+    let mut summary = Summary { received: notification.events.len(), events: Vec::new() };
+    let mut told_before = vec![false; works.len()];
+    for (event, work) in notification.events.iter().zip(work_of) {
+        let Some(work) = work else {
+            let outcome = match event.kind {
+                EventKind::Malformed => Outcome::Rejected(Reason::Malformed),
+                _ => Outcome::Skipped(Reason::EventTypeIgnored),
+            };
+            let alone = RouteOutcome { ends: None, outcome, acted: None };
+            tell(&mut summary, side, request, event, &alone, None);
+            continue;
+        };
+        for settled in &results[work].routes {
+            let mut settled = settled.clone();
+            // Several events of one account are one change, which the first of them tells.
+            if std::mem::replace(&mut told_before[work], true) && settled.outcome == Outcome::Applied {
+                settled.outcome = Outcome::Unchanged;
+            }
+            tell(&mut summary, side, request, event, &settled, results[work].subscriber.clone());
+        }
+    }
+    Ok(summary)
+}
+
+fn tell(
+    summary: &mut Summary,
+    side: &GigyaSide,
+    request: &Inbound,
+    event: &Event,
+    settled: &RouteOutcome,
+    subscriber: Option<Pseudonym>,
+) {
+    let route = settled.ends.as_ref().map(|ends| ends.label.clone());
+    let outcome = EventOutcome { id: event.id.clone(), route, outcome: settled.outcome };
+    let told = Told {
+        request_id: &request.request_id,
+        connection: side.config.name.as_str(),
+        direction: DIRECTION,
+        subscriber,
+        acted: settled.acted,
+    };
+    record::settled(&outcome, &told);
+    summary.events.push(outcome);
+}
+
+/// JSON, or no content type at all: which one Gigya sends is not documented. Never a compressed body, as the
+/// signature is over what was sent.
+fn check_media_type(headers: &HeaderMap, also: &[String]) -> Result<(), Refusal> {
+    let Some(stated) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let stated = stated.to_str().map_err(|_| Refusal::MediaType)?;
+    let essence = stated.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = matches!(essence.as_str(), "application/json" | "text/json") || essence.ends_with("+json");
+    if is_json || also.iter().any(|accepted| accepted.eq_ignore_ascii_case(&essence)) {
+        return Ok(());
+    }
+    Err(Refusal::MediaType)
+}
+
+fn refuse(side: &GigyaSide, request: &Inbound, rejection: Rejection) -> Refusal {
+    let connection = side.config.name.as_str();
+    let request_id = request.request_id.as_str();
+    match rejection {
+        Rejection::NotVerified(reason) => {
+            let hint = match reason {
+                NotVerified::ApiKey => "an event's site is not in api_keys; add it if it belongs to this connection",
+                NotVerified::Issuer => "the token's issuer is none of this connection's sites; see api_keys, jwt_issuer",
+                NotVerified::Stale => "see signature_max_age and clock_tolerance, and check this machine's clock",
+                _ => "",
+            };
+            meter::signature_refused(connection, &reason.to_string());
+            tracing::warn!(request_id, connection, %reason, hint, "webhook refused: not verified");
+            Refusal::NotVerified
+        }
+        Rejection::Malformed(what) => {
+            tracing::warn!(request_id, connection, what, "webhook refused: malformed");
+            Refusal::Malformed(what)
+        }
+        Rejection::NoKeys(fault) => {
+            tracing::warn!(request_id, connection, %fault, "webhook put off: Gigya's keys can't be had");
+            Refusal::Unavailable
+        }
+    }
+}
+
+/// Which accounts a notification is about, each once, and which of them each event is about.
+fn pieces_of_work(events: &[Event]) -> (Vec<Work>, Vec<Option<usize>>) {
+    let mut works: Vec<Work> = Vec::new();
+    let mut known: HashMap<Task, usize> = HashMap::new();
+    let work_of = events.iter().map(|event| {
+        let task = match &event.kind {
+            EventKind::Changed(subject) => Task::Forward(subject.clone()),
+            EventKind::Deleted(uid) => Task::Remove(uid.clone()),
+            EventKind::Ignored | EventKind::Malformed => return None,
+        };
+        Some(*known.entry(task.clone()).or_insert_with(|| {
+            works.push(Work { task, api_key: event.api_key.clone() });
+            works.len() - 1
+        }))
+    });
+    let work_of = work_of.collect();
+    (works, work_of)
+}
+
+async fn settle(gateway: &Gateway, side: &GigyaSide, work: &Work, deadline: Deadline) -> AccountOutcome {
+    let api_key = work.api_key.as_deref();
+    let (reading, uid, formerly) = match &work.task {
+        Task::Forward(Subject::Account { uid, formerly }) => {
+            (side.client.account(uid, api_key, deadline).await, Some(uid), formerly.as_ref())
+        }
+        Task::Forward(Subject::EmailAccount { token }) => {
+            (side.client.account_by_email_token(token, api_key, deadline).await, None, None)
+        }
+        Task::Remove(uid) => (Ok(Reading::NotFound), Some(uid), None),
+    };
+    match reading {
+        Ok(Reading::Found(account)) => {
+            let subscriber = account.address.as_ref().map_or_else(
+                || gateway.pseudonyms.of_uid(&account.uid),
+                |address| gateway.pseudonyms.of_email(address),
+            );
+            let routes = forward(side, *account, formerly, api_key, deadline).await;
+            AccountOutcome { routes, subscriber: Some(subscriber) }
+        }
+        Ok(Reading::NotFound) => {
+            let routes = remove_gone(side, uid, deadline).await;
+            AccountOutcome { routes, subscriber: uid.map(|uid| gateway.pseudonyms.of_uid(uid)) }
+        }
+        Err(fault) => every_route(side, fault.outcome()),
+    }
+}
+
+fn every_route(side: &GigyaSide, outcome: Outcome) -> AccountOutcome {
+    let routes = side.routes.iter().map(|ends| RouteOutcome { ends: Some(Arc::clone(ends)), outcome, acted: None });
+    let mut routes: Vec<_> = routes.collect();
+    if routes.is_empty() {
+        routes.push(RouteOutcome { ends: None, outcome, acted: None });
+    }
+    AccountOutcome { routes, subscriber: None }
+}
+
+/// Brings every route's audience in line with an account. After anybody was opted in, the account is read again:
+/// if the person opted out in between, the opt-out is forwarded now, by us, as whoever forwarded it before us
+/// may have found nothing to opt out.
+async fn forward(
+    side: &GigyaSide,
+    mut account: Account,
+    formerly: Option<&Uid>,
+    api_key: Option<&str>,
+    deadline: Deadline,
+) -> Vec<RouteOutcome> {
+    if side.routes.is_empty() {
+        return vec![RouteOutcome { ends: None, outcome: Outcome::Skipped(Reason::NoRoute), acted: None }];
+    }
+    let mut outcomes: Vec<Option<Outcome>> = vec![None; side.routes.len()];
+    let mut open: Vec<usize> = (0..side.routes.len()).collect();
+    for _ in 0..ROUNDS {
+        let settled = settle_routes(side, &account, formerly, &open, deadline).await;
+        let mut opted_in = Vec::new();
+        for (route, settled) in open.iter().zip(settled) {
+            outcomes[*route] = merge(outcomes[*route], settled.outcome);
+            if settled.opted_in {
+                opted_in.push(*route);
+            }
+        }
+        if opted_in.is_empty() {
+            open.clear();
+            break;
+        }
+        let now = match reread(side, &account, api_key, deadline).await {
+            Ok(Some(now)) => now,
+            // Gone in between. The deletion's own webhook removes it, too; this makes sure.
+            Ok(None) => {
+                let mut gone = account.clone();
+                gone.is_active = false;
+                gone
+            }
+            Err(fault) => {
+                for route in opted_in {
+                    outcomes[route] = Some(fault.outcome());
+                }
+                open.clear();
+                break;
+            }
+        };
+        opted_in.retain(|route| has_moved(&side.routes[*route].route, &account, &now));
+        open = opted_in;
+        account = now;
+        if open.is_empty() {
+            break;
+        }
+    }
+    for route in open {
+        outcomes[route] = Some(Outcome::Deferred(Reason::Unsettled));
+    }
+    if !account.is_active && side.config.clear_flags_on_inactive {
+        clear_flags(side, &account, &mut outcomes, deadline).await;
+    }
+    let routes = side.routes.iter().zip(outcomes);
+    routes
+        .map(|(ends, outcome)| RouteOutcome {
+            ends: Some(Arc::clone(ends)),
+            outcome: outcome.unwrap_or(Outcome::Deferred(Reason::Internal)),
+            acted: acted(&ends.route, &account),
+        })
+        .collect()
+}
+
+async fn settle_routes(
+    side: &GigyaSide,
+    account: &Account,
+    formerly: Option<&Uid>,
+    routes: &[usize],
+    deadline: Deadline,
+) -> Vec<Settled> {
+    let each = routes.iter().map(|route| async move {
+        let ends = &side.routes[*route];
+        Subscriber { side, ends, account, formerly, also_at: &[], deadline }.settle().await
+    });
+    join_all(each).await
+}
+
+/// A later round's outcome counts; what an earlier one changed stays told.
+fn merge(before: Option<Outcome>, now: Outcome) -> Option<Outcome> {
+    match (before, now) {
+        (Some(Outcome::Applied), Outcome::Unchanged | Outcome::Skipped(_)) => Some(Outcome::Applied),
+        _ => Some(now),
+    }
+}
+
+async fn reread(
+    side: &GigyaSide,
+    account: &Account,
+    api_key: Option<&str>,
+    deadline: Deadline,
+) -> Result<Option<Account>, Fault> {
+    Ok(match side.client.account_again(account, api_key, deadline).await? {
+        Reading::Found(now) => Some(*now),
+        Reading::NotFound => None,
+    })
+}
+
+/// Whether anything that decides about a route is different now.
+fn has_moved(route: &Route, before: &Account, now: &Account) -> bool {
+    let consent = |account: &Account| account.consent(&route.subscription, route.double_opt_in);
+    before.is_active != now.is_active || before.address != now.address || consent(before) != consent(now)
+}
+
+async fn clear_flags(side: &GigyaSide, account: &Account, outcomes: &mut [Option<Outcome>], deadline: Deadline) {
+    let mut cleared = Vec::new();
+    for (ends, outcome) in side.routes.iter().zip(outcomes) {
+        let id = &ends.route.subscription;
+        let is_set = !matches!(account.consent(id, false), Consent::Unknown | Consent::OptedOut { .. });
+        if !is_set || cleared.contains(&id) {
+            continue;
+        }
+        match side.client.set_subscription(account, id, false, None, deadline).await {
+            Ok(()) => cleared.push(id),
+            Err(fault) => *outcome = combined(outcome.iter().copied().chain([fault.outcome()])),
+        }
+    }
+}
+
+/// When the person acted, for the log.
+fn acted(route: &Route, account: &Account) -> Option<Timestamp> {
+    account.consent(&route.subscription, false).since()?.latest()
+}
+
+/// For an account that can't be read anymore. The search index is late by nature, which helps here: it may still
+/// know the address. If not, only a journal could tell, and the event is set aside.
+async fn remove_gone(side: &GigyaSide, uid: Option<&Uid>, deadline: Deadline) -> Vec<RouteOutcome> {
+    let known = match uid {
+        Some(uid) => side.client.search_by_uid(uid, deadline).await,
+        None => Ok(Vec::new()),
+    };
+    let account = match known {
+        Ok(rows) => rows.into_iter().find(|row| row.address.is_some()),
+        Err(fault) => return every_route(side, fault.outcome()).routes,
+    };
+    let Some(mut account) = account else {
+        return every_route(side, Outcome::Rejected(Reason::AddressUnknown)).routes;
+    };
+    account.is_active = false;
+    let addresses: Vec<Email> = account.address.take().into_iter().chain(account.other_addresses.drain(..)).collect();
+    let each = side.routes.iter().map(|ends| async {
+        // The address may be somebody else's by now: only a record with this UID is this person's.
+        let subscriber = Subscriber { side, ends, account: &account, formerly: None, also_at: &addresses, deadline };
+        RouteOutcome { ends: Some(Arc::clone(ends)), outcome: subscriber.settle().await.outcome, acted: None }
+    });
+    join_all(each).await
+}

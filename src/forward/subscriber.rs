@@ -1,0 +1,303 @@
+//! One person at one ESP audience: bring what it holds in line with an account.
+//!
+//! The end of the line from Gigya, and the place where the line from the ESP comes back to when a subscriber's
+//! address changed over there.
+
+use super::gateway::{GigyaSide, RouteEnds};
+use super::record::combined;
+use crate::config::Route;
+use crate::domain::{ActedAt, Consent, Decision, Desired, Email, Outcome, Reason, RemovalKind, Uid, decide};
+use crate::esp::{Person, Record, Written};
+use crate::gigya::{Account, Reading, fields_of};
+use crate::upstream::{Deadline, Fault};
+use futures_util::future::try_join_all;
+use jiff::SignedDuration;
+
+/// How long before an ESP's record of an opt-in the person may have acted, when the gateway itself wrote it:
+/// longer than any request of ours can be on its way.
+pub const OUR_WRITE_MAY_LAG: SignedDuration = SignedDuration::from_mins(5);
+/// How often what is held may change under our hands before the event is put off.
+const ROUNDS: usize = 4;
+
+/// One person on one route.
+pub struct Subscriber<'a> {
+    pub side: &'a GigyaSide,
+    pub ends: &'a RouteEnds,
+    pub account: &'a Account,
+    /// A UID that the account had before a merge or change of UID.
+    pub formerly: Option<&'a Uid>,
+    /// Addresses besides the account's own under which the ESP may hold them.
+    pub also_at: &'a [Email],
+    pub deadline: Deadline,
+}
+
+/// What became of it.
+pub struct Settled {
+    pub outcome: Outcome,
+    /// Whether somebody was opted in: then the account must be looked at again.
+    pub opted_in: bool,
+}
+
+/// What the audience holds of one person.
+struct Held {
+    /// Under the account's present address.
+    present: Option<Record>,
+    /// Under others, with the account's UID.
+    strays: Vec<Record>,
+}
+
+enum Step {
+    Settled(Outcome),
+    /// What is held is not what was read: read again.
+    LookAgain,
+}
+
+impl Subscriber<'_> {
+    /// Brings the audience in line with the account.
+    pub async fn settle(&self) -> Settled {
+        let desired = self.desired();
+        let mut steps = Vec::new();
+        let mut opted_in = false;
+        for _ in 0..ROUNDS {
+            match self.step(desired, &mut steps, &mut opted_in).await {
+                Ok(Step::Settled(outcome)) => {
+                    steps.push(outcome);
+                    let outcome = combined(steps).unwrap_or(Outcome::Unchanged);
+                    return Settled { outcome, opted_in };
+                }
+                Ok(Step::LookAgain) => {}
+                Err(fault) => return Settled { outcome: fault.outcome(), opted_in },
+            }
+        }
+        Settled { outcome: Outcome::Deferred(Reason::Unsettled), opted_in }
+    }
+
+    fn route(&self) -> &Route {
+        &self.ends.route
+    }
+
+    fn desired(&self) -> Desired {
+        if self.account.is_active {
+            Desired::Consent(self.account.consent(&self.route().subscription, self.route().double_opt_in))
+        } else {
+            Desired::Removal(self.route().on_inactive)
+        }
+    }
+
+    async fn step(&self, desired: Desired, done: &mut Vec<Outcome>, opted_in: &mut bool) -> Result<Step, Fault> {
+        match desired {
+            Desired::Consent(Consent::Unknown) => Ok(Step::Settled(Outcome::Skipped(Reason::NeverSubscribed))),
+            Desired::Consent(Consent::OptedIn { .. }) => match &self.account.address {
+                Some(address) => self.bring_in(desired, address, done, opted_in).await,
+                None => Ok(Step::Settled(Outcome::Rejected(Reason::NoAddress))),
+            },
+            Desired::Consent(_) | Desired::Removal(_) => self.take_out(desired).await,
+        }
+    }
+
+    /// For somebody who is opted in: one record, under the present address, with their fields.
+    async fn bring_in(
+        &self,
+        desired: Desired,
+        address: &Email,
+        done: &mut Vec<Outcome>,
+        opted_in: &mut bool,
+    ) -> Result<Step, Fault> {
+        let held = self.look().await?;
+        let person = self.person(address);
+        let (esp, audience) = (&self.ends.esp, &self.route().audience);
+        let mut strays = held.strays.into_iter();
+        let Some(record) = held.present else {
+            if let Some(stray) = strays.next() {
+                // The address changed. The record moves with all it holds, an opt-out, too.
+                *opted_in |= stray.consent.is_opted_in();
+                if esp.update(audience, &stray, &person, self.deadline).await? == Written::Done {
+                    done.push(Outcome::Applied);
+                }
+                return Ok(Step::LookAgain);
+            }
+            return self.act(decide(desired, Consent::Unknown), None, &person, done, opted_in).await;
+        };
+        for stray in strays.filter(|stray| stray.consent.is_opted_in()) {
+            esp.remove(audience, &stray.address, RemovalKind::Delete, self.deadline).await?;
+            done.push(Outcome::Applied);
+        }
+        let decision = decide(desired, trusted(record.consent, self.route()));
+        self.act(decision, Some(&record), &person, done, opted_in).await
+    }
+
+    /// Carries out a decision about somebody who is opted in.
+    async fn act(
+        &self,
+        decision: Decision,
+        record: Option<&Record>,
+        person: &Person,
+        done: &mut Vec<Outcome>,
+        opted_in: &mut bool,
+    ) -> Result<Step, Fault> {
+        let (esp, audience) = (&self.ends.esp, &self.route().audience);
+        match (decision, record) {
+            (Decision::OptIn { over_opt_out }, _) => {
+                // Said before it is done: a call that fails may have taken effect.
+                *opted_in = true;
+                match esp.opt_in(audience, person, over_opt_out, self.deadline).await? {
+                    Written::Done => Ok(Step::Settled(Outcome::Applied)),
+                    Written::NothingToDo => Ok(Step::Settled(Outcome::Unchanged)),
+                    // Opted out meanwhile, or kept out by the ESP: if it shows, decide by it.
+                    Written::Held | Written::Moved => {
+                        let now = esp.read(audience, &person.address, self.deadline).await?;
+                        let shows = now.is_some_and(|now| Some(now.consent) != record.map(|record| record.consent));
+                        if shows { Ok(Step::LookAgain) } else { Ok(Step::Settled(Outcome::Skipped(Reason::HeldByEsp))) }
+                    }
+                }
+            }
+            (Decision::Keep, Some(record)) if esp.differs(record, person) && !self.belongs_to_another(record).await? => {
+                match esp.update(audience, record, person, self.deadline).await? {
+                    Written::Done => done.push(Outcome::Applied),
+                    Written::NothingToDo | Written::Held => {}
+                    Written::Moved => return Ok(Step::LookAgain),
+                }
+                Ok(Step::Settled(Outcome::Unchanged))
+            }
+            (Decision::Keep, _) => Ok(Step::Settled(Outcome::Unchanged)),
+            (Decision::Refuse(reason), _) => Ok(Step::Settled(Outcome::Skipped(reason))),
+            // Not reached: somebody opted in is never decided out.
+            (Decision::OptOut | Decision::Remove(_), _) => Ok(Step::Settled(Outcome::Deferred(Reason::Internal))),
+        }
+    }
+
+    /// For somebody who is opted out or gone: every record of theirs, under whatever address.
+    async fn take_out(&self, desired: Desired) -> Result<Step, Fault> {
+        let held = self.look().await?;
+        let mut outcomes = Vec::new();
+        for record in held.present.iter().chain(&held.strays) {
+            match self.take_out_record(desired, record).await? {
+                Step::Settled(outcome) => outcomes.push(outcome),
+                Step::LookAgain => return Ok(Step::LookAgain),
+            }
+        }
+        let nothing_held = match desired {
+            Desired::Consent(Consent::Pending { .. }) => Outcome::Skipped(Reason::DoubleOptInPending),
+            _ => Outcome::Unchanged,
+        };
+        Ok(Step::Settled(combined(outcomes).unwrap_or(nothing_held)))
+    }
+
+    async fn take_out_record(&self, desired: Desired, record: &Record) -> Result<Step, Fault> {
+        let (esp, audience) = (&self.ends.esp, &self.route().audience);
+        let written = match decide(desired, trusted(record.consent, self.route())) {
+            Decision::Keep => return Ok(Step::Settled(Outcome::Unchanged)),
+            Decision::Refuse(reason) => return Ok(Step::Settled(Outcome::Skipped(reason))),
+            // Somebody who never confirmed can't be unsubscribed; only the record can go.
+            Decision::OptOut | Decision::Remove(_) if matches!(record.consent, Consent::Pending { .. }) => {
+                esp.remove(audience, &record.address, RemovalKind::Delete, self.deadline).await?
+            }
+            Decision::OptOut => esp.opt_out(audience, &record.address, self.deadline).await?,
+            Decision::Remove(kind) => {
+                if let Some(other) = self.other_account_opted_in(&record.address).await? {
+                    return self.hand_over(record, &other).await;
+                }
+                esp.remove(audience, &record.address, kind, self.deadline).await?
+            }
+            Decision::OptIn { .. } => return Ok(Step::Settled(Outcome::Deferred(Reason::Internal))),
+        };
+        match written {
+            Written::Done => Ok(Step::Settled(Outcome::Applied)),
+            // It was read as opted in a moment ago: see where it went.
+            Written::NothingToDo | Written::Held | Written::Moved => Ok(Step::LookAgain),
+        }
+    }
+
+    /// Somebody else with the same address is opted in: the record becomes theirs.
+    async fn hand_over(&self, record: &Record, other: &Account) -> Result<Step, Fault> {
+        let person = person(self.route(), other, &record.address);
+        if !self.ends.esp.differs(record, &person) {
+            return Ok(Step::Settled(Outcome::Unchanged));
+        }
+        match self.ends.esp.update(&self.route().audience, record, &person, self.deadline).await? {
+            Written::Done => Ok(Step::Settled(Outcome::Applied)),
+            Written::NothingToDo | Written::Held => Ok(Step::Settled(Outcome::Unchanged)),
+            Written::Moved => Ok(Step::LookAgain),
+        }
+    }
+
+    async fn look(&self) -> Result<Held, Fault> {
+        let (esp, audience) = (&self.ends.esp, &self.route().audience);
+        let present = self.account.address.as_ref();
+        let mut elsewhere: Vec<&Email> = self.account.other_addresses.iter().collect();
+        elsewhere.extend(self.also_at.iter().filter(|also| Some(*also) != present));
+        elsewhere.dedup();
+        let addresses = present.into_iter().chain(elsewhere);
+        let reads = addresses.map(|address| async move {
+            let record = esp.read(audience, address, self.deadline).await?;
+            Ok::<_, Fault>(record.map(|record| (Some(address) == present, record)))
+        });
+        let mut held = Held { present: None, strays: Vec::new() };
+        for (at_present, record) in try_join_all(reads).await?.into_iter().flatten() {
+            if at_present {
+                held.present = Some(record);
+            } else if self.is_ours(&record) && !held.strays.iter().any(|stray| stray.address == record.address) {
+                held.strays.push(record);
+            }
+        }
+        Ok(held)
+    }
+
+    fn is_ours(&self, record: &Record) -> bool {
+        record.uid.as_ref().is_some_and(|uid| *uid == self.account.uid || Some(uid) == self.formerly)
+    }
+
+    /// Whether a record with another UID is rightly that account's: active, with this address, opted in. Then
+    /// it is left to it; else the two would write their own UID and fields over each other's for ever.
+    async fn belongs_to_another(&self, record: &Record) -> Result<bool, Fault> {
+        match &record.uid {
+            Some(uid) if !self.is_ours(record) => Ok(self.opted_in_account(uid, &record.address).await?.is_some()),
+            _ => Ok(false),
+        }
+    }
+
+    async fn other_account_opted_in(&self, address: &Email) -> Result<Option<Account>, Fault> {
+        for found in self.side.client.search_by_address(address, self.deadline).await? {
+            if found.uid == self.account.uid || Some(&found.uid) == self.formerly {
+                continue;
+            }
+            if let Some(other) = self.opted_in_account(&found.uid, address).await? {
+                return Ok(Some(other));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn opted_in_account(&self, uid: &Uid, address: &Email) -> Result<Option<Account>, Fault> {
+        let Reading::Found(other) = self.side.client.account(uid, None, self.deadline).await? else {
+            return Ok(None);
+        };
+        let consent = other.consent(&self.route().subscription, self.route().double_opt_in);
+        let counts = other.is_active && other.address.as_ref() == Some(address) && consent.is_opted_in();
+        Ok(counts.then_some(*other))
+    }
+
+    fn person(&self, address: &Email) -> Person {
+        person(self.route(), self.account, address)
+    }
+}
+
+fn person(route: &Route, account: &Account, address: &Email) -> Person {
+    Person { address: address.clone(), uid: account.uid.clone(), fields: fields_of(route, account) }
+}
+
+/// What an ESP's record counts for against an account.
+///
+/// The ESP times an opt-in by when it was written, by whoever. Where opt-ins are made in Gigya only, the record
+/// is a copy and outranks nothing. Where they are accepted from the ESP too, it may be the person's own act; or
+/// our own write of an act that was a little earlier.
+fn trusted(consent: Consent, route: &Route) -> Consent {
+    let trust = |since: ActedAt| {
+        if route.accept_opt_ins { since.or_earlier_by(OUR_WRITE_MAY_LAG) } else { ActedAt::UNKNOWN }
+    };
+    match consent {
+        Consent::OptedIn { since } => Consent::OptedIn { since: trust(since) },
+        Consent::Pending { since } => Consent::Pending { since: trust(since) },
+        consent => consent,
+    }
+}

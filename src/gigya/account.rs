@@ -1,0 +1,186 @@
+//! A Gigya account as it was read, and what it says about a subscription.
+//!
+//! Source: SAP, "accounts.getAccountInfo", "Subscriptions Object", "Email Accounts Object".
+
+use crate::domain::{ActedAt, Consent, Email, OptOutReason, SubscriptionId, Uid};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+/// How long after the gateway's own write Gigya's record of it may be timed, and be taken for it.
+const TAG_TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
+/// How a tag of the gateway begins.
+const TAG_PREFIX: &str = "esp-opt-in:";
+
+/// An account, full or lite, as it was read.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// How to reach it again.
+    pub handle: Handle,
+    /// Its UID; lite accounts have one too.
+    pub uid: Uid,
+    /// The subscriber's address, `profile.email`; `None` where it is missing or no address.
+    pub address: Option<Email>,
+    /// Other addresses that the account has or had: where an ESP may still keep its subscriber.
+    pub other_addresses: Vec<Email>,
+    /// Whether it is active. A deactivated account must not be mailed, whatever its flags say.
+    pub is_active: bool,
+    /// The whole answer, for field mappings.
+    json: Value,
+}
+
+/// How an account is reached in Gigya's API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Handle {
+    /// By UID, the ordinary case.
+    Uid(Uid),
+    /// By a token from `accounts.getLiteToken`, for email accounts without a readable UID.
+    RegToken(String),
+}
+
+/// When a person opted in at an ESP, written beside the opt-in as a tag of the subscription.
+///
+/// Gigya times a change of subscription by when it was written, and a late callback writes late. Without the
+/// tag, an opt-out that the person made in between would look older than the opt-in, and be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OptInTag {
+    /// When the person acted, at the earliest.
+    pub acted: Timestamp,
+    /// When the gateway wrote it.
+    pub written: Timestamp,
+}
+
+impl OptInTag {
+    /// The tag's text.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        format!("{TAG_PREFIX}{:.3}/{:.3}", self.acted, self.written)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (acted, written) = text.strip_prefix(TAG_PREFIX)?.split_once('/')?;
+        Some(Self { acted: acted.parse().ok()?, written: written.parse().ok()? })
+    }
+}
+
+impl Account {
+    /// Takes an answer of `accounts.getAccountInfo`, or a row of `accounts.search`. `None` if it has no UID.
+    #[must_use]
+    pub fn from_json(json: Value, reg_token: Option<String>) -> Option<Self> {
+        let uid = Uid::new(json.get("UID")?.as_str()?)?;
+        let address = json.pointer("/profile/email").and_then(Value::as_str).and_then(|text| Email::parse(text).ok());
+        let mut other_addresses: Vec<Email> = Vec::new();
+        for place in ["/emails/verified", "/emails/unverified", "/loginIDs/emails", "/loginIDs/unverifiedEmails"] {
+            let texts = json.pointer(place).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+            for other in texts.filter_map(|text| Email::parse(text).ok()) {
+                if Some(&other) != address.as_ref() && !other_addresses.contains(&other) {
+                    other_addresses.push(other);
+                }
+            }
+        }
+        let is_active = json.get("isActive").and_then(Value::as_bool).unwrap_or(true);
+        let handle = reg_token.map_or_else(|| Handle::Uid(uid.clone()), Handle::RegToken);
+        Some(Self { handle, uid, address, other_addresses, is_active, json })
+    }
+
+    /// Whether this is one of the account's addresses, its present one or another.
+    #[must_use]
+    pub fn has_address(&self, address: &Email) -> bool {
+        self.address.as_ref() == Some(address) || self.other_addresses.contains(address)
+    }
+
+    /// What the person said about a subscription. With `double_opt_in`, an opt-in that awaits confirmation is
+    /// pending; `isSubscribed` flips before that.
+    #[must_use]
+    pub fn consent(&self, id: &SubscriptionId, double_opt_in: bool) -> Consent {
+        let Some(state) = self.subscription(id) else { return Consent::Unknown };
+        let Some(subscribed) = state.get("isSubscribed").and_then(Value::as_bool) else { return Consent::Unknown };
+        let updated = time(state.get("lastUpdatedSubscriptionState"));
+        if !subscribed {
+            let since = updated.map_or(ActedAt::UNKNOWN, ActedAt::exactly);
+            return Consent::OptedOut { since, reason: OptOutReason::Unsubscribed };
+        }
+        if let Some(tag) = own_tag(state, updated) {
+            // The person opted in at the ESP, and it is the ESP's to confirm.
+            return Consent::OptedIn { since: ActedAt::exactly(tag.acted) };
+        }
+        let confirmation = state.get("doubleOptIn").unwrap_or(&Value::Null);
+        let is = |key: &str| confirmation.get(key).and_then(Value::as_bool).unwrap_or(false);
+        // "Pending" alone awaits confirmation; "NotConfirmed" with isSubscribed=true means that none is needed.
+        let status = confirmation.get("status").and_then(Value::as_str).unwrap_or_default();
+        let vouched_for = is("doiConditionallyConfirmed") || is("isExternallyVerified");
+        if double_opt_in && status.eq_ignore_ascii_case("pending") && !vouched_for {
+            return Consent::Pending { since: updated.map_or(ActedAt::UNKNOWN, ActedAt::exactly) };
+        }
+        // Confirming is the act that counts, where it came last.
+        let confirmed =
+            if status.eq_ignore_ascii_case("confirmed") { time(confirmation.get("confirmTime")) } else { None };
+        let acted = updated.max(confirmed);
+        Consent::OptedIn { since: acted.map_or(ActedAt::UNKNOWN, ActedAt::exactly) }
+    }
+
+    /// The value at a place in the account: `profile.firstName`, `data.loyalty.tier`, `UID`.
+    #[must_use]
+    pub fn value(&self, path: &[String]) -> Option<&Value> {
+        path.iter().try_fold(&self.json, |value, key| match value {
+            Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+            value => value.get(key),
+        })
+    }
+
+    /// The `subscriptions` parameter that sets one subscription, in the form in which the account has it:
+    /// one dotted key, or objects in each other.
+    #[must_use]
+    pub fn subscription_change(&self, id: &SubscriptionId, subscribed: bool, tag: Option<OptInTag>) -> Value {
+        let mut email = Map::new();
+        email.insert("isSubscribed".into(), subscribed.into());
+        if let Some(tag) = tag {
+            let kept = self.subscription(id).and_then(|state| state.get("tags")).and_then(Value::as_array);
+            let kept = kept.into_iter().flatten().filter_map(Value::as_str);
+            let mut tags: Vec<String> =
+                kept.filter(|text| !text.starts_with(TAG_PREFIX)).map(ToOwned::to_owned).collect();
+            tags.push(tag.to_text());
+            email.insert("tags".into(), tags.into());
+        }
+        let change = json!({ "email": email });
+        let keys = self
+            .json
+            .get("subscriptions")
+            .and_then(|subscriptions| find(subscriptions, id.as_str()))
+            .map_or_else(|| vec![id.as_str()], |(keys, _)| keys);
+        keys.into_iter().rev().fold(change, |inner, key| json!({ key: inner }))
+    }
+
+    fn subscription(&self, id: &SubscriptionId) -> Option<&Value> {
+        find(self.json.get("subscriptions")?, id.as_str())?.1.get("email")
+    }
+}
+
+/// Finds a subscription by its dotted id, however the dots are spread over keys and nesting; with its keys.
+fn find<'a, 'b>(within: &'a Value, id: &'b str) -> Option<(Vec<&'b str>, &'a Value)> {
+    let here = within.get(id).filter(|found| found.pointer("/email/isSubscribed").is_some());
+    if let Some(found) = here {
+        return Some((vec![id], found));
+    }
+    id.match_indices('.').find_map(|(dot, _)| {
+        let (mut keys, found) = find(within.get(&id[..dot])?, &id[dot + 1..])?;
+        keys.insert(0, &id[..dot]);
+        Some((keys, found))
+    })
+}
+
+/// The gateway's own tag, if the state's time says that it is about this very change.
+fn own_tag(state: &Value, updated: Option<Timestamp>) -> Option<OptInTag> {
+    let tags = state.get("tags")?.as_array()?.iter().filter_map(Value::as_str);
+    let tag = tags.filter_map(OptInTag::parse).next_back()?;
+    let apart = updated?.duration_since(tag.written).abs();
+    (apart <= TAG_TOLERANCE).then_some(tag)
+}
+
+/// A time as Gigya writes it: ISO 8601, or Unix milliseconds.
+fn time(value: Option<&Value>) -> Option<Timestamp> {
+    match value? {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => Timestamp::from_millisecond(number.as_i64()?).ok(),
+        _ => None,
+    }
+}

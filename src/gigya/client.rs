@@ -1,0 +1,388 @@
+//! The calls that the gateway makes to Gigya's REST API.
+//!
+//! Form posts; answers are judged by the `errorCode` in the body, as HTTP status is 200 even on errors.
+
+use super::account::{Account, Handle, OptInTag};
+use super::auth::{Authenticator, BadCredentials, Form};
+use super::errors::{Meaning, meaning};
+use super::keys::WireKeys;
+use crate::config::{self, GigyaEndpoint};
+use crate::domain::{Email, SubscriptionId, Uid};
+use crate::upstream::{Again, Attempts, Deadline, Fault, Upstream, Verdict};
+use bytes::Bytes;
+use http::{Method, Request, Response, header};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use serde::Deserialize;
+use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
+use url::form_urlencoded;
+
+/// What to read of an account. Sent always, as its default has changed over time.
+const INCLUDE: &str = "profile,emails,loginIDs,data,subscriptions,preferences";
+/// The most accounts looked at that share one address.
+const MAX_SHARING: usize = 20;
+
+/// Calls one Gigya connection.
+pub struct Client {
+    upstream: Upstream,
+    endpoint: GigyaEndpoint,
+    auth: Authenticator,
+    mute_webhooks: bool,
+    default_api_key: String,
+    /// Whether any call has succeeded: only then does an ambiguous refusal mean "no such account".
+    proven: AtomicBool,
+}
+
+/// What reading an account gave.
+#[derive(Debug)]
+pub enum Reading {
+    /// It can be read.
+    Found(Box<Account>),
+    /// There is none, or none anymore.
+    NotFound,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "errorCode", default)]
+    error_code: Option<i64>,
+    #[serde(rename = "callId", default)]
+    call_id: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Rows {
+    #[serde(default)]
+    results: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct LiteToken {
+    token: String,
+}
+
+#[derive(Deserialize)]
+struct RegToken {
+    #[serde(rename = "regToken")]
+    reg_token: String,
+}
+
+/// How an answer was understood, before it is decided what to do about it.
+enum Answer {
+    Done(Bytes),
+    NoSuchAccount,
+    NoSuchAccountOrKey,
+    Clock(Option<Timestamp>),
+}
+
+impl Client {
+    /// A client for one connection.
+    pub fn new(connection: &config::Gigya, upstream: Upstream) -> Result<Self, BadCredentials> {
+        Ok(Self {
+            upstream,
+            endpoint: connection.endpoint.clone(),
+            auth: Authenticator::new(&connection.auth)?,
+            mute_webhooks: connection.mute_webhooks,
+            default_api_key: connection.api_keys.first().cloned().unwrap_or_default(),
+            proven: AtomicBool::new(false),
+        })
+    }
+
+    /// The connection as an upstream, for its health.
+    #[must_use]
+    pub const fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// Reads an account by UID.
+    pub async fn account(&self, uid: &Uid, api_key: Option<&str>, deadline: Deadline) -> Result<Reading, Fault> {
+        let form = vec![("UID", uid.expose().to_owned()), ("include", INCLUDE.to_owned())];
+        self.read_account(form, None, api_key, deadline).await
+    }
+
+    /// Reads an email account by the token that `subscriptionUpdated` carries.
+    pub async fn account_by_email_token(
+        &self,
+        token: &str,
+        api_key: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<Reading, Fault> {
+        self.lite_account(("emailToken", token), api_key, deadline).await
+    }
+
+    /// Reads whatever account Gigya keeps for an address, by a lite token. Unlike a search, this knows of
+    /// accounts made a moment ago.
+    pub async fn account_by_email(&self, address: &Email, deadline: Deadline) -> Result<Reading, Fault> {
+        self.lite_account(("email", address.expose()), None, deadline).await
+    }
+
+    /// Reads an account once more, the way it was read before.
+    pub async fn account_again(
+        &self,
+        account: &Account,
+        api_key: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<Reading, Fault> {
+        match &account.handle {
+            Handle::Uid(uid) => self.account(uid, api_key, deadline).await,
+            Handle::RegToken(token) => {
+                let form = vec![("regToken", token.clone()), ("include", INCLUDE.to_owned())];
+                self.read_account(form, Some(token.clone()), api_key, deadline).await
+            }
+        }
+    }
+
+    async fn lite_account(
+        &self,
+        (key, value): (&'static str, &str),
+        api_key: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<Reading, Fault> {
+        let form = vec![(key, value.to_owned())];
+        let answer = self.call("accounts.getLiteToken", Attempts::Few, form, api_key, deadline).await;
+        let Some(body) = missing_is_none(answer)? else { return Ok(Reading::NotFound) };
+        let token = parse::<LiteToken>(&body)?.token;
+        let form = vec![("regToken", token.clone()), ("include", INCLUDE.to_owned())];
+        self.read_account(form, Some(token), api_key, deadline).await
+    }
+
+    async fn read_account(
+        &self,
+        form: Form,
+        reg_token: Option<String>,
+        api_key: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<Reading, Fault> {
+        let Some(body) = self.call("accounts.getAccountInfo", Attempts::Few, form, api_key, deadline).await? else {
+            return Ok(Reading::NotFound);
+        };
+        let account = Account::from_json(parse(&body)?, reg_token);
+        Ok(account.map_or(Reading::NotFound, |account| Reading::Found(Box::new(account))))
+    }
+
+    /// The accounts that had this address when the search index was last updated, full and lite. The index
+    /// is late by nature: read each account again before acting on it.
+    pub async fn search_by_address(&self, address: &Email, deadline: Deadline) -> Result<Vec<Account>, Fault> {
+        self.search(&format!("profile.email = \"{}\"", quoted(address.expose())), deadline).await
+    }
+
+    /// What the search index still knows of a UID, perhaps of an account deleted a moment ago.
+    pub async fn search_by_uid(&self, uid: &Uid, deadline: Deadline) -> Result<Vec<Account>, Fault> {
+        self.search(&format!("UID = \"{}\"", quoted(uid.expose())), deadline).await
+    }
+
+    async fn search(&self, condition: &str, deadline: Deadline) -> Result<Vec<Account>, Fault> {
+        const WHAT: &str = "UID,isActive,isRegistered,profile,emails,loginIDs,subscriptions";
+        let query = format!("SELECT {WHAT} FROM accounts WHERE {condition} LIMIT {MAX_SHARING}");
+        let form = vec![("query", query), ("accountTypes", "full,lite".to_owned())];
+        let body = self.call("accounts.search", Attempts::Few, form, None, deadline).await?;
+        let rows = body.map_or(Ok(Rows { results: Vec::new() }), |body| parse::<Rows>(&body))?;
+        Ok(rows.results.into_iter().filter_map(|row| Account::from_json(row, None)).collect())
+    }
+
+    /// Sets one subscription of an account.
+    pub async fn set_subscription(
+        &self,
+        account: &Account,
+        id: &SubscriptionId,
+        subscribed: bool,
+        tag: Option<OptInTag>,
+        deadline: Deadline,
+    ) -> Result<(), Fault> {
+        let change = account.subscription_change(id, subscribed, tag).to_string();
+        let mut form = vec![
+            match &account.handle {
+                Handle::Uid(uid) => ("UID", uid.expose().to_owned()),
+                Handle::RegToken(token) => ("regToken", token.clone()),
+            },
+            ("subscriptions", change),
+        ];
+        if self.mute_webhooks {
+            form.push(("muteWebhooks", "true".to_owned()));
+        }
+        // An opt-in that may or may not have been written must be looked at again before it is repeated.
+        let attempts = if subscribed { Attempts::Once } else { Attempts::Few };
+        let done = self.call("accounts.setAccountInfo", attempts, form, None, deadline).await?;
+        done.map(|_| ()).ok_or(Fault::Refused { code: 403_047 })
+    }
+
+    /// Opts an address out by `accounts.unsubscribe`, which needs no account to be found first. Returns
+    /// whether Gigya knew the address and the subscription.
+    pub async fn unsubscribe(&self, address: &Email, id: &SubscriptionId, deadline: Deadline) -> Result<bool, Fault> {
+        let form = vec![("email", address.expose().to_owned()), ("subscriptionID", id.as_str().to_owned())];
+        let answer = self.call("accounts.unsubscribe", Attempts::Few, form, None, deadline).await;
+        Ok(missing_is_none(answer)?.is_some())
+    }
+
+    /// Makes a lite account for an address that Gigya doesn't know, opted in to one subscription.
+    pub async fn create_lite_account(
+        &self,
+        address: &Email,
+        id: &SubscriptionId,
+        tag: OptInTag,
+        deadline: Deadline,
+    ) -> Result<(), Fault> {
+        let form = vec![("isLite", "true".to_owned())];
+        let body = self.call("accounts.initRegistration", Attempts::Few, form, None, deadline).await?;
+        let token = parse::<RegToken>(&body.ok_or(Fault::Refused { code: 403_047 })?)?.reg_token;
+        let subscription = serde_json::json!({
+            id.as_str(): { "email": { "isSubscribed": true, "tags": [tag.to_text()] } }
+        });
+        let form = vec![
+            ("regToken", token),
+            ("profile", serde_json::json!({ "email": address.expose() }).to_string()),
+            ("subscriptions", subscription.to_string()),
+        ];
+        let done = self.call("accounts.setAccountInfo", Attempts::Once, form, None, deadline).await?;
+        done.map(|_| ()).ok_or(Fault::Refused { code: 403_047 })
+    }
+
+    /// The keys with which Gigya signs webhooks. Needs no credentials, and sends none.
+    pub(super) async fn public_keys(&self, api_key: &str, deadline: Deadline) -> Result<WireKeys, Fault> {
+        let form = vec![("apiKey", api_key.to_owned()), ("V2", "true".to_owned())];
+        let operation = "accounts.getJWTPublicKey";
+        match self.send(operation, Attempts::Few, &form, None, deadline).await? {
+            Answer::Done(body) => parse(&body),
+            _ => Err(Fault::Configuration { code: 403_005 }),
+        }
+    }
+
+    /// Makes one authenticated call. `None` where Gigya says that there is no such account.
+    async fn call(
+        &self,
+        operation: &'static str,
+        attempts: Attempts,
+        form: Form,
+        api_key: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<Option<Bytes>, Fault> {
+        let api_key = api_key.unwrap_or(&self.default_api_key);
+        match self.call_signed(operation, attempts, &form, api_key, deadline).await? {
+            Answer::Done(body) => {
+                self.proven.store(true, Ordering::Relaxed);
+                Ok(Some(body))
+            }
+            Answer::NoSuchAccount => Ok(None),
+            Answer::NoSuchAccountOrKey if self.is_proven(api_key, deadline).await? => Ok(None),
+            Answer::NoSuchAccountOrKey => Err(Fault::Configuration { code: 403_005 }),
+            Answer::Clock(_) => Err(Fault::Configuration { code: 403_002 }),
+        }
+    }
+
+    /// Makes one call; if Gigya finds its time wrong, takes over Gigya's clock and makes it once more.
+    async fn call_signed(
+        &self,
+        operation: &'static str,
+        attempts: Attempts,
+        form: &Form,
+        api_key: &str,
+        deadline: Deadline,
+    ) -> Result<Answer, Fault> {
+        let answer = self.send(operation, attempts, form, Some(api_key), deadline).await?;
+        let Answer::Clock(Some(theirs)) = answer else { return Ok(answer) };
+        if !self.auth.uses_clock() {
+            return Ok(answer);
+        }
+        self.auth.correct_clock(theirs, Timestamp::now());
+        tracing::warn!(upstream = self.upstream.name(), "clock differs from Gigya's; corrected by its Date header");
+        self.send(operation, attempts, form, Some(api_key), deadline).await
+    }
+
+    /// Whether the credentials are known to work; asks with a harmless search if no call has shown it yet.
+    async fn is_proven(&self, api_key: &str, deadline: Deadline) -> Result<bool, Fault> {
+        if !self.proven.load(Ordering::Relaxed) {
+            let form = vec![("query", "SELECT UID FROM accounts LIMIT 1".to_owned())];
+            let answer = self.call_signed("accounts.search", Attempts::Few, &form, api_key, deadline).await?;
+            self.proven.store(matches!(answer, Answer::Done(_)), Ordering::Relaxed);
+        }
+        Ok(self.proven.load(Ordering::Relaxed))
+    }
+
+    async fn send(
+        &self,
+        operation: &'static str,
+        attempts: Attempts,
+        form: &Form,
+        sign_for: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<Answer, Fault> {
+        let url = self.url(operation);
+        let build = || {
+            let mut form = form.clone();
+            let authorization = sign_for.and_then(|api_key| {
+                form.push(("apiKey", api_key.to_owned()));
+                self.auth.sign(&url, &mut form, Timestamp::now())
+            });
+            let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&form).finish();
+            let mut request = Request::builder()
+                .method(Method::POST)
+                .uri(&url)
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            if let Some(authorization) = authorization {
+                request = request.header(header::AUTHORIZATION, authorization);
+            }
+            request.body(Bytes::from(body)).expect("the URL was checked when the configuration was")
+        };
+        self.upstream.call(operation, attempts, deadline, build, |response| self.judge(operation, response)).await
+    }
+
+    fn url(&self, operation: &str) -> String {
+        match &self.endpoint {
+            GigyaEndpoint::DataCenter(domain) => {
+                let namespace = operation.split('.').next().unwrap_or("accounts");
+                format!("https://{namespace}.{domain}/{operation}")
+            }
+            GigyaEndpoint::BaseUrl(base) => format!("{}/{operation}", base.as_str().trim_end_matches('/')),
+        }
+    }
+
+    fn judge(&self, operation: &str, response: &Response<Bytes>) -> Verdict<Answer> {
+        let envelope = serde_json::from_slice::<Envelope<'_>>(response.body()).ok();
+        let code = envelope.as_ref().and_then(|envelope| envelope.error_code);
+        let Some(code) = code else {
+            // Not Gigya's envelope: something in between answered.
+            let status = i64::from(response.status().as_u16());
+            return Verdict::of_status(response).unwrap_or(Verdict::Fail(Fault::Configuration { code: status }));
+        };
+        let meaning = meaning(code);
+        if !matches!(meaning, Meaning::Done | Meaning::NoSuchAccount | Meaning::NoSuchAccountOrKey) || code == 200_008 {
+            let call_id = envelope.and_then(|envelope| envelope.call_id).unwrap_or_default();
+            tracing::warn!(upstream = self.upstream.name(), operation, code, call_id, "Gigya answered with an error");
+        }
+        match meaning {
+            Meaning::Done => Verdict::Answer(Answer::Done(response.body().clone())),
+            Meaning::NoSuchAccount => Verdict::Answer(Answer::NoSuchAccount),
+            Meaning::NoSuchAccountOrKey => Verdict::Answer(Answer::NoSuchAccountOrKey),
+            Meaning::Clock => Verdict::Answer(Answer::Clock(date(response))),
+            Meaning::Failing => Verdict::Again(Again::Failing { code }),
+            Meaning::Busy => Verdict::Again(Again::Busy { code }),
+            Meaning::SlowDown => Verdict::Again(Again::SlowDown { wait: None }),
+            Meaning::Configuration => Verdict::Fail(Fault::Configuration { code }),
+            Meaning::Refused => Verdict::Fail(Fault::Refused { code }),
+        }
+    }
+}
+
+/// For calls that look somebody up: a refusal of the data means that there is nobody.
+fn missing_is_none(answer: Result<Option<Bytes>, Fault>) -> Result<Option<Bytes>, Fault> {
+    match answer {
+        Err(Fault::Refused { .. }) => Ok(None),
+        answer => answer,
+    }
+}
+
+/// Text between double quotes in a search query.
+fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+fn date(response: &Response<Bytes>) -> Option<Timestamp> {
+    let text = response.headers().get(header::DATE)?.to_str().ok()?;
+    rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+/// Parses what should be there after a success; if it isn't, something is failing over there.
+fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(body).map_err(|_| Fault::Unavailable { cause: "answer_not_understood" })
+}

@@ -1,0 +1,124 @@
+//! Gigya's public keys, by key id.
+//!
+//! `accounts.getJWTPublicKey` gives them without credentials. They are kept for a day, and fetched again for an
+//! unknown id, but at most once in ten seconds: a flood of forged ids costs one call, not one each.
+
+use super::client::Client;
+use crate::upstream::{Deadline, Fault};
+use jsonwebtoken::DecodingKey;
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// How long a key is believed without asking again (as SAP's .NET SDK).
+const BELIEVED_FOR: Duration = Duration::from_hours(24);
+/// How long to wait between two fetches.
+const BETWEEN_FETCHES: Duration = Duration::from_secs(10);
+
+/// The public keys of one connection.
+pub struct KeyStore {
+    client: Arc<Client>,
+    known: RwLock<Known>,
+    /// Held while fetching, so that one fetch serves everybody who waits for it.
+    fetching: Mutex<Option<Fetched>>,
+}
+
+#[derive(Default)]
+struct Known {
+    keys: HashMap<String, Arc<DecodingKey>>,
+    fetched: Option<Instant>,
+}
+
+struct Fetched {
+    at: Instant,
+    failed: Option<Fault>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WireKeys {
+    #[serde(default)]
+    keys: Vec<WireKey>,
+    // Without `V2=true`, or at a site that doesn't know it, the one key's members stand at the top level.
+    #[serde(flatten)]
+    single: Option<WireKey>,
+}
+
+#[derive(Deserialize)]
+struct WireKey {
+    kid: String,
+    kty: String,
+    #[serde(default)]
+    alg: Option<String>,
+    n: String,
+    e: String,
+}
+
+impl KeyStore {
+    /// An empty store; `client` fetches what is missing.
+    #[must_use]
+    pub fn new(client: Arc<Client>) -> Self {
+        Self { client, known: RwLock::default(), fetching: Mutex::new(None) }
+    }
+
+    /// The key with this id, fetched if need be; `None` if Gigya doesn't know it either.
+    ///
+    /// # Errors
+    /// Gigya couldn't be asked.
+    pub async fn key(&self, kid: &str, api_key: &str, deadline: Deadline) -> Result<Option<Arc<DecodingKey>>, Fault> {
+        let (key, fresh) = self.cached(kid);
+        if fresh && key.is_some() {
+            return Ok(key);
+        }
+        let mut fetching = self.fetching.lock().await;
+        // Somebody else may have fetched while we waited.
+        let (key, fresh) = self.cached(kid);
+        if fresh && key.is_some() {
+            return Ok(key);
+        }
+        if let Some(last) = &*fetching
+            && last.at.elapsed() < BETWEEN_FETCHES
+        {
+            return match last.failed {
+                // An old key is better than none while Gigya can't be asked.
+                Some(fault) if key.is_none() => Err(fault),
+                _ => Ok(key),
+            };
+        }
+        let started = Instant::now();
+        // Marked before asking, so that a request cancelled meanwhile counts as a fetch, too.
+        *fetching = Some(Fetched { at: started, failed: Some(Fault::Unavailable { cause: "keys_not_fetched" }) });
+        let fetched = self.client.public_keys(api_key, deadline).await;
+        *fetching = Some(Fetched { at: started, failed: fetched.as_ref().err().copied() });
+        match fetched {
+            Ok(keys) => {
+                let mut known = self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+                known.keys = keys.into_usable();
+                known.fetched = Some(started);
+                Ok(known.keys.get(kid).cloned())
+            }
+            Err(fault) if key.is_none() => Err(fault),
+            Err(_) => Ok(key),
+        }
+    }
+
+    fn cached(&self, kid: &str) -> (Option<Arc<DecodingKey>>, bool) {
+        let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let fresh = known.fetched.is_some_and(|at| at.elapsed() < BELIEVED_FOR);
+        (known.keys.get(kid).cloned(), fresh)
+    }
+}
+
+impl WireKeys {
+    /// RSA keys for RS256 that parse; others are not for us.
+    fn into_usable(self) -> HashMap<String, Arc<DecodingKey>> {
+        let usable = |key: &WireKey| key.kty == "RSA" && key.alg.as_deref().is_none_or(|alg| alg == "RS256");
+        let keys = self.keys.into_iter().chain(self.single).filter(usable);
+        keys.filter_map(|key| {
+            let parsed = DecodingKey::from_rsa_components(&key.n, &key.e).ok()?;
+            Some((key.kid, Arc::new(parsed)))
+        })
+        .collect()
+    }
+}

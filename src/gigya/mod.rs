@@ -1,0 +1,20 @@
+//! Everything Gigya: what its webhooks say and whether to believe them, its REST API, its accounts.
+//!
+//! Protocol facts are SAP's, restated at the items that rely on them. Wire types stay in here; `forward` sees
+//! [`Notification`], [`Account`] and [`Client`]. Imports `esp` and the floors below.
+
+mod account;
+mod auth;
+mod client;
+mod errors;
+mod keys;
+mod mapping;
+mod signature;
+mod webhook;
+
+pub use account::{Account, Handle, OptInTag};
+pub use client::{Client, Reading};
+pub use keys::KeyStore;
+pub use mapping::fields_of;
+pub use signature::{NotVerified, Rejection, Verifier};
+pub use webhook::{Event, EventKind, Notification, Subject};

@@ -1,0 +1,147 @@
+//! A Gigya webhook's body, after its signature was verified.
+//!
+//! It says only *that* accounts changed (SAP, "Webhooks": no profile data is in the payload). Versions 1.0, 1.1
+//! and 2.0 share one envelope; fields that a version lacks are optional here.
+
+use crate::domain::Uid;
+use serde::Deserialize;
+
+/// A whole notification: up to 100 events.
+#[derive(Debug)]
+pub struct Notification {
+    /// Its events, in the order in which they were sent: the order is kept per account.
+    pub events: Vec<Event>,
+    /// Its id, which a JWT's `jti` repeats (versions 1.1 and 2.0).
+    pub nonce: Option<String>,
+    /// When it was made, Unix seconds.
+    pub timestamp: Option<i64>,
+}
+
+/// One event.
+#[derive(Debug)]
+pub struct Event {
+    /// The event's id; empty where the sender left it out.
+    pub id: String,
+    /// The id that events of one API call share.
+    pub call_id: Option<String>,
+    /// The site it happened on; version 1.0 doesn't say.
+    pub api_key: Option<String>,
+    /// What it means for the gateway.
+    pub kind: EventKind,
+}
+
+/// What an event means for the gateway.
+#[derive(Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// Something about this account changed: look at it.
+    Changed(Subject),
+    /// The account was deleted; it can't be looked at anymore.
+    Deleted(Uid),
+    /// A kind that has nothing to do with subscriptions, or that this version doesn't know.
+    Ignored,
+    /// A kind that matters, but nothing says whose account it is about.
+    Malformed,
+}
+
+/// Whose account an event is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// The account with this UID.
+    Account {
+        /// Its UID now.
+        uid: Uid,
+        /// A UID that it had before a merge or a change of UID.
+        formerly: Option<Uid>,
+    },
+    /// The email account with this token (`subscriptionUpdated`, which may name no UID).
+    EmailAccount {
+        /// `emailAccountToken`, good for `accounts.getLiteToken`.
+        token: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct WireNotification {
+    events: Vec<WireEvent>,
+    #[serde(default)]
+    nonce: Option<String>,
+    #[serde(default)]
+    timestamp: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct WireEvent {
+    r#type: String,
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default, rename = "callId")]
+    call_id: Option<String>,
+    // Both spellings are seen; they are two fields so that a body with both isn't a duplicate.
+    #[serde(default, rename = "callID")]
+    call_id_upper: Option<String>,
+    #[serde(default, rename = "apiKey")]
+    api_key: Option<String>,
+    #[serde(default)]
+    data: Option<WireData>,
+}
+
+#[derive(Default, Deserialize)]
+struct WireData {
+    #[serde(default, alias = "UID")]
+    uid: Option<String>,
+    #[serde(default, rename = "newUid", alias = "newUID")]
+    new_uid: Option<String>,
+    #[serde(default, rename = "emailAccountToken")]
+    email_account_token: Option<String>,
+}
+
+impl Notification {
+    /// Parses a body.
+    ///
+    /// # Errors
+    /// Where and how it isn't a notification, without quoting it.
+    pub fn parse(body: &[u8]) -> Result<Self, String> {
+        let wire: WireNotification = serde_json::from_slice(body).map_err(|error| {
+            let what = match error.classify() {
+                serde_json::error::Category::Data => "not a Gigya notification",
+                _ => "not JSON",
+            };
+            format!("{what}, at line {} column {}", error.line(), error.column())
+        })?;
+        Ok(Self {
+            events: wire.events.into_iter().map(Event::from).collect(),
+            nonce: wire.nonce,
+            timestamp: wire.timestamp,
+        })
+    }
+}
+
+impl From<WireEvent> for Event {
+    fn from(wire: WireEvent) -> Self {
+        let data = wire.data.unwrap_or_default();
+        let uid = data.uid.as_deref().and_then(Uid::new);
+        let changed = match (&uid, data.email_account_token) {
+            (Some(uid), _) => EventKind::Changed(Subject::Account { uid: uid.clone(), formerly: None }),
+            (None, Some(token)) if !token.is_empty() => EventKind::Changed(Subject::EmailAccount { token }),
+            (None, _) => EventKind::Malformed,
+        };
+        let kind = match wire.r#type.as_str() {
+            "accountCreated" | "accountRegistered" | "accountUpdated" | "accountProgressed" | "subscriptionUpdated"
+            | "consentUpdated" => changed,
+            // `uid` is the old one, `newUid` the one that stays.
+            "accountMerged" | "accountUidChanged" => match data.new_uid.as_deref().and_then(Uid::new) {
+                Some(new) => EventKind::Changed(Subject::Account { uid: new, formerly: uid }),
+                None => changed,
+            },
+            "accountDeleted" => uid.map_or(EventKind::Malformed, EventKind::Deleted),
+            // accountLoggedIn, accountLockedOut, communicationUpdated (other channels), sitePreferencesReset, ...
+            _ => EventKind::Ignored,
+        };
+        Self {
+            id: wire.id.unwrap_or_default(),
+            call_id: wire.call_id.or(wire.call_id_upper),
+            api_key: wire.api_key,
+            kind,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The instant by which a whole webhook must be answered.
+
+use std::time::{Duration, Instant};
+
+/// When a request must be answered. Every call made for it shares this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// `time` after `start`.
+    #[must_use]
+    pub fn after(start: Instant, time: Duration) -> Self {
+        Self(start + time)
+    }
+
+    /// The instant itself.
+    #[must_use]
+    pub const fn at(self) -> Instant {
+        self.0
+    }
+
+    /// How much time is left; `None` once there is none.
+    #[must_use]
+    pub fn left(self) -> Option<Duration> {
+        self.0.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+    }
+
+    /// Whether a pause of this length leaves any time for work.
+    #[must_use]
+    pub fn allows(self, pause: Duration) -> bool {
+        self.left().is_some_and(|left| pause < left)
+    }
+}

@@ -1,0 +1,227 @@
+//! One outbound call: deadline, retry, pace, breaker, transport.
+//!
+//! `gigya` and the providers in `esp` build requests and judge answers; everything between the two is
+//! here. A request that failed in a way that can pass is tried again, few times, with jitter, and never
+//! past the deadline that the whole webhook shares; an upstream that keeps failing is left alone for a
+//! while, so that senders hear 503 at once. Imports `telemetry`, `config` and `domain`.
+
+mod breaker;
+mod deadline;
+mod fault;
+mod transport;
+
+pub use breaker::{Breaker, BreakerState};
+pub use deadline::Deadline;
+pub use fault::Fault;
+pub use transport::{HttpTransport, Transport, TransportError};
+
+use crate::config::Common;
+use crate::telemetry::metrics as meter;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// The first pause before trying again; each further one may be twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause that the gateway chooses itself.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// One outside system, as seen by whoever calls it.
+pub struct Upstream {
+    name: String,
+    transport: Arc<dyn Transport>,
+    breaker: Breaker,
+    permits: Semaphore,
+    attempt_timeout: Duration,
+}
+
+/// How often a call may be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempts {
+    /// Once: for a write that must not be repeated without looking again first.
+    Once,
+    /// A few times: for calls that end in the same state however often they are made.
+    Few,
+}
+
+impl Attempts {
+    const fn limit(self) -> u32 {
+        match self {
+            Self::Once => 1,
+            Self::Few => 4,
+        }
+    }
+}
+
+/// What an answer means, as judged by who knows the system.
+#[derive(Debug)]
+pub enum Verdict<T> {
+    /// The call is done.
+    Answer(T),
+    /// It failed in a way that can pass.
+    Again(Again),
+    /// Trying again will not help.
+    Fail(Fault),
+}
+
+/// A failure that can pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// The system is failing; `code` is its own code or the HTTP status.
+    Failing {
+        /// The system's own code or the HTTP status.
+        code: i64,
+    },
+    /// The system is well and refuses for now: two writers at once, data not ready yet.
+    Busy {
+        /// The system's own code or the HTTP status.
+        code: i64,
+    },
+    /// The system asks to slow down, perhaps saying for how long.
+    SlowDown {
+        /// How long it asked to wait.
+        wait: Option<Duration>,
+    },
+}
+
+impl<T> Verdict<T> {
+    /// Judges by HTTP status alone what every system means alike: 429 and 5xx. `None` for the rest.
+    #[must_use]
+    pub fn of_status(response: &Response<Bytes>) -> Option<Self> {
+        match response.status() {
+            StatusCode::TOO_MANY_REQUESTS => Some(Self::Again(Again::SlowDown { wait: retry_after(response) })),
+            StatusCode::REQUEST_TIMEOUT => Some(Self::Again(Again::Failing { code: 408 })),
+            status if status.is_server_error() => match retry_after(response) {
+                Some(wait) => Some(Self::Again(Again::SlowDown { wait: Some(wait) })),
+                None => Some(Self::Again(Again::Failing { code: i64::from(status.as_u16()) })),
+            },
+            _ => None,
+        }
+    }
+}
+
+/// `Retry-After` in seconds; its other form, a date, is not used by the systems we call and is ignored.
+fn retry_after(response: &Response<Bytes>) -> Option<Duration> {
+    let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+impl Upstream {
+    /// `name` is what logs and metrics call it: `gigya/main`.
+    #[must_use]
+    pub fn new(name: String, transport: Arc<dyn Transport>, common: &Common) -> Self {
+        Self {
+            name,
+            transport,
+            breaker: Breaker::default(),
+            permits: Semaphore::new(common.max_concurrent_calls),
+            attempt_timeout: common.attempt_timeout,
+        }
+    }
+
+    /// Makes one call: `build` makes the request, anew for every attempt; `judge` says what an answer means.
+    ///
+    /// # Errors
+    /// What `judge` failed it with, or what stood in the way until the deadline or the last attempt.
+    pub async fn call<T: Send>(
+        &self,
+        operation: &'static str,
+        attempts: Attempts,
+        deadline: Deadline,
+        build: impl Fn() -> Request<Bytes> + Send + Sync,
+        judge: impl Fn(&Response<Bytes>) -> Verdict<T> + Send + Sync,
+    ) -> Result<T, Fault> {
+        let mut attempt = 1;
+        loop {
+            let again = match self.attempt(operation, deadline, &build, &judge).await {
+                Verdict::Answer(answer) => return Ok(answer),
+                Verdict::Fail(fault) => return Err(fault),
+                Verdict::Again(again) => again,
+            };
+            let pause = pause_before(attempt, again);
+            if attempt >= attempts.limit() || !deadline.allows(pause) {
+                return Err(again.into());
+            }
+            meter::upstream_retry(&self.name, operation);
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt<T: Send>(
+        &self,
+        operation: &'static str,
+        deadline: Deadline,
+        build: &(impl Fn() -> Request<Bytes> + Send + Sync),
+        judge: &(impl Fn(&Response<Bytes>) -> Verdict<T> + Send + Sync),
+    ) -> Verdict<T> {
+        let Ok(permit) = tokio::time::timeout_at(deadline.at().into(), self.permits.acquire()).await else {
+            return Verdict::Fail(Fault::DeadlineReached);
+        };
+        let _permit = permit.expect("the semaphore is never closed");
+        let Some(pass) = self.breaker.admit(Instant::now()) else {
+            return Verdict::Fail(Fault::Unavailable { cause: "breaker_open" });
+        };
+        let Some(left) = deadline.left() else {
+            return Verdict::Fail(Fault::DeadlineReached);
+        };
+        let started = Instant::now();
+        let answer = self.transport.send(build(), left.min(self.attempt_timeout)).await;
+        let (verdict, result, healthy) = match answer {
+            Ok(response) => {
+                let verdict = judge(&response);
+                let (result, healthy) = match &verdict {
+                    Verdict::Answer(_) => ("ok", true),
+                    Verdict::Fail(_) => ("refused", true),
+                    Verdict::Again(Again::SlowDown { .. }) => ("slow_down", true),
+                    Verdict::Again(Again::Busy { .. }) => ("busy", true),
+                    Verdict::Again(Again::Failing { .. }) => ("failing", false),
+                };
+                (verdict, result, healthy)
+            }
+            // The deadline cutting an attempt short says nothing about the other side's health.
+            Err(TransportError::TimedOut) if left < self.attempt_timeout => {
+                (Verdict::Fail(Fault::DeadlineReached), "cut_short", true)
+            }
+            Err(error) => {
+                tracing::warn!(upstream = %self.name, operation, %error, "call failed");
+                (Verdict::Again(Again::Failing { code: 0 }), error.label(), false)
+            }
+        };
+        meter::upstream_call(&self.name, operation, result, started.elapsed());
+        if pass.settle(healthy, Instant::now()) {
+            let state = self.breaker_state();
+            tracing::warn!(upstream = %self.name, ?state, "breaker changed");
+            meter::breaker_state(&self.name, state as u8);
+        }
+        verdict
+    }
+
+    /// Whether calls are let through, wait, or are being tried again after a time of failures.
+    #[must_use]
+    pub fn breaker_state(&self) -> BreakerState {
+        self.breaker.state(Instant::now())
+    }
+
+    /// What logs and metrics call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Full jitter: anywhere between nothing and the step's length, so that many callers spread out. A wait that
+/// the system asked for is kept, with a little added for the same reason.
+fn pause_before(attempt: u32, again: Again) -> Duration {
+    let step = FIRST_PAUSE.saturating_mul(1 << attempt.min(8)).min(LONGEST_PAUSE);
+    let jitter = step.mul_f64(fastrand::f64());
+    match again {
+        Again::SlowDown { wait: Some(wait) } => wait + jitter,
+        _ => jitter,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+use super::*;
+use crate::config::Common;
+use async_trait::async_trait;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+/// Answers from a script, and counts.
+struct Script {
+    answers: Mutex<VecDeque<Result<(u16, Option<&'static str>), TransportError>>>,
+    made: Mutex<u32>,
+}
+
+#[async_trait]
+impl Transport for Script {
+    async fn send(&self, _: Request<Bytes>, timeout: Duration) -> Result<Response<Bytes>, TransportError> {
+        *self.made.lock().unwrap() += 1;
+        let answer = self.answers.lock().unwrap().pop_front().unwrap_or(Err(TransportError::Broken));
+        if answer == Err(TransportError::TimedOut) {
+            tokio::time::sleep(timeout).await;
+        }
+        let (status, wait) = answer?;
+        let mut response = Response::builder().status(status);
+        if let Some(wait) = wait {
+            response = response.header("retry-after", wait);
+        }
+        Ok(response.body(Bytes::new()).unwrap())
+    }
+}
+
+fn common() -> Common {
+    Common {
+        deadline: Duration::from_secs(8),
+        attempt_timeout: Duration::from_secs(4),
+        max_concurrent_calls: 8,
+        content_types: Vec::new(),
+    }
+}
+
+async fn call(
+    answers: Vec<Result<(u16, Option<&'static str>), TransportError>>,
+    attempts: Attempts,
+    time: Duration,
+) -> (Result<u16, Fault>, u32) {
+    let script = Arc::new(Script { answers: Mutex::new(answers.into()), made: Mutex::new(0) });
+    let upstream = Upstream::new("test".into(), Arc::clone(&script) as Arc<dyn Transport>, &common());
+    let deadline = Deadline::after(Instant::now(), time);
+    let judge = |response: &Response<Bytes>| {
+        Verdict::of_status(response).unwrap_or_else(|| match response.status().as_u16() {
+            200 => Verdict::Answer(200),
+            code => Verdict::Fail(Fault::Refused { code: i64::from(code) }),
+        })
+    };
+    let result = upstream.call("test", attempts, deadline, || Request::new(Bytes::new()), judge).await;
+    let made = *script.made.lock().unwrap();
+    (result, made)
+}
+
+const PLENTY: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn a_failure_that_passes_is_tried_again() {
+    let answers = vec![Ok((500, None)), Err(TransportError::Broken), Ok((200, None))];
+    assert_eq!(call(answers, Attempts::Few, PLENTY).await, (Ok(200), 3));
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_tried_again() {
+    assert_eq!(call(vec![Ok((400, None))], Attempts::Few, PLENTY).await, (Err(Fault::Refused { code: 400 }), 1));
+}
+
+#[tokio::test]
+async fn what_may_be_tried_once_is_tried_once() {
+    let (result, made) = call(vec![Ok((503, None)), Ok((200, None))], Attempts::Once, PLENTY).await;
+    assert_eq!((result, made), (Err(Fault::Failing { code: 503 }), 1));
+}
+
+#[tokio::test]
+async fn attempts_are_few() {
+    let answers = (0..10).map(|_| Ok((500, None))).collect();
+    assert_eq!(call(answers, Attempts::Few, PLENTY).await, (Err(Fault::Failing { code: 500 }), 4));
+}
+
+#[tokio::test]
+async fn a_wait_longer_than_the_deadline_is_not_begun() {
+    let answers = vec![Ok((429, Some("60"))), Ok((200, None))];
+    let started = Instant::now();
+    assert_eq!(call(answers, Attempts::Few, PLENTY).await, (Err(Fault::RateLimited), 1));
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_wait_that_fits_is_kept() {
+    let answers = vec![Ok((429, Some("0"))), Ok((200, None))];
+    assert_eq!(call(answers, Attempts::Few, PLENTY).await, (Ok(200), 2));
+}
+
+#[tokio::test]
+async fn the_deadline_cuts_an_attempt_short() {
+    let answers = vec![Err(TransportError::TimedOut), Ok((200, None))];
+    let (result, made) = call(answers, Attempts::Few, Duration::from_millis(30)).await;
+    assert_eq!((result, made), (Err(Fault::DeadlineReached), 1));
+}
+
+#[tokio::test]
+async fn a_dead_system_is_left_alone() {
+    let script = Arc::new(Script { answers: Mutex::new(VecDeque::new()), made: Mutex::new(0) });
+    let upstream = Upstream::new("test".into(), Arc::clone(&script) as Arc<dyn Transport>, &common());
+    let judge = |_: &Response<Bytes>| Verdict::Answer(());
+    for _ in 0..20 {
+        let deadline = Deadline::after(Instant::now(), PLENTY);
+        let result = upstream.call("test", Attempts::Once, deadline, || Request::new(Bytes::new()), judge).await;
+        assert!(matches!(result, Err(Fault::Unavailable { .. })));
+    }
+    assert_eq!(*script.made.lock().unwrap(), 10);
+    assert_eq!(upstream.breaker_state(), BreakerState::Open);
+}
