@@ -1,3 +1,3 @@
 //! The command line, nothing else.
 
-fn main(){}
+fn main() {}

@@ -51,10 +51,7 @@ impl ActedAt {
     /// The same time, allowing that the person acted up to `by` earlier.
     #[must_use]
     pub fn or_earlier_by(self, by: SignedDuration) -> Self {
-        Self {
-            earliest: self.earliest.map(|at| at.checked_sub(by).unwrap_or(Timestamp::MIN)),
-            latest: self.latest,
-        }
+        Self { earliest: self.earliest.map(|at| at.checked_sub(by).unwrap_or(Timestamp::MIN)), latest: self.latest }
     }
 }
 

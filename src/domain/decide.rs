@@ -104,3 +104,6 @@ fn decide_removal(kind: RemovalKind, current: Consent) -> Decision {
     };
     if already_gone { Decision::Keep } else { Decision::Remove(kind) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //! An opt-out is taken at its word and forwarded with the time at which the person acted. An opt-in is not: the
 //! subscriber is looked at first, so that a late notice never opts in somebody who has left since.
 
-use super::gateway::{EspSide, Gateway, GigyaSide, RouteEnds};
+use super::gateway::{EspSide, Gateway, GigyaSide, Incoming, RouteEnds};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
 use super::record::{self, Told, combined};
 use super::subscriber::{OUR_WRITE_MAY_LAG, Subscriber};
@@ -97,7 +97,7 @@ async fn settle_group(
     for index in group {
         let notice = &notices[index];
         let mut outcomes = Vec::new();
-        for (ends, gigya) in side.routes.get(&notice.audience).into_iter().flatten() {
+        for Incoming { ends, gigya } in side.routes.get(&notice.audience).into_iter().flatten() {
             let outcome = match &notice.news {
                 None => Outcome::Rejected(Reason::Malformed),
                 Some(news) => {

@@ -30,7 +30,13 @@ pub(super) struct GigyaSide {
 /// One ESP connection and the routes that end there, by audience.
 pub(super) struct EspSide {
     pub esp: Arc<dyn Esp>,
-    pub routes: HashMap<Audience, Vec<(Arc<RouteEnds>, Arc<GigyaSide>)>>,
+    pub routes: HashMap<Audience, Vec<Incoming>>,
+}
+
+/// A route seen from its end: where it comes from.
+pub(super) struct Incoming {
+    pub ends: Arc<RouteEnds>,
+    pub gigya: Arc<GigyaSide>,
 }
 
 /// A route and the ESP at its end.
@@ -103,7 +109,8 @@ impl EspSide {
         for side in gigya.values() {
             for ends in side.routes.iter().filter(|ends| ends.route.esp == *esp.name()) {
                 let audience = ends.route.audience.clone();
-                routes.entry(audience).or_default().push((Arc::clone(ends), Arc::clone(side)));
+                let incoming = Incoming { ends: Arc::clone(ends), gigya: Arc::clone(side) };
+                routes.entry(audience).or_default().push(incoming);
             }
         }
         Self { esp, routes }

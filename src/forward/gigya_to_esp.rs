@@ -126,7 +126,9 @@ fn refuse(side: &GigyaSide, request: &Inbound, rejection: Rejection) -> Refusal 
         Rejection::NotVerified(reason) => {
             let hint = match reason {
                 NotVerified::ApiKey => "an event's site is not in api_keys; add it if it belongs to this connection",
-                NotVerified::Issuer => "the token's issuer is none of this connection's sites; see api_keys, jwt_issuer",
+                NotVerified::Issuer => {
+                    "the token's issuer is none of this connection's sites; see api_keys, jwt_issuer"
+                }
                 NotVerified::Stale => "see signature_max_age and clock_tolerance, and check this machine's clock",
                 _ => "",
             };
@@ -220,7 +222,7 @@ async fn forward(
         let settled = settle_routes(side, &account, formerly, &open, deadline).await;
         let mut opted_in = Vec::new();
         for (route, settled) in open.iter().zip(settled) {
-            outcomes[*route] = merge(outcomes[*route], settled.outcome);
+            outcomes[*route] = Some(merge(outcomes[*route], settled.outcome));
             if settled.opted_in {
                 opted_in.push(*route);
             }
@@ -283,10 +285,10 @@ async fn settle_routes(
 }
 
 /// A later round's outcome counts; what an earlier one changed stays told.
-fn merge(before: Option<Outcome>, now: Outcome) -> Option<Outcome> {
+fn merge(before: Option<Outcome>, now: Outcome) -> Outcome {
     match (before, now) {
-        (Some(Outcome::Applied), Outcome::Unchanged | Outcome::Skipped(_)) => Some(Outcome::Applied),
-        _ => Some(now),
+        (Some(Outcome::Applied), Outcome::Unchanged | Outcome::Skipped(_)) => Outcome::Applied,
+        _ => now,
     }
 }
 

@@ -32,13 +32,46 @@ pub fn settled(event: &EventOutcome, told: &Told<'_>) {
     let id = event.id.as_str();
     match event.outcome {
         Outcome::Rejected(_) => {
-            tracing::error!(request_id, connection, direction, route, event = id, outcome, reason, subscriber, acted, "event settled");
+            tracing::error!(
+                request_id,
+                connection,
+                direction,
+                route,
+                event = id,
+                outcome,
+                reason,
+                subscriber,
+                acted,
+                "event settled"
+            );
         }
         Outcome::Deferred(_) => {
-            tracing::warn!(request_id, connection, direction, route, event = id, outcome, reason, subscriber, acted, "event settled");
+            tracing::warn!(
+                request_id,
+                connection,
+                direction,
+                route,
+                event = id,
+                outcome,
+                reason,
+                subscriber,
+                acted,
+                "event settled"
+            );
         }
         Outcome::Applied | Outcome::Unchanged | Outcome::Skipped(_) => {
-            tracing::info!(request_id, connection, direction, route, event = id, outcome, reason, subscriber, acted, "event settled");
+            tracing::info!(
+                request_id,
+                connection,
+                direction,
+                route,
+                event = id,
+                outcome,
+                reason,
+                subscriber,
+                acted,
+                "event settled"
+            );
         }
     }
 }

@@ -151,7 +151,9 @@ impl Subscriber<'_> {
                     }
                 }
             }
-            (Decision::Keep, Some(record)) if esp.differs(record, person) && !self.belongs_to_another(record).await? => {
+            (Decision::Keep, Some(record))
+                if esp.differs(record, person) && !self.belongs_to_another(record).await? =>
+            {
                 match esp.update(audience, record, person, self.deadline).await? {
                     Written::Done => done.push(Outcome::Applied),
                     Written::NothingToDo | Written::Held => {}

@@ -86,7 +86,7 @@ pub struct Verifier {
 }
 
 enum Scheme {
-    Jwt { issuers: Vec<(String, String)>, keys: KeyStore, validation: Validation },
+    Jwt { issuers: Vec<(String, String)>, keys: Box<KeyStore>, validation: Box<Validation> },
     HmacSha1(Vec<SecretSlice<u8>>),
 }
 
@@ -118,7 +118,7 @@ impl Verifier {
                 validation.validate_exp = false;
                 validation.validate_aud = false;
                 validation.required_spec_claims.clear();
-                Scheme::Jwt { issuers, keys, validation }
+                Scheme::Jwt { issuers, keys: Box::new(keys), validation: Box::new(validation) }
             }
             GigyaWebhookAuth::HmacSha1 { secrets } => {
                 let decoded = secrets.iter().enumerate().map(|(index, secret)| {
@@ -231,18 +231,13 @@ fn unverified_claims(token: &str) -> Option<Claims> {
 fn check_digest(sub: Option<&str>, body: &[u8]) -> Result<(), NotVerified> {
     let sub = sub.ok_or(NotVerified::Digest)?;
     let stated = if sub.len() == 64 {
-        hex(sub)
+        hex::decode(sub).ok()
     } else {
         let trimmed = sub.trim_end_matches('=').replace('+', "-").replace('/', "_");
         BASE64_URL_SAFE_NO_PAD.decode(trimmed).ok()
     };
     let stated = stated.ok_or(NotVerified::Digest)?;
     if bool::from(stated.ct_eq(&Sha256::digest(body))) { Ok(()) } else { Err(NotVerified::Digest) }
-}
-
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<_>> = text.chars().map(|c| c.to_digit(16)).collect();
-    Some(digits?.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap_or(0)).collect())
 }
 
 /// base64(HMAC-SHA1(base64-decoded secret, raw body)); any of the secrets may have signed. All are tried

@@ -126,7 +126,11 @@ impl From<WireEvent> for Event {
             (None, _) => EventKind::Malformed,
         };
         let kind = match wire.r#type.as_str() {
-            "accountCreated" | "accountRegistered" | "accountUpdated" | "accountProgressed" | "subscriptionUpdated"
+            "accountCreated"
+            | "accountRegistered"
+            | "accountUpdated"
+            | "accountProgressed"
+            | "subscriptionUpdated"
             | "consentUpdated" => changed,
             // `uid` is the old one, `newUid` the one that stays.
             "accountMerged" | "accountUidChanged" => match data.new_uid.as_deref().and_then(Uid::new) {

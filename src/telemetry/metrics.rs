@@ -38,7 +38,11 @@ fn describe() {
     describe_counter!("gateway_signature_refused_total", "Webhooks not believed, by connection and reason");
     describe_gauge!("gateway_webhook_last_seen_timestamp_seconds", "When a connection's last webhook arrived");
     describe_counter!("gateway_http_requests_total", "Requests answered, by endpoint and status");
-    describe_histogram!("gateway_http_request_duration_seconds", Unit::Seconds, "Time from a request's head to its answer");
+    describe_histogram!(
+        "gateway_http_request_duration_seconds",
+        Unit::Seconds,
+        "Time from a request's head to its answer"
+    );
     describe_counter!("gateway_http_shed_total", "Requests refused because too many were in flight");
     describe_gauge!("gateway_http_in_flight", "Requests being worked on");
     describe_gauge!("gateway_http_connections", "Connections open, by port");

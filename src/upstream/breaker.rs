@@ -165,7 +165,7 @@ mod tests {
             now += rest;
             assert!(breaker.admit(now).unwrap().settle(false, now));
             rest = (rest * 2).min(LONGEST_REST);
-            assert!(breaker.admit(now + rest - Duration::from_millis(1)).is_none());
+            assert!(breaker.admit(now + rest.saturating_sub(Duration::from_millis(1))).is_none());
         }
         assert_eq!(rest, LONGEST_REST);
     }

@@ -4,9 +4,12 @@ use async_trait::async_trait;
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
+/// A status and perhaps a `Retry-After`, or none at all.
+type Scripted = Result<(u16, Option<&'static str>), TransportError>;
+
 /// Answers from a script, and counts.
 struct Script {
-    answers: Mutex<VecDeque<Result<(u16, Option<&'static str>), TransportError>>>,
+    answers: Mutex<VecDeque<Scripted>>,
     made: Mutex<u32>,
 }
 
@@ -36,11 +39,7 @@ fn common() -> Common {
     }
 }
 
-async fn call(
-    answers: Vec<Result<(u16, Option<&'static str>), TransportError>>,
-    attempts: Attempts,
-    time: Duration,
-) -> (Result<u16, Fault>, u32) {
+async fn call(answers: Vec<Scripted>, attempts: Attempts, time: Duration) -> (Result<u16, Fault>, u32) {
     let script = Arc::new(Script { answers: Mutex::new(answers.into()), made: Mutex::new(0) });
     let upstream = Upstream::new("test".into(), Arc::clone(&script) as Arc<dyn Transport>, &common());
     let deadline = Deadline::after(Instant::now(), time);

@@ -179,10 +179,11 @@ impl WireEvent {
             digest.update(Sha256::digest(token.expose_secret()));
         }
         let parts = [&self.date, &self.email_address, &self.old_email_address, &self.state];
-        for part in [audience.as_str(), &self.r#type].into_iter().chain(parts.map(|part| part.as_deref().unwrap_or(""))) {
+        for part in [audience.as_str(), &self.r#type].into_iter().chain(parts.map(|part| part.as_deref().unwrap_or("")))
+        {
             digest.update(part);
             digest.update([0]);
         }
-        digest.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&digest.finalize()[..12])
     }
 }

@@ -91,7 +91,8 @@ impl CampaignMonitor {
     #[must_use]
     pub fn new(settings: &Settings, transport: Arc<dyn Transport>) -> Self {
         let credentials = BASE64_STANDARD.encode(format!("{}:x", settings.api_key.expose_secret()));
-        let mut authorization = HeaderValue::try_from(format!("Basic {credentials}")).expect("base64 is a header value");
+        let mut authorization =
+            HeaderValue::try_from(format!("Basic {credentials}")).expect("base64 is a header value");
         authorization.set_sensitive(true);
         let upstream = Upstream::new(format!("campaign-monitor/{}", settings.name), transport, &settings.common);
         Self { settings: settings.clone(), upstream, authorization }

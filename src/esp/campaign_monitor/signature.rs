@@ -11,9 +11,8 @@ use subtle::{Choice, ConstantTimeEq};
 /// time taken, and all of them, so that it doesn't show which one fits.
 pub fn is_valid(stated: &SecretString, tokens: &[SecretString]) -> bool {
     let stated = Sha256::digest(stated.expose_secret());
-    let fits = tokens.iter().fold(Choice::from(0), |fits, token| {
-        fits | Sha256::digest(token.expose_secret()).ct_eq(&stated)
-    });
+    let fits =
+        tokens.iter().fold(Choice::from(0), |fits, token| fits | Sha256::digest(token.expose_secret()).ct_eq(&stated));
     fits.into()
 }
 

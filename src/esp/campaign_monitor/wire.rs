@@ -131,7 +131,8 @@ impl WireSubscriber {
         let address = Email::parse(&self.email_address).ok()?;
         let consent = consent(&self.state, acted_at(self.date.as_deref(), &settings.time_zone));
         let uid = uid(&self.custom_fields, &settings.uid_field);
-        let mut fields: Vec<_> = self.custom_fields.into_iter().map(|field| (folded(&field.key), field.value)).collect();
+        let mut fields: Vec<_> =
+            self.custom_fields.into_iter().map(|field| (folded(&field.key), field.value)).collect();
         let own = [
             (NAME, self.name),
             (MOBILE_NUMBER, self.mobile_number),
