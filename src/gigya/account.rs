@@ -184,3 +184,6 @@ fn time(value: Option<&Value>) -> Option<Timestamp> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 
 use crate::domain::Uid;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// A whole notification: up to 100 events.
 #[derive(Debug)]
@@ -81,18 +82,9 @@ struct WireEvent {
     call_id_upper: Option<String>,
     #[serde(default, rename = "apiKey")]
     api_key: Option<String>,
+    // Whatever it is: a kind of event that we don't know may have anything here.
     #[serde(default)]
-    data: Option<WireData>,
-}
-
-#[derive(Default, Deserialize)]
-struct WireData {
-    #[serde(default, alias = "UID")]
-    uid: Option<String>,
-    #[serde(default, rename = "newUid", alias = "newUID")]
-    new_uid: Option<String>,
-    #[serde(default, rename = "emailAccountToken")]
-    email_account_token: Option<String>,
+    data: Value,
 }
 
 impl Notification {
@@ -118,12 +110,12 @@ impl Notification {
 
 impl From<WireEvent> for Event {
     fn from(wire: WireEvent) -> Self {
-        let data = wire.data.unwrap_or_default();
-        let uid = data.uid.as_deref().and_then(Uid::new);
-        let changed = match (&uid, data.email_account_token) {
+        let text = |key: &str| wire.data.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let uid = text("uid").and_then(Uid::new);
+        let changed = match (&uid, text("emailAccountToken")) {
             (Some(uid), _) => EventKind::Changed(Subject::Account { uid: uid.clone(), formerly: None }),
-            (None, Some(token)) if !token.is_empty() => EventKind::Changed(Subject::EmailAccount { token }),
-            (None, _) => EventKind::Malformed,
+            (None, Some(token)) => EventKind::Changed(Subject::EmailAccount { token: token.to_owned() }),
+            (None, None) => EventKind::Malformed,
         };
         let kind = match wire.r#type.as_str() {
             "accountCreated"
@@ -133,7 +125,7 @@ impl From<WireEvent> for Event {
             | "subscriptionUpdated"
             | "consentUpdated" => changed,
             // `uid` is the old one, `newUid` the one that stays.
-            "accountMerged" | "accountUidChanged" => match data.new_uid.as_deref().and_then(Uid::new) {
+            "accountMerged" | "accountUidChanged" => match text("newUid").and_then(Uid::new) {
                 Some(new) => EventKind::Changed(Subject::Account { uid: new, formerly: uid }),
                 None => changed,
             },
@@ -149,3 +141,6 @@ impl From<WireEvent> for Event {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

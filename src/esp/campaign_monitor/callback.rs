@@ -187,3 +187,6 @@ impl WireEvent {
         hex::encode(&digest.finalize()[..12])
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -264,3 +264,6 @@ fn values<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     values.sort();
     values
 }
+
+#[cfg(test)]
+pub mod tests;

@@ -1,0 +1,88 @@
+use super::*;
+
+fn uid(text: &str) -> Uid {
+    Uid::new(text).unwrap()
+}
+
+fn account(text: &str) -> EventKind {
+    EventKind::Changed(Subject::Account { uid: uid(text), formerly: None })
+}
+
+/// Shape: SAP Commerce's webhook tests, SAP's Kyma sample, and public descriptions of UID changes.
+#[test]
+fn version_2_0() {
+    let body = include_bytes!("../../../tests/fixtures/gigya/notification-2.0.json");
+    let notification = Notification::parse(body).unwrap();
+    assert_eq!(notification.nonce.as_deref(), Some("2f9d1a54-3c8e-4d4b-9f0a-7a6b5c4d3e2f"));
+    assert_eq!(notification.timestamp, Some(1_760_000_002));
+    let kinds: Vec<_> = notification.events.into_iter().map(|event| event.kind).collect();
+    let renamed = |new: &str, old: &str| {
+        EventKind::Changed(Subject::Account { uid: uid(new), formerly: Some(uid(old)) })
+    };
+    let expected = [
+        account("u-created"),
+        account("u-registered"),
+        account("u-updated"),
+        account("u-progressed"),
+        renamed("45d0new", "33c0old"),
+        renamed("u-new", "u-old"),
+        EventKind::Deleted(uid("u-deleted")),
+        EventKind::Changed(Subject::EmailAccount { token: "st2.opaque".into() }),
+        account("u-consent"),
+        EventKind::Ignored,
+        EventKind::Ignored,
+        EventKind::Ignored,
+    ];
+    assert_eq!(kinds, expected);
+}
+
+/// Shape: notification tests of a public receiver; version 1.0 has no apiKey, callId or version.
+#[test]
+fn version_1_0() {
+    let body = br#"{"events":[{"type":"accountUpdated","id":"e1","timestamp":1450011479,"data":{"uid":"u1"}}],
+        "nonce":"n","timestamp":1450011480}"#;
+    let event = Notification::parse(body).unwrap().events.remove(0);
+    assert_eq!((event.kind, event.api_key, event.call_id), (account("u1"), None, None));
+}
+
+#[test]
+fn version_1_1_and_both_spellings_of_the_call_id() {
+    for key in ["callId", "callID"] {
+        let body = format!(
+            r#"{{"events":[{{"type":"accountCreated","id":"e1","timestamp":1,"{key}":"c1","version":"1.1",
+                "apiKey":"4_k","data":{{"accountType":"lite","uid":"u1"}}}}]}}"#
+        );
+        let event = Notification::parse(body.as_bytes()).unwrap().events.remove(0);
+        assert_eq!(event.call_id.as_deref(), Some("c1"));
+        assert_eq!(event.kind, account("u1"));
+    }
+}
+
+#[test]
+fn an_event_of_nobody_is_malformed_and_spoils_no_other() {
+    let body = br#"{"events":[{"type":"accountUpdated","data":{}},{"type":"accountDeleted"},
+        {"type":"accountUpdated","data":{"uid":" "}},{"type":"accountUpdated","data":{"uid":"u1"}}]}"#;
+    let kinds: Vec<_> = Notification::parse(body).unwrap().events.into_iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [EventKind::Malformed, EventKind::Malformed, EventKind::Malformed, account("u1")]);
+}
+
+#[test]
+fn what_is_no_notification_is_refused_with_its_place_and_without_quoting_it() {
+    let deep = "[".repeat(100_000);
+    let cases: [(&[u8], &str); 8] = [
+        (b"", "not JSON, at line 1 column 0"),
+        (b"canary@example.org", "not JSON, at line 1 column 1"),
+        (b"{\"events\":\"canary@example.org\"}", "not a Gigya notification, at line 1 column 30"),
+        (b"{}", "not a Gigya notification, at line 1 column 2"),
+        (b"{\"events\":[{\"id\":\"1\"}]}", "not a Gigya notification, at line 1 column 21"),
+        (b"{\"events\":[],\"events\":[]}", "not a Gigya notification, at line 1 column 22"),
+        (b"{\"events\":[{\"type\":\"\xff\"}]}", "not JSON, at line 1 column 20"),
+        (deep.as_bytes(), "not a Gigya notification, at line 1 column 1"),
+    ];
+    for (body, expected) in cases {
+        let message = Notification::parse(body).unwrap_err();
+        assert!(!message.contains("canary"), "{message}");
+        let kind = expected.split(',').next().unwrap();
+        assert!(message.starts_with(kind), "{message}: {}", String::from_utf8_lossy(&body[..body.len().min(40)]));
+    }
+}
