@@ -62,8 +62,7 @@ fn an_opt_in_counts_from_its_confirmation() {
 
 #[test]
 fn an_opt_out_counts_from_its_change() {
-    let expected =
-        Consent::OptedOut { since: at("2026-01-02T08:00:00Z"), reason: OptOutReason::Unsubscribed };
+    let expected = Consent::OptedOut { since: at("2026-01-02T08:00:00Z"), reason: OptOutReason::Unsubscribed };
     assert_eq!(account().consent(&id("pets.canine"), true), expected);
 }
 

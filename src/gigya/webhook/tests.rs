@@ -16,9 +16,8 @@ fn version_2_0() {
     assert_eq!(notification.nonce.as_deref(), Some("2f9d1a54-3c8e-4d4b-9f0a-7a6b5c4d3e2f"));
     assert_eq!(notification.timestamp, Some(1_760_000_002));
     let kinds: Vec<_> = notification.events.into_iter().map(|event| event.kind).collect();
-    let renamed = |new: &str, old: &str| {
-        EventKind::Changed(Subject::Account { uid: uid(new), formerly: Some(uid(old)) })
-    };
+    let renamed =
+        |new: &str, old: &str| EventKind::Changed(Subject::Account { uid: uid(new), formerly: Some(uid(old)) });
     let expected = [
         account("u-created"),
         account("u-registered"),

@@ -24,9 +24,7 @@ fn at(first: &str, last: &str) -> crate::domain::ActedAt {
 fn check(notices: &[Notice]) {
     let news: Vec<_> = notices.iter().map(|notice| notice.news.as_ref()).collect();
     let what: Vec<_> = news.iter().map(|news| news.map(|news| news.what)).collect();
-    let out = |reason| {
-        Some(What::OptedOut { at: at("2026-01-14T10:50:00Z", "2026-01-14T10:50:00.999Z"), reason })
-    };
+    let out = |reason| Some(What::OptedOut { at: at("2026-01-14T10:50:00Z", "2026-01-14T10:50:00.999Z"), reason });
     let expected = [
         Some(What::OptedIn { at: at("2026-01-14T10:32:00Z", "2026-01-14T10:32:00.999Z") }),
         Some(What::Changed { opted_in: true }),

@@ -1,0 +1,249 @@
+use super::*;
+use crate::domain::RemovalKind;
+use secrecy::ExposeSecret;
+use std::time::Duration;
+
+/// The configuration of the design's contract, with Campaign Monitor as the ESP.
+const CONTRACT: &str = r#"
+[server]
+listen = "0.0.0.0:8080"                 # webhooks, nothing else
+admin_listen = "127.0.0.1:9090"
+
+[gigya.main]
+api_keys = ["4_AbCdEf"]
+data_center = "eu1.gigya.com"
+user_key = "AAbb"
+secret = { env = "GIGYA_SECRET" }
+webhook_auth = "jwt"
+
+[campaign_monitor.news]
+api_key = { env = "CM_API_KEY" }
+callback_tokens = [{ env = "CM_CALLBACK_TOKEN" }]
+time_zone = "Europe/Berlin"
+
+[[route]]
+subscription = "main/newsletter"
+audience = "news/a58ee1d3039b8bec838e6d1482a8a965"
+on_inactive = "delete"
+double_opt_in = true
+accept_opt_ins = false
+forward_bounces = false
+fields = { FirstName = "profile.firstName", GigyaUID = "UID" }
+"#;
+
+/// Stands wherever a secret may stand, and must never be seen again.
+const CANARY: &str = "Y2FuYXJ5LXNlY3JldC1jYW5hcnk";
+
+fn environment() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("GIGYA_SECRET", "c2VjcmV0"),
+        ("CM_API_KEY", "cm-key"),
+        ("CM_CALLBACK_TOKEN", "0123456789abcdef0123456789abcdef"),
+        ("PATH", "/bin"),
+    ]
+}
+
+fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    Config::parse(text, Path::new("gateway.toml"), &environment().into_iter().collect())
+}
+
+fn parse_with(text: &str, more: &[(&'static str, &'static str)]) -> Result<Config, ConfigErrors> {
+    let environment = environment().into_iter().chain(more.iter().copied()).collect();
+    Config::parse(text, Path::new("gateway.toml"), &environment)
+}
+
+fn problem_of(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+#[test]
+fn the_contract_is_understood() {
+    let config = parse(CONTRACT).unwrap();
+    assert_eq!(config.server.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(config.server.max_body_bytes, 1 << 20);
+    let gigya = config.gigya.values().next().unwrap();
+    assert_eq!(gigya.endpoint, GigyaEndpoint::DataCenter("eu1.gigya.com".into()));
+    assert_eq!(gigya.signature_max_age, Duration::from_hours(48));
+    assert!(matches!(gigya.auth, GigyaAuth::Secret { .. }));
+    let Esp::CampaignMonitor(esp) = config.esps.values().next().unwrap();
+    assert_eq!(esp.base_url.as_str(), "https://api.createsend.com/api/v3.3");
+    assert_eq!(esp.subscribe_with, SubscribeWith::Import);
+    let route = &config.routes[0];
+    assert_eq!(route.label(), "main/newsletter -> news/a58ee1d3039b8bec838e6d1482a8a965");
+    assert_eq!(route.on_inactive, RemovalKind::Delete);
+    assert_eq!(route.fields["GigyaUID"], FieldSource::Path(vec!["UID".into()]));
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_line_and_a_remedy() {
+    let text = CONTRACT
+        .replace("listen = \"0.0.0.0:8080\"", "listen = \"everywhere\"\nlisen = 3")
+        .replace("\"Europe/Berlin\"", "\"Berlin\"")
+        .replace("main/newsletter", "mian/newsletter")
+        .replace("on_inactive = \"delete\"", "on_inactive = \"forget\"");
+    let expected = "\
+gateway.toml:3:10: server.listen: is not an address and port
+    write \"0.0.0.0:8080\"
+gateway.toml:4:9: server.lisen: is not a key that this version knows
+    did you mean \"listen\"?
+gateway.toml:17:13: campaign_monitor.news.time_zone: is not a time zone
+    write an IANA name such as \"Europe/Berlin\" or \"UTC\"
+gateway.toml:20:16: route[0].subscription: names the connection \"mian\", which is not there
+    configured are \"main\"
+gateway.toml:22:15: route[0].on_inactive: is none of the choices
+    write \"delete\" or \"unsubscribe\" or \"suppress\"
+5 problems in the configuration";
+    assert_eq!(problem_of(&text), expected);
+}
+
+#[test]
+fn what_is_missing_is_told() {
+    let expected = "\
+gateway.toml: gigya: is missing
+    add a [gigya.main] table; see gateway.example.toml
+gateway.toml: campaign_monitor: is missing
+    add a [campaign_monitor.news] table; see gateway.example.toml
+gateway.toml: route: is missing
+    add a [[route]] that says which subscription goes to which audience
+3 problems in the configuration";
+    assert_eq!(problem_of(""), expected);
+}
+
+#[test]
+fn a_provider_of_another_version_is_told() {
+    let message = problem_of(&format!("{CONTRACT}\n[sendmail.crm]\nsubdomain = \"mc\""));
+    assert!(message.contains("gateway.toml:27:2: sendmail: is not a key that this version knows"), "{message}");
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_is_told() {
+    let text = CONTRACT.replace("CM_API_KEY", "NOT_SET");
+    assert!(problem_of(&text).contains("api_key: environment variable NOT_SET is not set"), "{}", problem_of(&text));
+    let text = CONTRACT.replace("env = \"CM_API_KEY\"", "file = \"/nowhere/key\"");
+    assert!(problem_of(&text).contains("api_key: file /nowhere/key cannot be read"), "{}", problem_of(&text));
+}
+
+#[test]
+fn a_secret_is_read_from_a_file_beside_the_configuration() {
+    let folder = std::env::temp_dir().join(format!("gateway-config-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("key"), "from-the-file\n").unwrap();
+    let text = CONTRACT.replace("env = \"CM_API_KEY\"", "file = \"key\"");
+    let config = Config::parse(&text, &folder.join("gateway.toml"), &environment().into_iter().collect()).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let Esp::CampaignMonitor(esp) = config.esps.values().next().unwrap();
+    assert_eq!(esp.api_key.expose_secret(), "from-the-file");
+}
+
+#[test]
+fn variables_override_the_file() {
+    let more = [
+        ("GATEWAY_SERVER__LISTEN", "127.0.0.1:1"),
+        ("GATEWAY_SERVER__MAX_IN_FLIGHT", "7"),
+        ("GATEWAY_GIGYA__MAIN__API_KEYS", "[\"4_x\", \"4_y\"]"),
+        ("GATEWAY_GIGYA__MAIN__USER_KEY", "123"),
+        ("GATEWAY_CAMPAIGN_MONITOR__NEWS__API_KEY", "456"),
+        ("GATEWAY_ROUTE__0__DOUBLE_OPT_IN", "false"),
+        ("GATEWAY_ROUTE__0__FIELDS__firstname", "=x"),
+        ("GATEWAY_SERVICE_HOST", "10.0.0.1"),
+    ];
+    let config = parse_with(CONTRACT, &more).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:1");
+    assert_eq!(config.server.max_in_flight, 7);
+    let gigya = config.gigya.values().next().unwrap();
+    assert_eq!(gigya.api_keys, ["4_x", "4_y"]);
+    assert!(matches!(&gigya.auth, GigyaAuth::Secret { user_key, .. } if user_key == "123"));
+    let Esp::CampaignMonitor(esp) = config.esps.values().next().unwrap();
+    assert_eq!(esp.api_key.expose_secret(), "456");
+    assert!(!config.routes[0].double_opt_in);
+    assert_eq!(config.routes[0].fields["FirstName"], FieldSource::Literal("x".into()));
+}
+
+#[test]
+fn a_variable_that_overrides_nothing_is_told() {
+    let errors =
+        parse_with(CONTRACT, &[("GATEWAY_SERVER__LISEN", "x"), ("GATEWAY_ROUTE__7__AUDIENCE", "x")]).unwrap_err();
+    let message = errors.to_string();
+    let unknown = "environment variable GATEWAY_SERVER__LISEN: server.lisen: is not a key that this version knows";
+    assert!(message.contains(unknown), "{message}");
+    assert!(message.contains("environment variable GATEWAY_ROUTE__7__AUDIENCE: names nothing"), "{message}");
+}
+
+#[test]
+fn plain_http_is_for_this_machine_or_by_permission() {
+    let with = |line: &str| CONTRACT.replace("data_center = \"eu1.gigya.com\"", line);
+    for fine in ["http://127.0.0.1:7001", "http://localhost:7001", "http://[::1]:1", "https://gigya.example"] {
+        parse(&with(&format!("base_url = \"{fine}\""))).unwrap();
+    }
+    parse(&with("base_url = \"http://gigya.internal\"\nallow_http = true")).unwrap();
+    for bad in ["http://gigya.example", "ftp://127.0.0.1", "gigya", "https://user:pw@gigya.example", "https://a?b"] {
+        assert!(parse(&with(&format!("base_url = \"{bad}\""))).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_together_is_told() {
+    let jwt = "webhook_auth = \"jwt\"";
+    let cases = [
+        (jwt, "webhook_auth = \"hmac-sha1\"", "webhook_secrets: is missing"),
+        (jwt, "webhook_secrets = [{ env = \"GIGYA_SECRET\" }]", "webhook_secrets: is used with"),
+        (jwt, "jwt_issuer = \"https://x/\"", "jwt_issuer: does not name the site"),
+        (jwt, "auth = \"bearer\"", "private_key: is missing"),
+        (jwt, "base_url = \"https://x\"", "base_url: stands beside data_center"),
+        (jwt, "deadline = \"1s\"\nattempt_timeout = \"2s\"", "attempt_timeout: is longer than deadline"),
+        (jwt, "deadline = \"soon\"", "deadline: is not a length of time"),
+        ("api_keys = [\"4_AbCdEf\"]", "", "api_keys: is missing"),
+        ("api_keys = [\"4_AbCdEf\"]", "api_keys = []", "api_keys: is empty"),
+        ("\"delete\"", "\"suppress\"", "on_inactive: \"suppress\" needs the client's id"),
+        ("accept_opt_ins = false", "create_lite_accounts = true", "create_lite_accounts: does nothing"),
+        ("\"profile.firstName\"", "\"{profile.firstName\"", "fields.FirstName: has an opening brace"),
+        ("[[route]]", "[route]", "route: is one table"),
+        ("127.0.0.1:9090", "0.0.0.0:8080", "admin_listen: is the same as server.listen"),
+        ("[gigya.main]", "[gigya.Main]", "gigya.Main: is not a name"),
+        ("news/a58ee1d3039b8bec838e6d1482a8a965", "news", "audience: does not name a connection and what is there"),
+    ];
+    for (from, to, expected) in cases {
+        assert!(CONTRACT.contains(from), "{from}");
+        let message = problem_of(&CONTRACT.replace(from, to));
+        assert!(message.contains(expected), "expected {expected:?} in:\n{message}");
+    }
+}
+
+#[test]
+fn a_route_that_is_there_twice_is_told() {
+    let again = CONTRACT.split("[[route]]").nth(1).unwrap();
+    let message = problem_of(&format!("{CONTRACT}\n[[route]]{again}"));
+    assert!(message.contains("route[1]: is there twice: main/newsletter -> news/"), "{message}");
+}
+
+#[test]
+fn no_message_shows_a_secret_wherever_it_was_put() {
+    let places = [
+        CONTRACT.replace("secret = { env = \"GIGYA_SECRET\" }", &format!("secret = \"{CANARY}\"")),
+        CONTRACT.replace("secret = { env = \"GIGYA_SECRET\" }", &format!("secret = \"{CANARY}")),
+        CONTRACT.replace("secret = { env = \"GIGYA_SECRET\" }", &format!("secret = {CANARY}")),
+        CONTRACT.replace("secret = { env = \"GIGYA_SECRET\" }", &format!("secret = {{ value = \"{CANARY}\" }}")),
+        CONTRACT.replace("secret = { env = \"GIGYA_SECRET\" }", &format!("secret = [\"{CANARY}\"]")),
+        CONTRACT.replace("secret = { env = \"GIGYA_SECRET\" }", &format!("secert = \"{CANARY}\"")),
+        CONTRACT.replace("{ env = \"CM_API_KEY\" }", &format!("\"{CANARY}\"")),
+        CONTRACT.replace("{ env = \"CM_CALLBACK_TOKEN\" }", &format!("\"{CANARY}\"")),
+        CONTRACT
+            .replace("secret = { env = \"GIGYA_SECRET\" }", &format!("secret = {{ env = \"GIGYA_SECRET\" }} {CANARY}")),
+    ];
+    for text in places {
+        assert!(text.contains(CANARY));
+        let errors = parse(&text).unwrap_err();
+        assert!(!format!("{errors} {errors:?}").contains(CANARY), "{errors}");
+    }
+    let variables = [
+        ("GATEWAY_GIGYA__MAIN__SECRET", "Y2FuYXJ5LXNlY3JldC1jYW5hcnk!"),
+        ("GATEWAY_CAMPAIGN_MONITOR__NEWS__CALLBACK_TOKENS", "Y2FuYXJ5LXNlY3JldC1jYW5hcnk/"),
+        ("GATEWAY_GIGYA__MAIN__SECERT", CANARY),
+    ];
+    for variable in variables {
+        let errors = parse_with(CONTRACT, &[variable]).unwrap_err();
+        assert!(!format!("{errors} {errors:?}").contains(CANARY), "{errors}");
+    }
+    let config = parse_with(CONTRACT, &[("CM_API_KEY", CANARY)]).unwrap();
+    assert!(!format!("{config:?}").contains(CANARY));
+}
