@@ -22,5 +22,6 @@ pub mod domain;
 pub mod esp;
 pub mod forward;
 pub mod gigya;
+pub mod http;
 pub mod telemetry;
 pub mod upstream;

@@ -1,0 +1,105 @@
+//! The edge: from a socket to [`Intake`](crate::forward::Intake), and from its summary to an answer.
+//!
+//! Sees only `forward`'s intake, `config`'s server table, the list of providers and `domain`. Knows no sender's
+//! body, no signature, no upstream. Bytes come in through `server` (connections and their limits), pass `guard`
+//! (what every request of either port gets), and end in `router` (webhooks) or `operations` (the second port);
+//! `answer` is everything that can be said back; `shutdown` is the order in which all of it ends.
+//!
+//! There is no tower stack and no routing table: three paths and a handful of limits are shorter as one function
+//! that reads from top to bottom, and cost a request no boxed future and no cloned service.
+
+mod answer;
+mod body;
+mod guard;
+mod operations;
+mod router;
+mod server;
+mod shutdown;
+
+pub use operations::{Readiness, RenderMetrics};
+pub use server::{BindError, Listener};
+pub use shutdown::stop_signal;
+
+use crate::config;
+use crate::forward::Intake;
+use guard::Guard;
+use operations::Operations;
+use router::Webhooks;
+use server::Server;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Serves both ports until `stop` is cancelled and everything is drained.
+pub async fn serve(
+    settings: &config::Server,
+    intake: Arc<dyn Intake>,
+    metrics: RenderMetrics,
+    stop: CancellationToken,
+) -> Result<(), BindError> {
+    Bound::bind(settings).await?.serve(intake, metrics, stop).await;
+    Ok(())
+}
+
+/// Both ports, bound but not served yet: nothing can go wrong from here on, and the addresses are known even
+/// where port 0 was asked for.
+#[derive(Debug)]
+pub struct Bound {
+    settings: config::Server,
+    webhooks: TcpListener,
+    admin: TcpListener,
+    webhook_addr: SocketAddr,
+    admin_addr: SocketAddr,
+    readiness: Readiness,
+}
+
+impl Bound {
+    /// Binds both ports.
+    pub async fn bind(settings: &config::Server) -> Result<Self, BindError> {
+        let (webhooks, webhook_addr) = server::bind("server.listen", settings.listen).await?;
+        let (admin, admin_addr) = server::bind("server.admin_listen", settings.admin_listen).await?;
+        Ok(Self {
+            settings: settings.clone(),
+            webhooks,
+            admin,
+            webhook_addr,
+            admin_addr,
+            readiness: Readiness::default(),
+        })
+    }
+
+    /// Where webhooks are received.
+    #[must_use]
+    pub fn webhook_addr(&self) -> SocketAddr {
+        self.webhook_addr
+    }
+
+    /// Where operations are served.
+    #[must_use]
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin_addr
+    }
+
+    /// What `/readyz` says; [`Bound::serve`] drives it.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
+    /// Serves until `stop` is cancelled and everything is drained. Dropping the future cuts everything at once.
+    pub async fn serve(self, intake: Arc<dyn Intake>, metrics: RenderMetrics, stop: CancellationToken) {
+        let Self { settings, webhooks, admin, webhook_addr, admin_addr, readiness } = self;
+        let webhooks = Server::new(
+            "webhooks",
+            webhooks,
+            Guard::with_limit(Webhooks::new(intake, &settings), settings.max_in_flight),
+            &settings,
+        );
+        let admin = Server::new("admin", admin, Guard::new(Operations::new(readiness.clone(), metrics)), &settings);
+        tracing::info!(%webhook_addr, %admin_addr, "serving");
+        readiness.set_ready();
+        shutdown::in_order(webhooks, admin, readiness, settings.drain_delay, stop).await;
+        tracing::info!("stopped");
+    }
+}

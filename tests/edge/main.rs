@@ -1,0 +1,9 @@
+//! The edge promises: whatever comes in over a socket, the sender hears exactly one sensible answer, nobody can hold
+//! the gateway up, and stopping loses nothing. Told over real sockets, with an intake that does as it is told.
+
+mod answers;
+mod client;
+mod gateway;
+mod limits;
+mod requests;
+mod stopping;
