@@ -17,6 +17,7 @@
 //! | [`config`] | the file to a checked, typed configuration |
 //! | [`domain`] | consent, who wins; no I/O |
 
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod esp;

@@ -1,0 +1,52 @@
+//! `check`: whether the configuration is right, and what it means. Shows no token or secret.
+
+use super::{ConfigFile, failed};
+use crate::config::{Config, Esp, GigyaAuth, GigyaWebhookAuth};
+use crate::esp;
+use crate::forward::Gateway;
+use crate::upstream::{HttpTransport, Transport};
+use std::fmt::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Checks and says.
+pub fn run(file: &ConfigFile) -> Result<ExitCode, ExitCode> {
+    let config = file.load()?;
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| failed(&error))?);
+    Gateway::new(&config, &transport).map_err(|error| failed(&error))?;
+    print!("{}", summary(&config, &transport));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(config: &Config, transport: &Arc<dyn Transport>) -> String {
+    let mut text = String::new();
+    let mut line = |line: String| {
+        let _ = writeln!(text, "{line}");
+    };
+    line(format!("webhooks on {}, operations on {}", config.server.listen, config.server.admin_listen));
+    for gigya in config.gigya.values() {
+        let signed = match gigya.webhook_auth {
+            GigyaWebhookAuth::Jwt { .. } => "X-Gigya-Sig-Jwt",
+            GigyaWebhookAuth::HmacSha1 { .. } => "X-Gigya-Sig-Hmac-Sha1",
+        };
+        let calls = match gigya.auth {
+            GigyaAuth::Secret { .. } => "user key and secret",
+            GigyaAuth::Signed { .. } => "signed requests",
+            GigyaAuth::Bearer { .. } => "bearer tokens",
+        };
+        line(format!("POST /webhooks/gigya/{}: verified by {signed}; calls by {calls}", gigya.name));
+    }
+    for connection in config.esps.values() {
+        let esp = esp::connect(connection, Arc::clone(transport));
+        let info = esp.provider();
+        let token = if info.token_in_path { "/{token}" } else { "" };
+        line(format!("POST /webhooks/{}/{}{token}: {}", info.slug, esp.name(), info.title));
+        let Esp::CampaignMonitor(settings) = connection;
+        line(format!("    times are read in {}", settings.time_zone.iana_name().unwrap_or("UTC")));
+    }
+    for route in &config.routes {
+        line(format!("route {}: {} fields, on_inactive {:?}", route.label(), route.fields.len(), route.on_inactive));
+    }
+    line("The configuration is valid.".to_owned());
+    text
+}

@@ -1,0 +1,64 @@
+//! The commands, one file each. Errors go to standard error; a refused configuration ends with 2, anything
+//! else that fails with 1.
+
+mod check;
+mod serve;
+
+use crate::config::{Config, Environment};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Keeps SAP Customer Data Cloud (Gigya) and an email service provider in step, webhook by webhook.
+///
+/// No opt-out is ever lost, and none is ever undone by anything but a newer opt-in.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Try it without any account: gigya-esp-gateway sandbox")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Receives webhooks of both sides and forwards them.
+    Serve(ConfigFile),
+    /// Checks the configuration and says what it means.
+    Check(ConfigFile),
+}
+
+/// Which configuration to use.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// The configuration file. Its keys can be overridden: GATEWAY_SERVER__LISTEN=0.0.0.0:80
+    #[arg(short, long, env = "GATEWAY_CONFIG", default_value = "gateway.toml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+impl ConfigFile {
+    /// Reads and checks it; what is wrong goes to standard error.
+    fn load(&self) -> Result<Config, ExitCode> {
+        Config::load(&self.config, &Environment::of_process()).map_err(|errors| {
+            eprintln!("{errors}");
+            ExitCode::from(2)
+        })
+    }
+}
+
+impl Cli {
+    /// Runs the command.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let ended = match self.command {
+            Command::Serve(file) => serve::run(&file),
+            Command::Check(file) => check::run(&file),
+        };
+        ended.unwrap_or_else(|code| code)
+    }
+}
+
+/// Says what went wrong, for commands that end because of it.
+fn failed(what: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("error: {what}");
+    ExitCode::FAILURE
+}
