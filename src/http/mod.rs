@@ -3,7 +3,7 @@
 //! Sees only `forward`'s intake, `config`'s server table, the list of providers and `domain`. Knows no sender's
 //! body, no signature, no upstream. Bytes come in through `server` (connections and their limits), pass `guard`
 //! (what every request of either port gets), and end in `router` (webhooks) or `operations` (the second port);
-//! `answer` is everything that can be said back; `shutdown` is the order in which all of it ends.
+//! `answer` is everything that can be said back, `openapi` documents it; `shutdown` is the order in which all of it ends.
 //!
 //! There is no tower stack and no routing table: three paths and a handful of limits are shorter as one function
 //! that reads from top to bottom, and cost a request no boxed future and no cloned service.
@@ -11,6 +11,7 @@
 mod answer;
 mod body;
 mod guard;
+pub mod openapi;
 mod operations;
 mod router;
 mod server;
