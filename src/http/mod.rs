@@ -1,7 +1,7 @@
 //! The edge: from a socket to [`Intake`](crate::forward::Intake), and from its summary to an answer.
 //!
 //! Sees only `forward`'s intake, `config`'s server table, the list of providers and `domain`. Knows no sender's
-//! body, no signature, no upstream. Bytes come in through `server` (connections and their limits), pass `guard`
+//! body, no signature, no upstream. Bytes come in through `server` (connections and their limits; `socket` is one's bytes), pass `guard`
 //! (what every request of either port gets), and end in `router` (webhooks) or `operations` (the second port);
 //! `answer` is everything that can be said back, `openapi` documents it; `shutdown` is the order in which all of it ends.
 //!
@@ -16,6 +16,7 @@ mod operations;
 mod router;
 mod server;
 mod shutdown;
+mod socket;
 
 pub use operations::{Readiness, RenderMetrics};
 pub use server::{BindError, Listener};
