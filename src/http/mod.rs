@@ -91,7 +91,7 @@ impl Bound {
 
     /// Serves until `stop` is cancelled and everything is drained. Dropping the future cuts everything at once.
     pub async fn serve(self, intake: Arc<dyn Intake>, metrics: RenderMetrics, stop: CancellationToken) {
-        let Self { settings, webhooks, admin, webhook_addr, admin_addr, readiness } = self;
+        let Self { settings, webhooks, admin, readiness, .. } = self;
         let webhooks = Server::new(
             "webhooks",
             webhooks,
@@ -99,9 +99,7 @@ impl Bound {
             &settings,
         );
         let admin = Server::new("admin", admin, Guard::new(Operations::new(readiness.clone(), metrics)), &settings);
-        tracing::info!(%webhook_addr, %admin_addr, "serving");
         readiness.set_ready();
         shutdown::in_order(webhooks, admin, readiness, settings.drain_delay, stop).await;
-        tracing::info!("stopped");
     }
 }
