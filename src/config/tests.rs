@@ -247,3 +247,45 @@ fn no_message_shows_a_secret_wherever_it_was_put() {
     let config = parse_with(CONTRACT, &[("CM_API_KEY", CANARY)]).unwrap();
     assert!(!format!("{config:?}").contains(CANARY));
 }
+
+/// What is shipped for people to copy.
+const EXAMPLE: &str = include_str!("../../deploy/gateway.example.toml");
+
+#[test]
+fn the_shipped_example_is_valid_and_names_every_key() {
+    parse(EXAMPLE).unwrap();
+
+    // The loader itself tells which keys it knows, when asked for one that is like none of them.
+    let strays = [
+        ("GATEWAY_ZZZZZZZZZZZZZZZZZZZZZZZZ__Z", "1"),
+        ("GATEWAY_SERVER__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
+        ("GATEWAY_TELEMETRY__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
+        ("GATEWAY_GIGYA__MAIN__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
+        ("GATEWAY_CAMPAIGN_MONITOR__NEWS__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
+        ("GATEWAY_ROUTE__0__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
+    ];
+    let errors = parse_with(EXAMPLE, &strays).unwrap_err();
+    assert_eq!(errors.problems().len(), strays.len(), "{errors}");
+    let names_key = |line: &str, key: &str| {
+        let line = line.trim_start_matches(['#', ' ']).trim_start_matches("or: ");
+        let after = line.trim_start_matches('[').strip_prefix(key);
+        after.is_some_and(|after| after.starts_with(" = ") || after.starts_with(['.', ']']))
+    };
+    for problem in errors.problems() {
+        let known = problem.remedy.strip_prefix("known here: ").unwrap();
+        for key in known.split(", ") {
+            assert!(EXAMPLE.lines().any(|line| names_key(line, key)), "{key} of {} is missing", problem.key);
+        }
+    }
+}
+
+#[test]
+fn the_shipped_example_shows_the_defaults() {
+    let is_default = |line: &str| line.starts_with(|c: char| c.is_ascii_lowercase()) && line.contains(" = ");
+    let spelled_out: Vec<_> =
+        EXAMPLE.lines().map(|line| line.strip_prefix('#').filter(|rest| is_default(rest)).unwrap_or(line)).collect();
+    let spelled_out = spelled_out.join("\n");
+    assert_ne!(spelled_out, EXAMPLE);
+    let of = |text| format!("{:?}", parse(text).unwrap());
+    assert_eq!(of(&spelled_out), of(EXAMPLE));
+}
