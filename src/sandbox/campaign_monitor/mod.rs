@@ -34,7 +34,6 @@ struct Inner {
     settings: CampaignMonitorSettings,
     world: Mutex<World>,
     faults: Faults,
-    clock: Clock,
     courier: Courier,
 }
 
@@ -116,8 +115,8 @@ impl CampaignMonitorSim {
     pub fn start(settings: CampaignMonitorSettings, clock: Clock, attempts: broadcast::Sender<Attempt>) -> Self {
         let format = settings.format;
         let courier = Courier::start("Campaign Monitor", attempts, move |events| callbacks::seal(format, events));
-        let world = Mutex::new(World::new(&settings, clock.clone()));
-        Self { inner: Arc::new(Inner { world, faults: Faults::new(13), clock, courier, settings }) }
+        let world = Mutex::new(World::new(&settings, clock));
+        Self { inner: Arc::new(Inner { world, faults: Faults::new(13), courier, settings }) }
     }
 
     /// Serves its API on a free port; `http://{address}/api/v3.3` is its base URL.
