@@ -2,4 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod both_ways;
+mod esp_side;
+mod kinds_of_sites;
+mod leaving;
+mod moving;
+mod storm;
 mod town;
+mod who_wins;
