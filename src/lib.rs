@@ -24,5 +24,6 @@ pub mod esp;
 pub mod forward;
 pub mod gigya;
 pub mod http;
+pub mod sandbox;
 pub mod telemetry;
 pub mod upstream;

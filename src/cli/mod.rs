@@ -2,6 +2,7 @@
 //! else that fails with 1.
 
 mod check;
+mod openapi;
 mod serve;
 
 use crate::config::{Config, Environment};
@@ -25,12 +26,14 @@ enum Command {
     Serve(ConfigFile),
     /// Checks the configuration and says what it means.
     Check(ConfigFile),
+    /// Prints the description of the HTTP interface (`OpenAPI` 3.1, JSON).
+    Openapi,
 }
 
 /// Which configuration to use.
 #[derive(Debug, Args)]
 pub struct ConfigFile {
-    /// The configuration file. Its keys can be overridden: GATEWAY_SERVER__LISTEN=0.0.0.0:80
+    /// The configuration file. Its keys can be overridden: `GATEWAY_SERVER__LISTEN=0.0.0.0:80`.
     #[arg(short, long, env = "GATEWAY_CONFIG", default_value = "gateway.toml", value_name = "FILE")]
     config: PathBuf,
 }
@@ -52,6 +55,7 @@ impl Cli {
         let ended = match self.command {
             Command::Serve(file) => serve::run(&file),
             Command::Check(file) => check::run(&file),
+            Command::Openapi => openapi::run(),
         };
         ended.unwrap_or_else(|code| code)
     }

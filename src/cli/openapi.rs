@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 /// Prints it.
+#[allow(clippy::unnecessary_wraps, reason = "every command ends alike")]
 pub fn run() -> Result<ExitCode, ExitCode> {
-    print!("{}", crate::http::openapi::text());
+    print!("{}", crate::http::openapi::json());
     Ok(ExitCode::SUCCESS)
 }

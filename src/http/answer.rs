@@ -1,6 +1,6 @@
 //! Everything that can be said back: a summary of what became of a request, or a problem (RFC 9457).
 
-use crate::domain::Outcome;
+use crate::domain::{Outcome, Reason};
 use crate::forward::{Refusal, Summary};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -8,6 +8,8 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::SchemaType;
+use utoipa::openapi::{Object, ObjectBuilder, Type};
 
 /// An answer, its body ready in memory.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -47,10 +49,33 @@ pub(super) struct EventBody<'a> {
     #[schema(required)]
     route: Option<&'a str>,
     /// What became of it.
+    #[schema(schema_with = outcomes)]
     outcome: &'static str,
     /// Why, where the outcome has a reason.
-    #[schema(required)]
+    #[schema(required, schema_with = reasons)]
     reason: Option<&'static str>,
+}
+
+/// The labels of outcomes, for the API document.
+fn outcomes() -> Object {
+    let any = Reason::Internal;
+    let outcomes =
+        [Outcome::Applied, Outcome::Unchanged, Outcome::Skipped(any), Outcome::Rejected(any), Outcome::Deferred(any)];
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(outcomes.map(Outcome::label)))
+        .description(Some("What became of it."))
+        .build()
+}
+
+/// The labels of reasons, and null, for the API document.
+fn reasons() -> Object {
+    let labels = Reason::ALL.iter().map(|reason| Some(reason.label())).chain([None]);
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .enum_values(Some(labels.collect::<Vec<_>>()))
+        .description(Some("Why, where the outcome has a reason."))
+        .build()
 }
 
 /// A problem as its reader sees it (RFC 9457).
@@ -97,7 +122,7 @@ impl<'a> From<&'a Summary> for SummaryBody<'a> {
                 id: &event.id,
                 route: event.route.as_deref(),
                 outcome: event.outcome.label(),
-                reason: event.outcome.reason().map(crate::domain::Reason::label),
+                reason: event.outcome.reason().map(Reason::label),
             });
         }
         body
@@ -256,7 +281,6 @@ impl Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Reason;
     use crate::forward::EventOutcome;
 
     #[test]

@@ -115,7 +115,7 @@ fn hide(headers: &mut HeaderMap) {
 }
 
 fn tell(request_id: &str, endpoint: &str, status: StatusCode, at: Instant) {
-    let milliseconds = at.elapsed().as_millis();
+    let milliseconds = u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
     if status.is_success() {
         tracing::debug!(request_id, endpoint, status = status.as_u16(), milliseconds, "answered");
     } else {

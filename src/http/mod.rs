@@ -1,9 +1,9 @@
 //! The edge: from a socket to [`Intake`](crate::forward::Intake), and from its summary to an answer.
 //!
 //! Sees only `forward`'s intake, `config`'s server table, the list of providers and `domain`. Knows no sender's
-//! body, no signature, no upstream. Bytes come in through `server` (connections and their limits), pass `guard`
+//! body, no signature, no upstream. Bytes come in through `server` (connections and their limits; `socket` is one's bytes), pass `guard`
 //! (what every request of either port gets), and end in `router` (webhooks) or `operations` (the second port);
-//! `answer` is everything that can be said back; `shutdown` is the order in which all of it ends.
+//! `answer` is everything that can be said back, `openapi` documents it; `shutdown` is the order in which all of it ends.
 //!
 //! There is no tower stack and no routing table: three paths and a handful of limits are shorter as one function
 //! that reads from top to bottom, and cost a request no boxed future and no cloned service.
@@ -11,10 +11,12 @@
 mod answer;
 mod body;
 mod guard;
+pub mod openapi;
 mod operations;
 mod router;
 mod server;
 mod shutdown;
+mod socket;
 
 pub use operations::{Readiness, RenderMetrics};
 pub use server::{BindError, Listener};
@@ -89,7 +91,7 @@ impl Bound {
 
     /// Serves until `stop` is cancelled and everything is drained. Dropping the future cuts everything at once.
     pub async fn serve(self, intake: Arc<dyn Intake>, metrics: RenderMetrics, stop: CancellationToken) {
-        let Self { settings, webhooks, admin, webhook_addr, admin_addr, readiness } = self;
+        let Self { settings, webhooks, admin, readiness, .. } = self;
         let webhooks = Server::new(
             "webhooks",
             webhooks,
@@ -97,9 +99,7 @@ impl Bound {
             &settings,
         );
         let admin = Server::new("admin", admin, Guard::new(Operations::new(readiness.clone(), metrics)), &settings);
-        tracing::info!(%webhook_addr, %admin_addr, "serving");
         readiness.set_ready();
         shutdown::in_order(webhooks, admin, readiness, settings.drain_delay, stop).await;
-        tracing::info!("stopped");
     }
 }

@@ -4,11 +4,13 @@
 //! ever, have no cap on connections, and no bound on draining. Behind a load balancer HTTP/1.1 is all there is.
 
 use super::answer::Answer;
+use super::socket::{Phase, Socket};
 use crate::config;
+use http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -90,6 +92,7 @@ pub(super) struct Server<L, H> {
     listener: L,
     handler: Arc<H>,
     http: http1::Builder,
+    header_timeout: Duration,
     max_connections: usize,
     drain_timeout: Duration,
 }
@@ -98,8 +101,7 @@ impl<L: Listener, H: Handler> Server<L, H> {
     /// Puts a handler behind a listener. `port` names it in logs and metrics.
     pub(super) fn new(port: &'static str, listener: L, handler: H, settings: &config::Server) -> Self {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .header_read_timeout(settings.header_timeout)
+        http.header_read_timeout(None) // `Socket` has the time
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD_BYTES)
             // A sender that closes its half after the request still gets its answer, and work that was begun is
@@ -110,6 +112,7 @@ impl<L: Listener, H: Handler> Server<L, H> {
             listener,
             handler: Arc::new(handler),
             http,
+            header_timeout: settings.header_timeout,
             max_connections: settings.max_connections,
             drain_timeout: settings.drain_timeout,
         }
@@ -156,11 +159,18 @@ impl<L: Listener, H: Handler> Server<L, H> {
     fn connection(&self, io: L::Io, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<L, H> {
         let open = Open::new(self.port);
         let handler = Arc::clone(&self.handler);
+        let phase = Arc::new(Phase::default());
+        let socket = Socket::new(io, Arc::clone(&phase), self.header_timeout);
         let service = service_fn(move |request| {
-            let handler = Arc::clone(&handler);
-            async move { Ok::<_, Infallible>(handler.handle(request).await) }
+            let (handler, phase) = (Arc::clone(&handler), Arc::clone(&phase));
+            phase.work();
+            async move {
+                let answer = handler.handle(request).await;
+                phase.answered(answer.headers().contains_key(CONNECTION));
+                Ok::<_, Infallible>(answer)
+            }
         });
-        let connection = self.http.serve_connection(TokioIo::new(io), service);
+        let connection = self.http.serve_connection(TokioIo::new(socket), service);
         async move {
             let _open = open;
             let mut connection = pin!(connection);
@@ -207,3 +217,6 @@ impl Drop for Open {
         self.0.decrement(1.0);
     }
 }
+
+#[cfg(test)]
+mod tests;

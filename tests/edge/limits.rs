@@ -82,7 +82,7 @@ async fn more_than_was_announced_is_not_part_of_the_body() {
 #[tokio::test]
 async fn a_thousand_headers_are_431() {
     let gateway = Gateway::start().await;
-    let headers: String = (0..1000).map(|n| format!("x-{n}: {n}\r\n")).collect();
+    let headers = "x-one: more\r\n".repeat(1000);
     let answer = gateway.ask(post_with("/webhooks/gigya/settles", &headers, "{}")).await;
     assert_eq!(answer.status, 431);
     let header = format!("x-long: {}\r\n", "x".repeat(200_000));

@@ -31,7 +31,7 @@ async fn requests_in_flight_are_finished_and_new_ones_refused() {
 
 #[tokio::test]
 async fn readiness_says_no_before_connections_are_refused() {
-    let gateway = Gateway::with(|server| server.drain_delay = Duration::from_secs(3600)).await;
+    let gateway = Gateway::with(|server| server.drain_delay = Duration::from_hours(1)).await;
     gateway.stop.cancel();
     while gateway.readiness.reasons().is_empty() {
         tokio::task::yield_now().await;

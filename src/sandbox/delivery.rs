@@ -1,0 +1,266 @@
+//! Brings a simulated system's webhooks to the gateway: at least once, again at growing intervals until it
+//! answers 2xx, in batches; late, twice and in another order if so asked.
+
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, broadcast, watch};
+
+/// How webhooks are delivered.
+#[derive(Clone, Copy, Debug)]
+pub struct Temper {
+    /// The most events in one request.
+    pub batch: usize,
+    /// How long to wait for an answer (Gigya: 10 s).
+    pub patience: Duration,
+    /// The wait before the first redelivery; each further one is twice as long.
+    pub first_interval: Duration,
+    /// The longest wait (Gigya: up to one hour).
+    pub longest_interval: Duration,
+    /// The share of requests that are sent twice.
+    pub twice: f64,
+    /// How long an event may be held back at random, so that later ones overtake it.
+    pub shuffle: Duration,
+    /// Whether a redelivery is signed anew. Which of the two Gigya does isn't documented.
+    pub sign_anew: bool,
+    /// Requests under way at once.
+    pub at_once: usize,
+}
+
+impl Default for Temper {
+    fn default() -> Self {
+        Self {
+            batch: 100,
+            patience: Duration::from_secs(10),
+            first_interval: Duration::from_millis(200),
+            longest_interval: Duration::from_secs(5),
+            twice: 0.0,
+            shuffle: Duration::ZERO,
+            sign_anew: true,
+            at_once: 8,
+        }
+    }
+}
+
+/// A request ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    /// Headers, the signature among them.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body, as it was signed.
+    pub body: Vec<u8>,
+}
+
+/// What became of one request.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Who sent it.
+    pub sender: &'static str,
+    /// The events' types.
+    pub types: Vec<String>,
+    /// Which attempt it was, from 1.
+    pub number: u32,
+    /// The HTTP status; 0 if there was no answer.
+    pub status: u16,
+    /// The answer's body.
+    pub answer: String,
+    /// How long the answer took.
+    pub took: Duration,
+}
+
+type Seal = dyn Fn(&[Value]) -> Sealed + Send + Sync;
+
+/// Delivers one system's webhooks to one URL. Clones are the same.
+#[derive(Clone)]
+pub struct Courier(Arc<Inner>);
+
+struct Inner {
+    sender: &'static str,
+    seal: Box<Seal>,
+    state: Mutex<State>,
+    work: Notify,
+    pending: watch::Sender<usize>,
+    attempts: broadcast::Sender<Attempt>,
+    client: reqwest::Client,
+}
+
+struct State {
+    temper: Temper,
+    target: Option<String>,
+    paused: bool,
+    waiting: VecDeque<(Instant, Value)>,
+    parcels: Vec<Parcel>,
+    under_way: usize,
+    chance: fastrand::Rng,
+}
+
+struct Parcel {
+    events: Vec<Value>,
+    sealed: Option<Sealed>,
+    number: u32,
+    due: Instant,
+}
+
+impl Courier {
+    /// Starts a courier. `seal` makes the request of a batch of events, signature and all.
+    pub(super) fn start(
+        sender: &'static str,
+        attempts: broadcast::Sender<Attempt>,
+        seal: impl Fn(&[Value]) -> Sealed + Send + Sync + 'static,
+    ) -> Self {
+        let state = State {
+            temper: Temper::default(),
+            target: None,
+            paused: false,
+            waiting: VecDeque::new(),
+            parcels: Vec::new(),
+            under_way: 0,
+            chance: fastrand::Rng::with_seed(7),
+        };
+        let courier = Self(Arc::new(Inner {
+            sender,
+            seal: Box::new(seal),
+            state: Mutex::new(state),
+            work: Notify::new(),
+            pending: watch::Sender::new(0),
+            attempts,
+            client: reqwest::Client::new(),
+        }));
+        tokio::spawn(courier.clone().run());
+        courier
+    }
+
+    /// Where to deliver. Until it is known, events wait.
+    pub fn deliver_to(&self, url: &str) {
+        self.lock().target = Some(url.to_owned());
+        self.0.work.notify_one();
+    }
+
+    /// How to deliver.
+    pub fn set_temper(&self, temper: Temper) {
+        self.lock().temper = temper;
+        self.0.work.notify_one();
+    }
+
+    /// Holds everything back, or lets it go.
+    pub fn pause(&self, paused: bool) {
+        self.lock().paused = paused;
+        self.0.work.notify_one();
+    }
+
+    /// Takes an event to be delivered.
+    pub(super) fn take(&self, event: Value) {
+        let mut state = self.lock();
+        let hold = state.temper.shuffle.mul_f64(state.chance.f64());
+        state.waiting.push_back((Instant::now() + hold, event));
+        self.0.pending.send_modify(|pending| *pending += 1);
+        drop(state);
+        self.0.work.notify_one();
+    }
+
+    /// Events that were not answered 2xx yet.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        *self.0.pending.borrow()
+    }
+
+    /// Waits until every event was answered 2xx, or the time is up; returns whether they were.
+    pub async fn settled(&self, within: Duration) -> bool {
+        let mut pending = self.0.pending.subscribe();
+        tokio::time::timeout(within, pending.wait_for(|pending| *pending == 0)).await.is_ok_and(|waited| waited.is_ok())
+    }
+
+    async fn run(self) {
+        loop {
+            let (ready, wait) = self.collect();
+            for parcel in ready {
+                let courier = self.clone();
+                tokio::spawn(async move { courier.deliver(parcel).await });
+            }
+            tokio::select! {
+                () = self.0.work.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// What is to be sent now, and how long until something else is.
+    fn collect(&self) -> (Vec<Parcel>, Duration) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let mut ready = Vec::new();
+        if state.paused || state.target.is_none() {
+            return (ready, Duration::from_secs(1));
+        }
+        let batch = state.temper.batch.max(1);
+        let (due, later): (VecDeque<_>, VecDeque<_>) = state.waiting.drain(..).partition(|(due, _)| *due <= now);
+        state.waiting = later;
+        let events: Vec<Value> = due.into_iter().map(|(_, event)| event).collect();
+        for chunk in events.chunks(batch) {
+            let twice = state.chance.f64() < state.temper.twice;
+            for _ in 0..if twice { 2 } else { 1 } {
+                state.parcels.push(Parcel { events: chunk.to_vec(), sealed: None, number: 0, due: now });
+            }
+            if twice {
+                self.0.pending.send_modify(|pending| *pending += chunk.len());
+            }
+        }
+        let mut index = 0;
+        while index < state.parcels.len() && state.under_way < state.temper.at_once {
+            if state.parcels[index].due <= now {
+                ready.push(state.parcels.remove(index));
+                state.under_way += 1;
+            } else {
+                index += 1;
+            }
+        }
+        let dues = state.parcels.iter().map(|parcel| parcel.due).chain(state.waiting.iter().map(|(due, _)| *due));
+        let wait = dues.min().map_or(Duration::from_secs(1), |due| due.saturating_duration_since(now));
+        (ready, wait.max(Duration::from_millis(1)))
+    }
+
+    async fn deliver(&self, mut parcel: Parcel) {
+        let (temper, target) = {
+            let state = self.lock();
+            (state.temper, state.target.clone().unwrap_or_default())
+        };
+        parcel.number += 1;
+        let sealed = match parcel.sealed.take() {
+            Some(sealed) if !temper.sign_anew => sealed,
+            _ => (self.0.seal)(&parcel.events),
+        };
+        let mut request = self.0.client.post(&target).timeout(temper.patience).body(sealed.body.clone());
+        for (name, value) in &sealed.headers {
+            request = request.header(*name, value);
+        }
+        let started = Instant::now();
+        let (status, answer) = match request.send().await {
+            Ok(response) => (response.status().as_u16(), response.text().await.unwrap_or_default()),
+            Err(_) => (0, String::new()),
+        };
+        let type_of = |event: &Value| {
+            event.get("type").or_else(|| event.get("Type")).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let types = parcel.events.iter().map(type_of).collect();
+        let took = started.elapsed();
+        let attempt = Attempt { sender: self.0.sender, types, number: parcel.number, status, answer, took };
+        let _ = self.0.attempts.send(attempt);
+        let mut state = self.lock();
+        state.under_way -= 1;
+        if (200..300).contains(&status) {
+            self.0.pending.send_modify(|pending| *pending -= parcel.events.len());
+        } else {
+            let doubled = temper.first_interval.saturating_mul(1 << parcel.number.saturating_sub(1).min(16));
+            parcel.due = Instant::now() + doubled.min(temper.longest_interval);
+            parcel.sealed = Some(sealed);
+            state.parcels.push(parcel);
+        }
+        drop(state);
+        self.0.work.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,183 @@
+//! A simulated Gigya site: accounts, the REST calls that a gateway makes, and signed webhooks.
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | `people` | what people do: sign up, subscribe, unsubscribe, change address, leave |
+//! | `world` | accounts, full and lite, and the email accounts that hold their subscriptions |
+//! | `rest` | the REST calls, form in, envelope out |
+//! | `credentials` | the three ways in which a call proves who makes it |
+//! | `search` | `accounts.search`: a small SQL over an index that lags behind |
+//! | `signer` | webhook signatures: RS256 tokens with a key of its own, and HMAC-SHA1 |
+
+mod credentials;
+mod people;
+mod rest;
+mod search;
+mod signer;
+mod world;
+
+pub use credentials::Credentials;
+pub use people::AccountView;
+pub use signer::{Signer, TokenParts};
+
+use super::{Attempt, Clock, Courier, Faults, Sealed};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::broadcast;
+use uuid::Uuid;
+use world::World;
+
+/// A simulated Gigya site. Clones are the same site.
+#[derive(Clone)]
+pub struct GigyaSim {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: GigyaSettings,
+    world: Mutex<World>,
+    faults: Faults,
+    clock: Clock,
+    courier: Courier,
+    signer: Arc<Signer>,
+}
+
+/// What kind of site it is.
+#[derive(Clone, Debug)]
+pub struct GigyaSettings {
+    /// The site's API key.
+    pub api_key: String,
+    /// The one application that may call, and how.
+    pub credentials: Credentials,
+    /// How its webhooks are signed, and so of which version they are.
+    pub webhooks: WebhookVersion,
+    /// The partner secret that signs webhooks of versions 1.0 and 1.1, base64.
+    pub webhook_secret: String,
+    /// How long a change takes to be found by a search. (A deleted account is found that long.)
+    pub index_delay: Duration,
+    /// Whether ids such as `pets.canine` are one dotted key, or objects in each other.
+    pub nested_subscriptions: bool,
+    /// What reading an unknown UID answers: 403005 or 403047; which of the two isn't documented.
+    pub unknown_uid_code: i64,
+    /// Subscriptions whose opt-ins must be confirmed by mail.
+    pub double_opt_in: Vec<String>,
+}
+
+/// A version of Gigya's webhooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookVersion {
+    /// Full accounts only, HMAC, neither API key nor call id.
+    V1_0,
+    /// Lite accounts too, HMAC.
+    V1_1,
+    /// Signed with a token.
+    V2_0,
+}
+
+impl Default for GigyaSettings {
+    fn default() -> Self {
+        Self {
+            api_key: "4_SimulatedSite".to_owned(),
+            credentials: Credentials::example(),
+            webhooks: WebhookVersion::V2_0,
+            webhook_secret: "c2ltdWxhdGVkLXdlYmhvb2stc2VjcmV0".to_owned(),
+            index_delay: Duration::ZERO,
+            nested_subscriptions: false,
+            unknown_uid_code: 403_005,
+            double_opt_in: Vec::new(),
+        }
+    }
+}
+
+impl GigyaSim {
+    /// Starts a site. Needs a Tokio runtime, on which its webhooks are delivered.
+    #[must_use]
+    pub fn start(settings: GigyaSettings, clock: Clock, attempts: broadcast::Sender<Attempt>) -> Self {
+        let signer = Arc::new(Signer::new(&settings.api_key, &settings.webhook_secret));
+        let seal = {
+            let (signer, clock, version) = (Arc::clone(&signer), clock.clone(), settings.webhooks);
+            move |events: &[Value]| seal(&signer, &clock, version, events)
+        };
+        let courier = Courier::start("Gigya", attempts, seal);
+        let faults = Faults::new(11);
+        let world = Mutex::new(World::new(clock.clone()));
+        Self { inner: Arc::new(Inner { settings, world, faults, clock, courier, signer }) }
+    }
+
+    /// Serves its REST API on a free port; `http://{address}` is its base URL.
+    pub async fn serve(&self) -> std::io::Result<SocketAddr> {
+        super::serve(self.router()).await
+    }
+
+    /// How it fails, and how often it was called.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.inner.faults
+    }
+
+    /// What delivers its webhooks.
+    #[must_use]
+    pub fn courier(&self) -> &Courier {
+        &self.inner.courier
+    }
+
+    /// What signs its webhooks.
+    #[must_use]
+    pub fn signer(&self) -> &Signer {
+        &self.inner.signer
+    }
+
+    /// What kind of site it is.
+    #[must_use]
+    pub fn settings(&self) -> &GigyaSettings {
+        &self.inner.settings
+    }
+
+    /// Its clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.inner.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Fires an event, in the fields that the site's version has.
+    fn fire(&self, kind: &str, call_id: &str, data: Value) {
+        let version = self.inner.settings.webhooks;
+        let is_lite = data.get("accountType") == Some(&json!("lite"));
+        let is_new =
+            matches!(kind, "accountMerged" | "accountUidChanged" | "accountProgressed" | "subscriptionUpdated");
+        match version {
+            WebhookVersion::V1_0 if is_lite || is_new => return,
+            WebhookVersion::V1_1 if is_new => return,
+            _ => {}
+        }
+        let mut event = json!({
+            "type": kind, "id": Uuid::new_v4().to_string(), "timestamp": self.inner.clock.now().as_second(),
+        });
+        if version == WebhookVersion::V1_0 {
+            event["data"] = json!({ "uid": data["uid"] });
+        } else {
+            event["callId"] = call_id.into();
+            event["version"] = if version == WebhookVersion::V1_1 { "1.1" } else { "2.0" }.into();
+            event["apiKey"] = self.inner.settings.api_key.clone().into();
+            event["data"] = data;
+        }
+        self.inner.courier.take(event);
+    }
+}
+
+/// Makes a notification of some events, and signs it.
+fn seal(signer: &Signer, clock: &Clock, version: WebhookVersion, events: &[Value]) -> Sealed {
+    let (nonce, now) = (Uuid::new_v4().to_string(), clock.now().as_second());
+    let body = json!({ "events": events, "nonce": nonce, "timestamp": now }).to_string().into_bytes();
+    let signature = match version {
+        WebhookVersion::V1_0 | WebhookVersion::V1_1 => ("x-gigya-sig-hmac-sha1", signer.hmac(&body)),
+        WebhookVersion::V2_0 => ("x-gigya-sig-jwt", signer.token(&signer.parts(&body, &nonce, now))),
+    };
+    Sealed { headers: vec![("content-type", "application/json".to_owned()), signature], body }
+}

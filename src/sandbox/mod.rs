@@ -1,0 +1,27 @@
+//! A simulated Gigya and simulated ESPs, in process: for the `sandbox` command, and for the tests, which use
+//! the same ones.
+//!
+//! Each simulator keeps state, speaks its system's protocol over real sockets, sends its webhooks really signed
+//! and again and again until they are answered 2xx, and can be made to fail. They are written from the vendors'
+//! documentation and share no code with what they check: only `domain` is imported.
+
+pub mod campaign_monitor;
+mod clock;
+mod delivery;
+mod faults;
+pub mod gigya;
+
+pub use clock::Clock;
+pub use delivery::{Attempt, Courier, Sealed, Temper};
+pub use faults::{Faults, Weather};
+
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+
+/// Serves a router on a free port of this machine until the process ends; returns the port's address.
+async fn serve(router: axum::Router) -> std::io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(address)
+}
