@@ -3,17 +3,20 @@
 //!
 //! Each simulator keeps state, speaks its system's protocol over real sockets, sends its webhooks really signed
 //! and again and again until they are answered 2xx, and can be made to fail. They are written from the vendors'
-//! documentation and share no code with what they check: only `domain` is imported.
+//! documentation and share no code with what they check. Only `whole`, which starts the gateway between them,
+//! imports the floors below.
 
 pub mod campaign_monitor;
 mod clock;
 mod delivery;
 mod faults;
 pub mod gigya;
+mod whole;
 
 pub use clock::Clock;
 pub use delivery::{Attempt, Courier, Sealed, Temper};
 pub use faults::{Faults, Weather};
+pub use whole::{NotStarted, Sandbox, Setup};
 
 use std::net::SocketAddr;
 use tokio::net::TcpListener;

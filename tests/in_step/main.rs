@@ -1,0 +1,5 @@
+//! Both sides stay in step: the whole gateway over real sockets, between simulators that keep state.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod both_ways;
+mod town;
