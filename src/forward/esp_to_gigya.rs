@@ -34,6 +34,7 @@ pub async fn receive(
         return Err(refuse(side, request, NotTaken::Malformed(what.to_owned())));
     }
 
+    meter::webhook_arrived(side.esp.name().as_str());
     let groups = by_person(&notices);
     let at_once = side.esp.common().max_concurrent_calls;
     let each = groups.into_iter().map(|group| settle_group(gateway, side, &notices, group, request, deadline));
@@ -203,14 +204,16 @@ impl Errand<'_> {
     async fn opted_in(&self, at: ActedAt) -> Result<Outcome, Fault> {
         let audience = &self.ends.route.audience;
         let record = self.side.esp.read(audience, &self.news.address, self.deadline).await?;
-        match record.map(|record| record.consent) {
-            Some(Consent::OptedIn { .. }) => {}
+        let on_record = match record.map(|record| record.consent) {
+            Some(Consent::OptedIn { since }) => since,
             Some(Consent::OptedOut { since, reason }) => return self.opted_out(since, reason).await,
             Some(Consent::Pending { .. }) => return Ok(Outcome::Skipped(Reason::DoubleOptInPending)),
             Some(Consent::Unknown) | None => return Ok(Outcome::Skipped(Reason::UnknownSubscriber)),
-        }
-        // This may be the echo of our own write, of somebody who acted a little earlier.
-        let since = at.or_earlier_by(OUR_WRITE_MAY_LAG);
+        };
+        // The notice can't be newer than the record, whatever it says. And it may be the echo of our own write, of
+        // somebody who acted a little earlier.
+        let acted = if on_record.earliest() < at.earliest() { on_record } else { at };
+        let since = acted.or_earlier_by(OUR_WRITE_MAY_LAG);
         let accounts = self.accounts().await?;
         if accounts.is_empty() {
             return self.opted_in_stranger(since).await;

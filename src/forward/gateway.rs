@@ -6,7 +6,7 @@ use crate::config::{self, Config, Route};
 use crate::domain::{Audience, ConnectionName};
 use crate::esp::{self, Esp};
 use crate::gigya::{Client, KeyStore, Verifier};
-use crate::telemetry::{Pseudonyms, metrics as meter};
+use crate::telemetry::Pseudonyms;
 use crate::upstream::{Transport, Upstream};
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -130,7 +130,6 @@ impl Intake for Gateway {
         match &request.endpoint {
             Endpoint::Gigya { connection } => {
                 let side = self.gigya.get(connection).ok_or(Refusal::UnknownConnection)?;
-                meter::webhook_arrived(connection);
                 gigya_to_esp::receive(self, side, &request).await
             }
             Endpoint::Esp { provider, connection, token } => {
@@ -138,7 +137,6 @@ impl Intake for Gateway {
                 if side.esp.provider().slug != provider {
                     return Err(Refusal::UnknownConnection);
                 }
-                meter::webhook_arrived(connection);
                 esp_to_gigya::receive(self, side, token.as_ref(), &request).await
             }
         }

@@ -56,6 +56,7 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
     let opened = side.verifier.open(&request.headers, &request.body, Timestamp::now(), deadline).await;
     let notification = opened.map_err(|rejection| refuse(side, request, rejection))?;
 
+    meter::webhook_arrived(side.config.name.as_str());
     let (works, work_of) = pieces_of_work(&notification.events);
     let at_once = side.config.common.max_concurrent_calls;
     let each: Vec<_> = works.iter().map(|work| settle(gateway, side, work, deadline)).collect();

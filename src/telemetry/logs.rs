@@ -24,7 +24,7 @@ where
     let filter = EnvFilter::try_new(&telemetry.log_filter).map_err(|_| LogError::Filter)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_span_events(FmtSpan::NONE);
     match telemetry.log_format {
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
         LogFormat::Text => builder.with_target(false).try_init(),
     }
     .map_err(|_| LogError::Twice)

@@ -112,6 +112,7 @@ impl Upstream {
     /// `name` is what logs and metrics call it: `gigya/main`.
     #[must_use]
     pub fn new(name: String, transport: Arc<dyn Transport>, common: &Common) -> Self {
+        meter::breaker_state(&name, BreakerState::Closed as u8);
         Self {
             name,
             transport,

@@ -68,8 +68,10 @@ async fn ten_thousand_events_in_a_storm_end_with_both_sides_equal() {
     let mut chance = fastrand::Rng::with_seed(42);
 
     let uids: Vec<String> = (0..PEOPLE).map(|n| gigya.sign_up(&address(&n.to_string()), "name")).collect();
-    uids.iter().for_each(|uid| gigya.subscribe(uid, NEWSLETTER));
-    assert!(sandbox.settled(Duration::from_secs(60)).await, "the calm before the storm");
+    for uid in &uids {
+        gigya.subscribe(uid, NEWSLETTER);
+    }
+    assert!(sandbox.settled(Duration::from_mins(1)).await, "the calm before the storm");
 
     gigya.faults().set(Weather::stormy(0.05));
     esp.faults().set(Weather::stormy(0.05));
@@ -99,7 +101,7 @@ async fn ten_thousand_events_in_a_storm_end_with_both_sides_equal() {
                 }
             }
         }
-        assert!(sandbox.settled(Duration::from_secs(120)).await, "round {round} never came to rest");
+        assert!(sandbox.settled(Duration::from_mins(2)).await, "round {round} never came to rest");
     }
 
     let failed = gigya.faults().failed() + esp.faults().failed();
