@@ -3,6 +3,7 @@
 
 mod check;
 mod openapi;
+mod sandbox;
 mod serve;
 
 use crate::config::{Config, Environment};
@@ -26,6 +27,8 @@ enum Command {
     Serve(ConfigFile),
     /// Checks the configuration and says what it means.
     Check(ConfigFile),
+    /// Shows it at work without any account: simulated Gigya and Campaign Monitor, and a page.
+    Sandbox(sandbox::SandboxArgs),
     /// Prints the description of the HTTP interface (`OpenAPI` 3.1, JSON).
     Openapi,
 }
@@ -56,6 +59,7 @@ impl Cli {
             Command::Serve(file) => serve::run(&file),
             Command::Check(file) => check::run(&file),
             Command::Openapi => openapi::run(),
+            Command::Sandbox(args) => sandbox::run(&args),
         };
         ended.unwrap_or_else(|code| code)
     }

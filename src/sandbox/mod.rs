@@ -11,6 +11,8 @@ mod clock;
 mod delivery;
 mod faults;
 pub mod gigya;
+pub mod page;
+pub mod story;
 mod whole;
 
 pub use clock::Clock;

@@ -1,0 +1,68 @@
+//! `sandbox`: a simulated Gigya, a simulated Campaign Monitor and the real gateway, on this machine only.
+
+use super::failed;
+use crate::config::{LogFormat, Telemetry};
+use crate::http;
+use crate::sandbox::{Sandbox, Setup, page, story};
+use crate::telemetry::logs;
+use clap::Args;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// What to do in the sandbox.
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// Tells a story in the terminal instead of serving the page; fails if a side ends wrong.
+    #[arg(long)]
+    script: bool,
+    /// The page's port on 127.0.0.1; 0 for any that is free.
+    #[arg(long, default_value_t = 7070)]
+    port: u16,
+    /// Shows the gateway's log lines, on standard error.
+    #[arg(long)]
+    log: bool,
+}
+
+/// Runs the sandbox.
+pub fn run(args: &SandboxArgs) -> Result<ExitCode, ExitCode> {
+    if args.log {
+        let telemetry =
+            Telemetry { log_format: LogFormat::Text, log_filter: "info".to_owned(), address_hash_key: None };
+        logs::install(&telemetry, std::io::stderr).map_err(|error| failed(&error))?;
+    }
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| failed(&error))?;
+    if args.script {
+        return runtime.block_on(script());
+    }
+    runtime.block_on(page(args.port))
+}
+
+async fn script() -> Result<ExitCode, ExitCode> {
+    story::play(|line| println!("{line}")).await.map_err(|error| failed(&error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn page(port: u16) -> Result<ExitCode, ExitCode> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
+        failed(&format!("cannot listen on 127.0.0.1:{port}: {error}; choose another port with --port, or --port 0"))
+    })?;
+    let address = listener.local_addr().map_err(|error| failed(&error))?;
+    let setup = Setup {
+        // Short, so that a broken side shows soon.
+        gigya_lines: "deadline = \"5s\"\nattempt_timeout = \"2s\"".to_owned(),
+        campaign_monitor_lines: "deadline = \"5s\"\nattempt_timeout = \"2s\"".to_owned(),
+        ..Setup::default()
+    };
+    let sandbox = Sandbox::start(setup).await.map_err(|error| failed(&error))?;
+    let stop = http::stop_signal().map_err(|error| failed(&error))?;
+    println!("The sandbox is on http://{address}/ (stop it with Ctrl-C).");
+    println!("The gateway receives Gigya's webhooks on {}", sandbox.gigya_url(0));
+    let router = page::router(Arc::new(sandbox));
+    // The page's stream of events never ends by itself: stopping does not wait for it.
+    tokio::select! {
+        served = async { axum::serve(listener, router).await } => served.map_err(|error| failed(&error))?,
+        () = stop.cancelled() => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}

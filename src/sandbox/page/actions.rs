@@ -1,0 +1,137 @@
+//! What a person can do on the page.
+
+use crate::sandbox::{Faults, Sandbox, Weather};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// The subscription that the page is about.
+pub const NEWSLETTER: &str = "newsletter";
+/// The longest name taken.
+const LONGEST_NAME: usize = 40;
+
+/// One thing to do.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Action {
+    SignUp { name: String },
+    SignUpLite { name: String },
+    Subscribe { uid: String },
+    Unsubscribe { uid: String },
+    Deactivate { uid: String },
+    Activate { uid: String },
+    Delete { uid: String },
+    Rename { uid: String, name: String },
+    FirstName { uid: String, name: String },
+    FormSubscribe { name: String },
+    UnsubscribeLink { email: String },
+    Bounce { email: String },
+    DeleteAtEsp { email: String },
+    Weather { side: Side, kind: Kind },
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    Gigya,
+    Esp,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Fine,
+    Slow,
+    Failing,
+    Down,
+}
+
+/// Does it. Says why not, where it can't be done.
+pub fn perform(sandbox: &Sandbox, action: Action) -> Result<(), String> {
+    let (gigya, esp, list) = (&sandbox.gigya, &sandbox.campaign_monitor, sandbox.list.as_str());
+    let known = |uid: &str| gigya.account(uid).map(drop).ok_or("There is no such account.".to_owned());
+    let possible = |done: bool| done.then_some(()).ok_or("Nobody there whom this could happen to.".to_owned());
+    match action {
+        Action::SignUp { name } => {
+            let address = new_address(sandbox, &name)?;
+            gigya.sign_up(&address, name.trim());
+        }
+        Action::SignUpLite { name } => {
+            let address = new_address(sandbox, &name)?;
+            gigya.sign_up_lite(&address);
+        }
+        Action::Subscribe { uid } => {
+            known(&uid)?;
+            gigya.subscribe(&uid, NEWSLETTER);
+        }
+        Action::Unsubscribe { uid } => {
+            known(&uid)?;
+            gigya.unsubscribe(&uid, NEWSLETTER);
+        }
+        Action::Deactivate { uid } => {
+            known(&uid)?;
+            gigya.set_active(&uid, false);
+        }
+        Action::Activate { uid } => {
+            known(&uid)?;
+            gigya.set_active(&uid, true);
+        }
+        Action::Delete { uid } => {
+            known(&uid)?;
+            gigya.delete(&uid);
+        }
+        Action::Rename { uid, name } => {
+            known(&uid)?;
+            let address = new_address(sandbox, &name)?;
+            gigya.change_email(&uid, &address);
+        }
+        Action::FirstName { uid, name } => {
+            known(&uid)?;
+            let name = checked(&name)?;
+            gigya.set_profile(&uid, "firstName", name.into());
+        }
+        Action::FormSubscribe { name } => {
+            let address = address(&name)?;
+            esp.form_subscribe(list, &address);
+        }
+        Action::UnsubscribeLink { email } => possible(esp.unsubscribe_link(list, &email))?,
+        Action::Bounce { email } => possible(esp.bounce(list, &email))?,
+        Action::DeleteAtEsp { email } => possible(esp.delete(list, &email))?,
+        Action::Weather { side, kind } => set_weather(
+            match side {
+                Side::Gigya => gigya.faults(),
+                Side::Esp => esp.faults(),
+            },
+            kind,
+        ),
+    }
+    Ok(())
+}
+
+fn set_weather(faults: &Faults, kind: Kind) {
+    faults.set(match kind {
+        Kind::Fine => Weather::default(),
+        Kind::Slow => Weather { latency: Duration::from_millis(800), ..Weather::default() },
+        Kind::Failing => Weather::stormy(0.3),
+        Kind::Down => Weather { down: true, ..Weather::default() },
+    });
+}
+
+fn checked(name: &str) -> Result<&str, String> {
+    let name = name.trim();
+    let fits = !name.is_empty() && name.chars().count() <= LONGEST_NAME;
+    if fits { Ok(name) } else { Err(format!("A name has 1 to {LONGEST_NAME} characters.")) }
+}
+
+/// The address that goes with a name.
+fn address(name: &str) -> Result<String, String> {
+    let plain: String = checked(name)?.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    if plain.is_empty() { Err("Use letters and digits.".to_owned()) } else { Ok(format!("{plain}@example.org")) }
+}
+
+fn new_address(sandbox: &Sandbox, name: &str) -> Result<String, String> {
+    let address = address(name)?;
+    if sandbox.gigya.accounts().iter().any(|account| account.email == address) {
+        return Err(format!("{address} has an account already; choose another name."));
+    }
+    Ok(address)
+}
