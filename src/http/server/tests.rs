@@ -1,8 +1,7 @@
 //! Connections over time: simulated pipes, simulated clock.
 
 use super::*;
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use axum::body::{Body, to_bytes};
 use std::collections::VecDeque;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
@@ -26,22 +25,18 @@ impl Listener for Scripted {
 }
 
 /// Answers `/large` with a megabyte, `/early` without reading the body, and else with the body.
-struct Echo;
-
-impl Handler for Echo {
-    async fn handle(&self, request: http::Request<Incoming>) -> Answer {
-        let path = request.uri().path().to_owned();
-        let body = match path.as_str() {
-            "/large" => Bytes::from(vec![b'x'; 1 << 20]),
-            "/early" => Bytes::new(),
-            _ => request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default(),
-        };
-        let mut answer = Answer::new(Full::new(body));
-        if path == "/early" {
-            answer.headers_mut().insert(CONNECTION, http::HeaderValue::from_static("close"));
-        }
-        answer
+async fn echo(request: Request<Incoming>) -> Result<Response, Infallible> {
+    let path = request.uri().path().to_owned();
+    let body = match path.as_str() {
+        "/large" => Body::from(vec![b'x'; 1 << 20]),
+        "/early" => Body::empty(),
+        _ => Body::from(to_bytes(Body::new(request.into_body()), usize::MAX).await.unwrap_or_default()),
+    };
+    let mut answer = Response::new(body);
+    if path == "/early" {
+        answer.headers_mut().insert(CONNECTION, http::HeaderValue::from_static("close"));
     }
+    Ok(answer)
 }
 
 fn serve(script: impl IntoIterator<Item = io::Result<DuplexStream>>) -> (CancellationToken, JoinHandle<()>) {
@@ -58,7 +53,7 @@ fn serve(script: impl IntoIterator<Item = io::Result<DuplexStream>>) -> (Cancell
         drain_delay: Duration::ZERO,
     };
     let stop = CancellationToken::new();
-    let server = Server::new("test", Scripted(script.into_iter().collect()), Echo, &settings);
+    let server = Server::new("test", Scripted(script.into_iter().collect()), tower::service_fn(echo), &settings);
     (stop.clone(), tokio::spawn(server.run(stop)))
 }
 
