@@ -2,6 +2,7 @@
 
 use super::*;
 use axum::body::{Body, to_bytes};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use std::collections::VecDeque;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
@@ -155,4 +156,33 @@ async fn an_idle_connection_does_not_hold_the_stop_up() {
     stop.cancel();
     running.await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_are_counted_until_they_end() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let page = recorder.handle();
+    let _here = metrics::set_default_local_recorder(&recorder); // this test's server runs on this thread, and no other's
+    let open = || {
+        page.render()
+            .lines()
+            .find_map(|line| line.strip_prefix("gateway_http_connections{port=\"test\"} ")?.parse().ok())
+    };
+    let ((mut polite, one), (mut rude, two), (mut silent, three)) = (duplex(1024), duplex(1024), duplex(1024));
+    let (stop, running) = serve([Ok(one), Ok(two), Ok(three)]);
+    for client in [&mut polite, &mut rude] {
+        client.write_all(REQUEST).await.unwrap();
+        answer(client).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(open(), Some(3));
+    drop(polite);
+    rude.write_all(b"\0\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(open(), Some(1));
+    closed_after(&mut silent).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(open(), Some(0));
+    stop.cancel();
+    running.await.unwrap();
 }
