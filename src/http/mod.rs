@@ -7,7 +7,7 @@
 //! [`axum::Router`], `router` for webhooks and `operations` for the second one, inside the tower layers of `layers`:
 //! id, span, metrics, panics and, for webhooks, load shedding and the body's limits. `body` makes a request into what
 //! the intake takes. `answer` is everything that can be said back: a handler or a layer returns a
-//! [`Problem`](answer::Problem), and `layers` writes it out with the request's id. `openapi` documents it; `shutdown`
+//! `Problem`, and `layers` writes it out with the request's id. `openapi` documents it; `shutdown`
 //! is the order in which all of it ends.
 
 mod answer;
