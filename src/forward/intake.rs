@@ -24,7 +24,8 @@ pub struct Inbound {
     pub headers: HeaderMap,
     /// Its body, byte for byte: signatures are over these.
     pub body: Bytes,
-    /// When its first byte was read; the deadline counts from here.
+    /// When its head was complete and its body was begun to be read; the deadline counts from here. A head that
+    /// comes slowly is the edge's concern, which has a time for it.
     pub received: Instant,
     /// The id that every log line of this request carries.
     pub request_id: String,

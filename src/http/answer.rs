@@ -2,17 +2,15 @@
 
 use crate::domain::{Outcome, Reason};
 use crate::forward::{Refusal, Summary};
-use bytes::Bytes;
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
-use http_body_util::Full;
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
-
-/// An answer, its body ready in memory.
-pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Seconds after which a sender should try again, by what stands in the way.
 const AFTER_DEFERRED: u32 = 30;
@@ -130,7 +128,7 @@ impl<'a> From<&'a Summary> for SummaryBody<'a> {
 }
 
 /// 200 if everything is settled, else 503: the sender's own redelivery is the queue.
-pub(super) fn summary(summary: &Summary) -> Answer {
+pub(super) fn summary(summary: &Summary) -> Response {
     let body = SummaryBody::from(summary);
     if summary.is_settled() {
         json(StatusCode::OK, &body)
@@ -142,13 +140,13 @@ pub(super) fn summary(summary: &Summary) -> Answer {
 }
 
 /// A JSON answer.
-pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     with_type(status, "application/json", to_json(body))
 }
 
 /// An answer of any media type.
-pub(super) fn with_type(status: StatusCode, media_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Answer::new(Full::new(body.into()));
+pub(super) fn with_type(status: StatusCode, media_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut answer = Response::new(Body::from(body.into()));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -240,8 +238,8 @@ impl Problem {
         .to_owned()
     }
 
-    /// The answer. The request's id goes into the body, except where every body must be the same.
-    pub(super) fn answer(&self, request_id: &str) -> Answer {
+    /// The answer in full. The request's id goes into the body, except where every body must be the same.
+    pub(super) fn answer(&self, request_id: &str) -> Response {
         let (name, status, title) = self.names();
         let body = ProblemBody {
             kind: format!("urn:problem:gigya-esp-gateway:{name}"),
@@ -275,6 +273,14 @@ impl Problem {
             Self::Malformed(_) | Self::NotFound | Self::MediaType => {}
         }
         answer
+    }
+}
+
+/// Only what went wrong: whoever answers with a problem needn't know the request's id. `layers` writes it out.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (_, status, _) = self.names();
+        (status, Extension(self)).into_response()
     }
 }
 

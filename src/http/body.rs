@@ -1,40 +1,66 @@
-//! A request's body: whole, small enough, in time, as it was sent.
+//! A request as the intake wants it: where it goes, its headers, and its body whole and as it was sent.
 
-use bytes::Bytes;
-use http::HeaderMap;
+use super::answer::Problem;
+use super::layers::{endpoint, request_id};
+use crate::forward::{Endpoint, Inbound};
+use axum::RequestPartsExt;
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Path, Request};
+use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_ENCODING;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Body;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use http_body_util::LengthLimitError;
+use secrecy::SecretString;
+use serde::Deserialize;
 use std::error::Error;
-use std::time::Duration;
+use std::time::Instant;
+use tower_http::timeout::TimeoutError;
 
-/// Why there is no body.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum BodyError {
-    /// It is larger than allowed, or says that it will be.
-    TooLarge,
-    /// It didn't arrive in time.
-    TooSlow,
-    /// It ended early or was framed wrongly.
-    Broken,
+impl<S: Sync> FromRequest<S> for Inbound {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+        let received = Instant::now();
+        let (mut head, body) = request.into_parts();
+        let endpoint = address(&mut head).await.map_err(IntoResponse::into_response)?;
+        if !is_plain(&head.headers) {
+            return Err(Problem::Encoded.into_response());
+        }
+        let body = to_bytes(body, usize::MAX).await.map_err(|error| refusal(&error))?; // `layers` limits it
+        Ok(Self { endpoint, headers: head.headers, body, received, request_id: request_id(&head.extensions) })
+    }
 }
 
-/// Reads a body of at most `limit` bytes within `time` in total.
-pub(super) async fn read<B>(body: B, limit: usize, time: Duration) -> Result<Bytes, BodyError>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    // Refused before a byte of it is read; a client that sent `expect: 100-continue` never sends it.
-    if body.size_hint().lower() > limit as u64 {
-        return Err(BodyError::TooLarge);
+/// What a path says besides the sender.
+#[derive(Deserialize)]
+struct Segments {
+    connection: String,
+    token: Option<String>,
+}
+
+/// Where a request was sent to.
+async fn address(head: &mut Parts) -> Result<Endpoint, Problem> {
+    let Path(Segments { connection, token }) = head.extract().await.map_err(|_| Problem::NotFound)?; // not UTF-8
+    Ok(match endpoint(&head.extensions) {
+        "gigya" => Endpoint::Gigya { connection },
+        provider => Endpoint::Esp { provider: provider.to_owned(), connection, token: token.map(SecretString::from) },
+    })
+}
+
+/// What to say to a body that can't be read to its end.
+fn refusal(error: &axum::Error) -> Response {
+    if caused_by::<LengthLimitError>(error) {
+        StatusCode::PAYLOAD_TOO_LARGE.into_response() // `layers` knows the limit, and says it
+    } else if caused_by::<TimeoutError>(error) {
+        Problem::TooSlow.into_response()
+    } else {
+        Problem::Truncated.into_response()
     }
-    match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
-        Ok(Err(_)) => Err(BodyError::Broken),
-        Err(_) => Err(BodyError::TooSlow),
-    }
+}
+
+fn caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    error.is::<E>() || error.source().is_some_and(caused_by::<E>)
 }
 
 /// Whether the body is as it was signed. Nothing is ever decompressed here: that would break signatures over raw

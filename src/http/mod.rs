@@ -1,16 +1,18 @@
 //! The edge: from a socket to [`Intake`](crate::forward::Intake), and from its summary to an answer.
 //!
 //! Sees only `forward`'s intake, `config`'s server table, the list of providers and `domain`. Knows no sender's
-//! body, no signature, no upstream. Bytes come in through `server` (connections and their limits; `socket` is one's bytes), pass `guard`
-//! (what every request of either port gets), and end in `router` (webhooks) or `operations` (the second port);
-//! `answer` is everything that can be said back, `openapi` documents it; `shutdown` is the order in which all of it ends.
+//! body, no signature, no upstream.
 //!
-//! There is no tower stack and no routing table: three paths and a handful of limits are shorter as one function
-//! that reads from top to bottom, and cost a request no boxed future and no cloned service.
+//! Bytes come in through `server` (connections and their limits; `socket` is one's bytes). Each port is an
+//! [`axum::Router`], `router` for webhooks and `operations` for the second one, inside the tower layers of `layers`:
+//! id, span, metrics, panics and, for webhooks, load shedding and the body's limits. `body` makes a request into what
+//! the intake takes. `answer` is everything that can be said back: a handler or a layer returns a
+//! `Problem`, and `layers` writes it out with the request's id. `openapi` documents it; `shutdown`
+//! is the order in which all of it ends.
 
 mod answer;
 mod body;
-mod guard;
+mod layers;
 pub mod openapi;
 mod operations;
 mod router;
@@ -24,9 +26,6 @@ pub use shutdown::stop_signal;
 
 use crate::config;
 use crate::forward::Intake;
-use guard::Guard;
-use operations::Operations;
-use router::Webhooks;
 use server::Server;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -92,13 +91,10 @@ impl Bound {
     /// Serves until `stop` is cancelled and everything is drained. Dropping the future cuts everything at once.
     pub async fn serve(self, intake: Arc<dyn Intake>, metrics: RenderMetrics, stop: CancellationToken) {
         let Self { settings, webhooks, admin, readiness, .. } = self;
-        let webhooks = Server::new(
-            "webhooks",
-            webhooks,
-            Guard::with_limit(Webhooks::new(intake, &settings), settings.max_in_flight),
-            &settings,
-        );
-        let admin = Server::new("admin", admin, Guard::new(Operations::new(readiness.clone(), metrics)), &settings);
+        let handler = layers::around(router::router(intake, &settings), Some(settings.max_in_flight));
+        let webhooks = Server::new("webhooks", webhooks, handler, &settings);
+        let handler = layers::around(operations::router(readiness.clone(), metrics), None);
+        let admin = Server::new("admin", admin, handler, &settings);
         readiness.set_ready();
         shutdown::in_order(webhooks, admin, readiness, settings.drain_delay, stop).await;
     }

@@ -2,7 +2,7 @@
 //! it can't drift from either. `openapi/gigya-esp-gateway.json` is this document as text; a test keeps it so.
 
 use super::answer::{ProblemBody, SummaryBody};
-use super::guard::X_REQUEST_ID;
+use super::layers::X_REQUEST_ID;
 use super::operations::ReadinessBody;
 use crate::esp::{PROVIDERS, ProviderInfo};
 use utoipa::ToSchema;

@@ -1,9 +1,11 @@
 //! The operations port: whether the process lives, whether it wants work, how it is doing.
 
-use super::answer::{self, Answer, Problem};
-use super::guard::{Arrival, Port};
-use http::{Method, Request, StatusCode};
-use hyper::body::Incoming;
+use super::answer::{self, Problem};
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use http::StatusCode;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -52,58 +54,37 @@ pub(super) struct ReadinessBody {
     reasons: &'static [&'static str],
 }
 
-/// Answers for the operations port.
-pub(super) struct Operations {
+/// What the operations port tells about.
+#[derive(Clone)]
+struct Operations {
     readiness: Readiness,
     metrics: RenderMetrics,
 }
 
-/// Where a path of this port leads.
-#[derive(Clone, Copy)]
-pub(super) enum Place {
-    Live,
-    Ready,
-    Metrics,
-    Nowhere,
+/// The operations port's paths.
+pub(super) fn router(readiness: Readiness, metrics: RenderMetrics) -> Router {
+    Router::new()
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(render))
+        .method_not_allowed_fallback(async || Problem::Method("GET, HEAD"))
+        .fallback(async || Problem::NotFound)
+        .with_state(Operations { readiness, metrics })
 }
 
-impl Operations {
-    pub(super) fn new(readiness: Readiness, metrics: RenderMetrics) -> Self {
-        Self { readiness, metrics }
-    }
-
-    fn ready(&self) -> Answer {
-        let reasons = self.readiness.reasons();
-        let ready = reasons.is_empty();
-        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        answer::json(status, &ReadinessBody { ready, reasons })
-    }
+async fn live() -> Response {
+    answer::with_type(StatusCode::OK, "text/plain; charset=utf-8", "ok\n")
 }
 
-impl Port for Operations {
-    type Place = Place;
+async fn ready(State(operations): State<Operations>) -> Response {
+    let reasons = operations.readiness.reasons();
+    let ready = reasons.is_empty();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    answer::json(status, &ReadinessBody { ready, reasons })
+}
 
-    fn find(&self, path: &str) -> (Place, &'static str) {
-        match path {
-            "/livez" => (Place::Live, "livez"),
-            "/readyz" => (Place::Ready, "readyz"),
-            "/metrics" => (Place::Metrics, "metrics"),
-            _ => (Place::Nowhere, "unknown"),
-        }
-    }
-
-    async fn answer(&self, place: Place, request: Request<Incoming>, arrival: Arrival<'_>) -> Answer {
-        let reading = matches!(*request.method(), Method::GET | Method::HEAD);
-        match place {
-            Place::Nowhere => Problem::NotFound.answer(arrival.id),
-            _ if !reading => Problem::Method("GET, HEAD").answer(arrival.id),
-            Place::Live => answer::with_type(StatusCode::OK, "text/plain; charset=utf-8", "ok\n"),
-            Place::Ready => self.ready(),
-            Place::Metrics => {
-                answer::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (self.metrics)())
-            }
-        }
-    }
+async fn render(State(operations): State<Operations>) -> Response {
+    answer::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (operations.metrics)())
 }
 
 #[cfg(test)]

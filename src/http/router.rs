@@ -1,128 +1,107 @@
 //! The webhook port: three paths, one handler.
 
-use super::answer::{self, Answer, Problem};
-use super::body::{self, BodyError};
-use super::guard::{Arrival, Port};
+use super::answer::{self, Problem};
+use super::layers;
 use crate::config;
 use crate::esp::PROVIDERS;
-use crate::forward::{Endpoint, Inbound, Intake};
-use http::{Method, Request};
-use hyper::body::Incoming;
-use percent_encoding::percent_decode_str;
-use secrecy::SecretString;
+use crate::forward::{Inbound, Intake};
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// Takes webhooks of every sender.
-pub(super) struct Webhooks {
-    intake: Arc<dyn Intake>,
-    max_body_bytes: usize,
-    body_timeout: Duration,
+/// The webhook port's paths. There is one pair for each provider, so that whoever isn't one gets no further than here.
+pub(super) fn router(intake: Arc<dyn Intake>, settings: &config::Server) -> Router {
+    let route = || layers::post_bounded(receive, settings.max_body_bytes, settings.body_timeout);
+    let mut router = Router::new().route("/webhooks/gigya/{connection}", route());
+    for provider in PROVIDERS {
+        let path = format!("/webhooks/{}/{{connection}}", provider.slug);
+        router = router.route(&path, route()).route(&format!("{path}/{{token}}"), route());
+    }
+    router
+        .method_not_allowed_fallback(async || Problem::Method("POST"))
+        .fallback(async || Problem::NotFound)
+        .with_state(intake)
 }
 
-impl Webhooks {
-    pub(super) fn new(intake: Arc<dyn Intake>, settings: &config::Server) -> Self {
-        Self { intake, max_body_bytes: settings.max_body_bytes, body_timeout: settings.body_timeout }
-    }
-
-    async fn receive(
-        &self,
-        endpoint: Option<Endpoint>,
-        request: Request<Incoming>,
-        arrival: Arrival<'_>,
-    ) -> Result<Answer, Problem> {
-        let endpoint = endpoint.ok_or(Problem::NotFound)?;
-        if request.method() != Method::POST {
-            return Err(Problem::Method("POST"));
-        }
-        let (head, body) = request.into_parts();
-        if !body::is_plain(&head.headers) {
-            return Err(Problem::Encoded);
-        }
-        let body = body::read(body, self.max_body_bytes, self.body_timeout).await.map_err(|error| match error {
-            BodyError::TooLarge => Problem::TooLarge(self.max_body_bytes),
-            BodyError::TooSlow => Problem::TooSlow,
-            BodyError::Broken => Problem::Truncated,
-        })?;
-        let inbound =
-            Inbound { endpoint, headers: head.headers, body, received: arrival.at, request_id: arrival.id.to_owned() };
-        Ok(answer::summary(&self.intake.receive(inbound).await?))
-    }
-}
-
-impl Port for Webhooks {
-    type Place = Option<Endpoint>;
-
-    fn find(&self, path: &str) -> (Self::Place, &'static str) {
-        match find(path) {
-            Some((endpoint, name)) => (Some(endpoint), name),
-            None => (None, "unknown"),
-        }
-    }
-
-    async fn answer(&self, place: Self::Place, request: Request<Incoming>, arrival: Arrival<'_>) -> Answer {
-        self.receive(place, request, arrival).await.unwrap_or_else(|problem| problem.answer(arrival.id))
-    }
-}
-
-/// Where a path leads, and the endpoint's name. Whether there is such a connection, the intake knows.
-fn find(path: &str) -> Option<(Endpoint, &'static str)> {
-    let mut segments = path.strip_prefix("/webhooks/")?.split('/').map(decode);
-    let sender = segments.next()??;
-    let connection = segments.next()??;
-    let token = match segments.next() {
-        None => None,
-        Some(token) => Some(SecretString::from(token?)),
-    };
-    if segments.next().is_some() {
-        return None;
-    }
-    if sender == "gigya" {
-        return token.is_none().then_some((Endpoint::Gigya { connection }, "gigya"));
-    }
-    let provider = PROVIDERS.iter().find(|provider| provider.slug == sender)?;
-    Some((Endpoint::Esp { provider: sender, connection, token }, provider.slug))
-}
-
-/// One segment of a path, which mustn't be empty.
-fn decode(segment: &str) -> Option<String> {
-    let text = percent_decode_str(segment).decode_utf8().ok()?;
-    (!text.is_empty()).then(|| text.into_owned())
+/// Hands a webhook in, and says what became of it. Whether there is such a connection, the intake knows.
+async fn receive(State(intake): State<Arc<dyn Intake>>, webhook: Inbound) -> Result<Response, Problem> {
+    Ok(answer::summary(&intake.receive(webhook).await?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forward::{Endpoint, Refusal, Summary};
+    use async_trait::async_trait;
+    use axum::body::Body;
+    use axum::extract::Request;
+    use http::StatusCode;
     use secrecy::ExposeSecret;
+    use std::net::SocketAddr;
+    use std::sync::Mutex;
+    use std::time::Duration;
+    use tower::ServiceExt;
 
-    #[test]
-    fn gigya_has_a_connection_and_no_token() {
-        let (endpoint, name) = find("/webhooks/gigya/main").unwrap();
-        assert_eq!(name, "gigya");
-        assert!(matches!(endpoint, Endpoint::Gigya { connection } if connection == "main"));
-        assert!(find("/webhooks/gigya/main/token").is_none());
+    #[derive(Default)]
+    struct Remembers(Mutex<Option<Endpoint>>);
+
+    #[async_trait]
+    impl Intake for Remembers {
+        async fn receive(&self, request: Inbound) -> Result<Summary, Refusal> {
+            *self.0.lock().unwrap() = Some(request.endpoint);
+            Ok(Summary::default())
+        }
     }
 
-    #[test]
-    fn every_provider_has_a_connection_and_perhaps_a_token() {
+    /// Where a path leads, if anywhere.
+    async fn find(path: &str) -> Option<Endpoint> {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let settings = config::Server {
+            listen: any,
+            admin_listen: any,
+            max_connections: 1,
+            max_in_flight: 1,
+            max_body_bytes: 1,
+            header_timeout: Duration::MAX,
+            body_timeout: Duration::from_secs(1),
+            drain_timeout: Duration::MAX,
+            drain_delay: Duration::ZERO,
+        };
+        let intake = Arc::new(Remembers::default());
+        let request = Request::post(path).body(Body::empty()).unwrap();
+        let status = router(intake.clone(), &settings).oneshot(request).await.unwrap().status();
+        let endpoint = intake.0.lock().unwrap().take();
+        assert_eq!(status, if endpoint.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND });
+        endpoint
+    }
+
+    #[tokio::test]
+    async fn gigya_has_a_connection_and_no_token() {
+        let endpoint = find("/webhooks/gigya/main").await.unwrap();
+        assert!(matches!(endpoint, Endpoint::Gigya { connection } if connection == "main"));
+        assert!(find("/webhooks/gigya/main/token").await.is_none());
+    }
+
+    #[tokio::test]
+    async fn every_provider_has_a_connection_and_perhaps_a_token() {
         for provider in PROVIDERS {
             let slug = provider.slug;
-            let (endpoint, name) = find(&format!("/webhooks/{slug}/news/to%2Fk%65n")).unwrap();
-            assert_eq!(name, slug);
+            let endpoint = find(&format!("/webhooks/{slug}/news/to%2Fk%65n")).await.unwrap();
             let Endpoint::Esp { provider, connection, token } = endpoint else { panic!("{endpoint:?}") };
             assert_eq!((provider.as_str(), connection.as_str()), (slug, "news"));
             assert_eq!(token.unwrap().expose_secret(), "to/ken");
-            let (endpoint, _) = find(&format!("/webhooks/{slug}/news")).unwrap();
+            let endpoint = find(&format!("/webhooks/{slug}/news")).await.unwrap();
             assert!(matches!(endpoint, Endpoint::Esp { token: None, .. }));
         }
     }
 
-    #[test]
-    fn there_is_nothing_else() {
+    #[tokio::test]
+    async fn there_is_nothing_else() {
         for path in [
             "/",
             "*",
-            "",
+            "proxy.example:80", // what CONNECT has: no path at all
             "/webhooks",
             "/webhooks/",
             "/webhooks/gigya",
@@ -135,7 +114,7 @@ mod tests {
             "/Webhooks/gigya/main",
             "//webhooks/gigya/main",
         ] {
-            assert!(find(path).is_none(), "{path}");
+            assert!(find(path).await.is_none(), "{path}");
         }
     }
 }

@@ -3,9 +3,10 @@
 //! An accept loop of its own over hyper's HTTP/1.1 connection, because ready-made ones leave a half-sent head open for
 //! ever, have no cap on connections, and no bound on draining. Behind a load balancer HTTP/1.1 is all there is.
 
-use super::answer::Answer;
 use super::socket::{Phase, Socket};
 use crate::config;
+use axum::response::Response;
+use http::Request;
 use http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -21,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tower::{Service, ServiceExt};
 
 /// Header fields in one request's head; hyper answers 431 to more.
 const MAX_HEADERS: usize = 100;
@@ -49,10 +51,19 @@ impl Listener for TcpListener {
     }
 }
 
-/// Answers requests. A port is a [`Server`] with one of these.
-pub(super) trait Handler: Send + Sync + 'static {
-    /// Answers one request; whatever goes wrong is an answer too.
-    fn handle(&self, request: http::Request<Incoming>) -> impl Future<Output = Answer> + Send;
+/// Answers requests; whatever goes wrong is an answer too. A port is a [`Server`] with one of these.
+pub(super) trait Handler:
+    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> Handler for S where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
 }
 
 /// A port can't be listened on.
@@ -90,7 +101,7 @@ pub(super) async fn bind(setting: &'static str, address: SocketAddr) -> Result<(
 pub(super) struct Server<L, H> {
     port: &'static str,
     listener: L,
-    handler: Arc<H>,
+    handler: H,
     http: http1::Builder,
     header_timeout: Duration,
     max_connections: usize,
@@ -110,7 +121,7 @@ impl<L: Listener, H: Handler> Server<L, H> {
         Self {
             port,
             listener,
-            handler: Arc::new(handler),
+            handler,
             http,
             header_timeout: settings.header_timeout,
             max_connections: settings.max_connections,
@@ -158,16 +169,17 @@ impl<L: Listener, H: Handler> Server<L, H> {
     /// One connection, to its end. Owns what it needs, so that it may outlive the loop.
     fn connection(&self, io: L::Io, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<L, H> {
         let open = Open::new(self.port);
-        let handler = Arc::clone(&self.handler);
+        let handler = self.handler.clone();
         let phase = Arc::new(Phase::default());
         let socket = Socket::new(io, Arc::clone(&phase), self.header_timeout);
         let service = service_fn(move |request| {
-            let (handler, phase) = (Arc::clone(&handler), Arc::clone(&phase));
             phase.work();
+            let answer = handler.clone().oneshot(request);
+            let phase = Arc::clone(&phase);
             async move {
-                let answer = handler.handle(request).await;
-                phase.answered(answer.headers().contains_key(CONNECTION));
-                Ok::<_, Infallible>(answer)
+                let answer = answer.await;
+                phase.answered(answer.as_ref().is_ok_and(|answer| answer.headers().contains_key(CONNECTION)));
+                answer
             }
         });
         let connection = self.http.serve_connection(TokioIo::new(socket), service);

@@ -27,7 +27,7 @@ pub(super) struct Phase(AtomicU8);
 
 /// A head is read, or nothing is; the socket has noticed.
 const WAITING: u8 = 0;
-/// A request is worked on; its limits are the guard's and the router's.
+/// A request is worked on; its limits are the layers'.
 const WORKING: u8 = 1;
 /// A request was answered since the socket looked last.
 const ANSWERED: u8 = 2;

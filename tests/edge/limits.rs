@@ -30,6 +30,22 @@ async fn a_slow_body_is_408_and_cut() {
 }
 
 #[tokio::test]
+async fn a_slow_chunked_body_is_408_whatever_drips_in() {
+    let gateway = Gateway::with(|server| server.body_timeout = SHORT).await;
+    let mut slow = Client::connect(gateway.webhooks).await;
+    slow.send("POST /webhooks/gigya/settles HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n").await;
+    for _ in 0..4 {
+        slow.send("1\r\nx\r\n").await;
+        tokio::time::sleep(SHORT / 3).await;
+    }
+    let answer = slow.answer().await;
+    assert_eq!((answer.status, answer.problem().as_str()), (408, "too-slow"));
+    assert_eq!(answer.header("connection"), Some("close"));
+    slow.closed().await;
+    assert!(gateway.intake.saw_nothing());
+}
+
+#[tokio::test]
 async fn too_large_a_body_is_413() {
     let gateway = Gateway::with(|server| server.max_body_bytes = 1000).await;
     let fits = gateway.ask(post("/webhooks/gigya/settles", &"x".repeat(1000))).await;

@@ -1,8 +1,8 @@
 //! Connections over time: simulated pipes, simulated clock.
 
 use super::*;
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use axum::body::{Body, to_bytes};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use std::collections::VecDeque;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
@@ -26,22 +26,18 @@ impl Listener for Scripted {
 }
 
 /// Answers `/large` with a megabyte, `/early` without reading the body, and else with the body.
-struct Echo;
-
-impl Handler for Echo {
-    async fn handle(&self, request: http::Request<Incoming>) -> Answer {
-        let path = request.uri().path().to_owned();
-        let body = match path.as_str() {
-            "/large" => Bytes::from(vec![b'x'; 1 << 20]),
-            "/early" => Bytes::new(),
-            _ => request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default(),
-        };
-        let mut answer = Answer::new(Full::new(body));
-        if path == "/early" {
-            answer.headers_mut().insert(CONNECTION, http::HeaderValue::from_static("close"));
-        }
-        answer
+async fn echo(request: Request<Incoming>) -> Result<Response, Infallible> {
+    let path = request.uri().path().to_owned();
+    let body = match path.as_str() {
+        "/large" => Body::from(vec![b'x'; 1 << 20]),
+        "/early" => Body::empty(),
+        _ => Body::from(to_bytes(Body::new(request.into_body()), usize::MAX).await.unwrap_or_default()),
+    };
+    let mut answer = Response::new(body);
+    if path == "/early" {
+        answer.headers_mut().insert(CONNECTION, http::HeaderValue::from_static("close"));
     }
+    Ok(answer)
 }
 
 fn serve(script: impl IntoIterator<Item = io::Result<DuplexStream>>) -> (CancellationToken, JoinHandle<()>) {
@@ -58,7 +54,7 @@ fn serve(script: impl IntoIterator<Item = io::Result<DuplexStream>>) -> (Cancell
         drain_delay: Duration::ZERO,
     };
     let stop = CancellationToken::new();
-    let server = Server::new("test", Scripted(script.into_iter().collect()), Echo, &settings);
+    let server = Server::new("test", Scripted(script.into_iter().collect()), tower::service_fn(echo), &settings);
     (stop.clone(), tokio::spawn(server.run(stop)))
 }
 
@@ -160,4 +156,33 @@ async fn an_idle_connection_does_not_hold_the_stop_up() {
     stop.cancel();
     running.await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_are_counted_until_they_end() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let page = recorder.handle();
+    let _here = metrics::set_default_local_recorder(&recorder); // this test's server runs on this thread, and no other's
+    let open = || {
+        page.render()
+            .lines()
+            .find_map(|line| line.strip_prefix("gateway_http_connections{port=\"test\"} ")?.parse().ok())
+    };
+    let ((mut polite, one), (mut rude, two), (mut silent, three)) = (duplex(1024), duplex(1024), duplex(1024));
+    let (stop, running) = serve([Ok(one), Ok(two), Ok(three)]);
+    for client in [&mut polite, &mut rude] {
+        client.write_all(REQUEST).await.unwrap();
+        answer(client).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(open(), Some(3));
+    drop(polite);
+    rude.write_all(b"\0\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(open(), Some(1));
+    closed_after(&mut silent).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(open(), Some(0));
+    stop.cancel();
+    running.await.unwrap();
 }

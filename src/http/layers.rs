@@ -1,0 +1,264 @@
+//! What every request gets, on either port: an id, a span, a line in the log and in the metrics, a net under it and, on
+//! the webhook port, a place in the count. And what a webhook's body gets: a size and a time.
+
+use super::answer::Problem;
+use crate::esp::PROVIDERS;
+use axum::body::Body;
+use axum::error_handling::HandleErrorLayer;
+use axum::extract::{MatchedPath, Request};
+use axum::handler::Handler;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
+use axum::{BoxError, Router};
+use http::{HeaderMap, HeaderName, StatusCode};
+use std::any::Any;
+use std::future::ready;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tower::ServiceBuilder;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::{RequestBodyLimitLayer, ResponseBody};
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use tower_http::timeout::RequestBodyDeadlineLayer;
+use tracing::Instrument;
+
+/// The header that a request's id comes in with and goes out with.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest id taken over from a sender.
+const LONGEST_ID: usize = 64;
+
+/// Puts the layers around a port's routes, outermost first. With `max_in_flight`, at most so many requests are worked
+/// on at once, and others are turned away before any work.
+///
+/// They go around the routes and not around the router, as only there it is known which route it is; so axum clones
+/// them for each request, and the count has to be the shared one, [`GlobalConcurrencyLimitLayer`].
+pub(super) fn around(router: Router, max_in_flight: Option<usize>) -> Router {
+    let shed_load = max_in_flight.map(|limit| {
+        let shed = metrics::counter!("gateway_http_shed_total");
+        let in_flight = metrics::gauge!("gateway_http_in_flight");
+        ServiceBuilder::new()
+            .layer(HandleErrorLayer::new(move |_: BoxError| {
+                shed.increment(1);
+                ready(Problem::Overloaded)
+            }))
+            .layer(LoadShedLayer::new()) // nobody waits, as the sender's redelivery is the queue
+            .layer(GlobalConcurrencyLimitLayer::new(limit.min(Semaphore::MAX_PERMITS)))
+            .map_future(move |work| {
+                let place = Place::take(&in_flight);
+                async move {
+                    let _place = place;
+                    work.await
+                }
+            })
+            .into_inner()
+    });
+    router.layer(
+        ServiceBuilder::new()
+            .map_request(drop_odd_id)
+            .layer(SetRequestIdLayer::new(X_REQUEST_ID, MakeRequestUuid))
+            .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
+            .map_request(hide_headers)
+            .layer(from_fn(tell))
+            .layer(CatchPanicLayer::custom(panicked))
+            .option_layer(shed_load),
+    )
+}
+
+/// A route for POST whose handler gets a body of at most `max_body_bytes` that arrives within `body_timeout`.
+pub(super) fn post_bounded<H, T, S>(handler: H, max_body_bytes: usize, body_timeout: Duration) -> MethodRouter<S>
+where
+    H: Handler<T, S>,
+    T: 'static,
+    S: Clone + Send + Sync + 'static,
+{
+    let too_large = move |answer: Response<ResponseBody<Body>>| match answer.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge(max_body_bytes).into_response(),
+        _ => answer.map(Body::new),
+    };
+    post(
+        handler.layer(
+            ServiceBuilder::new()
+                .map_response(too_large)
+                .layer(RequestBodyLimitLayer::new(max_body_bytes))
+                .layer(RequestBodyDeadlineLayer::new(body_timeout)),
+        ),
+    )
+}
+
+/// Drops an id that can't stand in logs, headers and URIs as it is, so that the request gets a fresh one.
+fn drop_odd_id(mut request: Request) -> Request {
+    let sane = |id: &str| {
+        (1..=LONGEST_ID).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    if request.headers().get(X_REQUEST_ID).is_some_and(|id| !id.to_str().is_ok_and(sane)) {
+        request.headers_mut().remove(X_REQUEST_ID);
+    }
+    request
+}
+
+fn hide_headers(mut request: Request) -> Request {
+    hide(request.headers_mut());
+    request
+}
+
+/// Makes every header value print as "Sensitive". Which of them are secret only their verifiers know.
+fn hide(headers: &mut HeaderMap) {
+    for value in headers.values_mut() {
+        value.set_sensitive(true);
+    }
+}
+
+/// Not what it panicked with: that may quote anything.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    Problem::Internal.into_response()
+}
+
+/// Tells of a request in a span, a line of the log and the metrics, and writes out the problem if it ended in one.
+async fn tell(request: Request, next: Next) -> Response {
+    let at = Instant::now();
+    let endpoint = endpoint(request.extensions());
+    let id = request_id(request.extensions());
+    let span = tracing::info_span!("request", endpoint, request_id = id);
+    let work = async {
+        let mut answer = next.run(request).await;
+        if let Some(problem) = answer.extensions_mut().remove::<Problem>() {
+            if problem == Problem::Internal {
+                tracing::error!(request_id = id, "the gateway panicked; this is a bug");
+            }
+            answer = problem.answer(&id);
+        }
+        log(&id, endpoint, answer.status(), at);
+        answer
+    };
+    let answer = work.instrument(span).await;
+    count(endpoint, answer.status(), at);
+    answer
+}
+
+/// The name in metrics, logs and spans of the route that a request took: one of few, never the path itself, which may
+/// end in a token.
+pub(super) fn endpoint(extensions: &http::Extensions) -> &'static str {
+    let route = extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let name = route.strip_prefix("/webhooks").unwrap_or(route).split('/').nth(1);
+    let names =
+        ["gigya", "livez", "readyz", "metrics"].into_iter().chain(PROVIDERS.iter().map(|provider| provider.slug));
+    names.into_iter().find(|known| name == Some(known)).unwrap_or("unknown")
+}
+
+/// The id of a request that has come through the layers.
+pub(super) fn request_id(extensions: &http::Extensions) -> String {
+    let id = extensions.get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
+    id.unwrap_or_default().to_owned()
+}
+
+fn log(request_id: &str, endpoint: &str, status: StatusCode, at: Instant) {
+    let milliseconds = u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if status.is_success() {
+        tracing::debug!(request_id, endpoint, status = status.as_u16(), milliseconds, "answered");
+    } else {
+        tracing::info!(request_id, endpoint, status = status.as_u16(), milliseconds, "answered");
+    }
+}
+
+fn count(endpoint: &'static str, status: StatusCode, at: Instant) {
+    let status = label(status);
+    metrics::counter!("gateway_http_requests_total", "endpoint" => endpoint, "status" => status).increment(1);
+    metrics::histogram!("gateway_http_request_duration_seconds", "endpoint" => endpoint).record(at.elapsed());
+}
+
+/// A status as a label that costs no allocation. Every status that `answer` makes is here.
+fn label(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        200 => "200",
+        400 => "400",
+        401 => "401",
+        404 => "404",
+        405 => "405",
+        408 => "408",
+        413 => "413",
+        415 => "415",
+        503 => "503",
+        _ => "other",
+    }
+}
+
+/// One request's place among those in flight.
+struct Place(metrics::Gauge);
+
+impl Place {
+    fn take(in_flight: &metrics::Gauge) -> Self {
+        in_flight.increment(1.0);
+        Self(in_flight.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::to_bytes;
+    use http::HeaderValue;
+    use tower::ServiceExt;
+    use uuid::Uuid;
+
+    async fn id_for(sent: &str) -> String {
+        id(Request::builder().header(X_REQUEST_ID, sent.as_bytes())).await
+    }
+
+    /// The id that a request's answer comes with.
+    async fn id(request: http::request::Builder) -> String {
+        let answer = around(Router::new(), None).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        answer.headers()[X_REQUEST_ID].to_str().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_sane_id_is_taken_over() {
+        for sane in ["a", "0f1e-AB_c.9", &"x".repeat(LONGEST_ID)] {
+            assert_eq!(id_for(sane).await, sane);
+        }
+    }
+
+    #[tokio::test]
+    async fn any_other_is_replaced() {
+        for odd in ["", "a b", "a\"b", "a%0d", "ann@example.com", "ü", &"x".repeat(LONGEST_ID + 1)] {
+            let id = id_for(odd).await;
+            assert!(Uuid::parse_str(&id).is_ok_and(|id| id.get_version_num() == 4), "{odd:?} -> {id:?}");
+        }
+        assert_ne!(id(Request::builder()).await, id(Request::builder()).await);
+    }
+
+    /// The endpoint's name for a request that took this route.
+    async fn name(route: &'static str, path: &str) -> &'static str {
+        let router = Router::new().route(route, post(async |request: Request| endpoint(request.extensions())));
+        let answer = router.oneshot(Request::post(path).body(Body::empty()).unwrap()).await.unwrap();
+        let name = to_bytes(answer.into_body(), 100).await.unwrap();
+        ["gigya", "campaign-monitor", "livez", "unknown"].into_iter().find(|known| *known == name).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_is_named_by_its_route_and_not_by_its_path() {
+        assert_eq!(name("/webhooks/gigya/{connection}", "/webhooks/gigya/livez").await, "gigya");
+        let route = "/webhooks/campaign-monitor/{connection}/{token}";
+        assert_eq!(name(route, "/webhooks/campaign-monitor/news/gigya").await, "campaign-monitor");
+        assert_eq!(name("/livez", "/livez").await, "livez");
+        assert_eq!(name("/{any}", "/gigya").await, "unknown");
+        assert_eq!(endpoint(&http::Extensions::new()), "unknown");
+    }
+
+    #[test]
+    fn headers_do_not_print() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-signature", HeaderValue::from_static("canary"));
+        hide(&mut headers);
+        assert!(!format!("{headers:?}").contains("canary"));
+    }
+}
