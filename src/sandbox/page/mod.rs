@@ -37,6 +37,7 @@ pub fn router(sandbox: Arc<Sandbox>) -> axum::Router {
         .with_state(sandbox)
 }
 
+#[allow(clippy::unused_async, reason = "axum's handlers are async")]
 async fn file(content_type: &'static str, text: &'static str) -> Response {
     let mut response = text.into_response();
     let headers = response.headers_mut();
