@@ -31,6 +31,7 @@ pub fn router(sandbox: Arc<Sandbox>) -> axum::Router {
         .route("/", get(|| file("text/html; charset=utf-8", include_str!("page.html"))))
         .route("/page.css", get(|| file("text/css; charset=utf-8", include_str!("page.css"))))
         .route("/page.js", get(|| file("text/javascript; charset=utf-8", include_str!("page.js"))))
+        .route("/favicon.ico", get(|| async { StatusCode::NO_CONTENT }))
         .route("/state", get(state))
         .route("/live", get(live))
         .route("/act", post(act))
