@@ -141,7 +141,7 @@ impl<'a> Stage<'a> {
         self.sandbox.gigya.set_profile(&uid, "firstName", "Benjamin".into());
         self.say("\n* ben follows the unsubscribe link in a mail. Before that arrives, his profile changes in Gigya.");
         self.sandbox.gigya.courier().settled(PATIENCE).await;
-        self.expect("ben", &uid, Some(true), Some(State::Unsubscribed))?;
+        self.expect("ben", &uid, Some(false), Some(State::Unsubscribed))?;
         self.sandbox.campaign_monitor.courier().pause(false);
         self.scene("The unsubscribe callback arrives.").await?;
         self.expect("ben", &uid, Some(false), Some(State::Unsubscribed))
