@@ -3,11 +3,13 @@
 use super::failed;
 use crate::config::{LogFormat, Telemetry};
 use crate::http;
+use crate::sandbox::gigya::GigyaSettings;
 use crate::sandbox::{Sandbox, Setup, page, story};
 use crate::telemetry::logs;
 use clap::Args;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// What to do in the sandbox.
@@ -52,6 +54,8 @@ async fn page(port: u16) -> Result<ExitCode, ExitCode> {
         // Short, so that a broken side shows soon.
         gigya_lines: "deadline = \"5s\"\nattempt_timeout = \"2s\"".to_owned(),
         campaign_monitor_lines: "deadline = \"5s\"\nattempt_timeout = \"2s\"".to_owned(),
+        // As at Gigya: for a while, a search still finds what was deleted.
+        gigya: GigyaSettings { index_delay: Duration::from_secs(3), ..GigyaSettings::default() },
         ..Setup::default()
     };
     let sandbox = Sandbox::start(setup).await.map_err(|error| failed(&error))?;
