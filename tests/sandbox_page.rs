@@ -1,105 +1,204 @@
-//! The sandbox's page over HTTP, without a browser: what it serves, what it lets one do, what it tells.
+//! The sandbox's page, over HTTP as a browser has it.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use gigya_esp_gateway::domain::Reason;
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
 use gigya_esp_gateway::sandbox::{Sandbox, Setup, page};
+use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 
-struct Page {
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A sandbox with its page.
+struct Desk {
     sandbox: Arc<Sandbox>,
-    address: String,
+    url: String,
     client: reqwest::Client,
 }
 
-impl Page {
-    async fn open() -> Self {
+impl Desk {
+    async fn set() -> Self {
         let sandbox = Arc::new(Sandbox::start(Setup::default()).await.unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(axum::serve(listener, page::router(Arc::clone(&sandbox))).into_future());
-        Self { sandbox, address, client: reqwest::Client::new() }
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = page::router(Arc::clone(&sandbox));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { sandbox, url, client: reqwest::Client::new() }
     }
 
-    async fn act(&self, action: Value) -> (u16, Value) {
-        let request = self.client.post(format!("{}/act", self.address)).header("content-type", "application/json");
-        let answer = request.body(action.to_string()).send().await.unwrap();
-        (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default())
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.url))
+    }
+
+    async fn act(&self, action: Value) -> Response {
+        let request = self.client.post(format!("{}/act", self.url)).header("content-type", "application/json");
+        request.body(action.to_string()).send().await.unwrap()
+    }
+
+    /// Does something that can be done, and waits until it has arrived.
+    async fn done(&self, action: Value) {
+        let answer = self.act(action.clone()).await;
+        assert_eq!(answer.status(), 204, "{action}");
+        assert!(self.sandbox.settled(PATIENCE).await, "{action}");
+        // Times at the ESP are told by the second.
+        self.sandbox.clock.advance(jiff::SignedDuration::from_secs(2));
     }
 
     async fn state(&self) -> Value {
-        let answer = self.client.get(format!("{}/state", self.address)).send().await.unwrap();
-        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+        serde_json::from_str(&self.get("/state").send().await.unwrap().text().await.unwrap()).unwrap()
+    }
+
+    async fn uid(&self) -> String {
+        self.state().await["people"][0]["accounts"][0]["uid"].as_str().unwrap().to_owned()
+    }
+
+    fn esp(&self, email: &str) -> Option<State> {
+        self.sandbox.campaign_monitor.state(&self.sandbox.list, email)
     }
 }
 
 #[tokio::test]
-async fn its_files_load_nothing_from_elsewhere() {
-    let page = Page::open().await;
-    for path in ["/", "/page.css", "/page.js"] {
-        let answer = page.client.get(format!("{}{path}", page.address)).send().await.unwrap();
+async fn the_page_is_served_and_closed_to_everything_else() {
+    let desk = Desk::set().await;
+    for (path, media_type) in [("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")] {
+        let answer = desk.get(path).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");
-        let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
-        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        let headers = answer.headers();
+        assert!(headers["content-type"].to_str().unwrap().starts_with(media_type), "{path}");
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(headers["x-content-type-options"], "nosniff");
         let text = answer.text().await.unwrap();
-        assert!(!text.contains("http://") && !text.contains("https://"), "{path} names another place");
+        assert!(!text.contains("https://") && !text.contains("onclick"), "{path} brings nothing from elsewhere");
+    }
+    assert_eq!(desk.get("/elsewhere").send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn every_reason_that_there_is_is_explained() {
+    let script = Desk::set().await.get("/page.js").send().await.unwrap().text().await.unwrap();
+    for reason in Reason::ALL {
+        assert!(script.contains(&format!(": {}\"", reason.label())), "{reason}");
     }
 }
 
 #[tokio::test]
-async fn people_act_and_both_sides_follow() {
-    let page = Page::open().await;
-    assert_eq!(page.act(json!({ "do": "sign_up", "name": "Ann" })).await.0, 204);
-    let uid = page.state().await["people"][0]["account"]["uid"].as_str().unwrap().to_owned();
-    assert_eq!(page.act(json!({ "do": "subscribe", "uid": uid })).await.0, 204);
-    assert!(page.sandbox.settled(Duration::from_secs(10)).await);
-    let state = page.state().await;
-    let person = &state["people"][0];
-    assert_eq!(
-        (&person["email"], &person["subscriber"]["state"], &person["step"]),
-        (&json!("ann@example.org"), &json!("Active"), &json!("in step"))
-    );
-    page.sandbox.clock.advance(jiff::SignedDuration::from_secs(2));
-    assert_eq!(page.act(json!({ "do": "unsubscribe_link", "email": "ann@example.org" })).await.0, 204);
-    assert!(page.sandbox.settled(Duration::from_secs(10)).await);
-    assert_eq!(page.sandbox.gigya.is_subscribed(&uid, "newsletter"), Some(false));
-    assert_eq!(page.act(json!({ "do": "form_subscribe", "name": "ben" })).await.0, 204);
-    assert_eq!(page.sandbox.campaign_monitor.state(&page.sandbox.list, "ben@example.org"), Some(State::Active));
+async fn another_sites_page_cannot_act_here() {
+    let desk = Desk::set().await;
+    // A name that somebody else points at this machine.
+    let rebound = desk.get("/state").header("host", "evil.example:7070").send().await.unwrap();
+    assert_eq!(rebound.status(), 403);
+    for host in ["localhost:7070", "127.0.0.1:1", "[::1]:7070"] {
+        assert_eq!(desk.get("/state").header("host", host).send().await.unwrap().status(), 200, "{host}");
+    }
+    // What a page may send elsewhere without asking first.
+    let form = desk.client.post(format!("{}/act", desk.url)).header("content-type", "text/plain");
+    let answer = form.body(r#"{"do":"sign_up","name":"eve"}"#).send().await.unwrap();
+    assert_eq!(answer.status(), 415);
+    assert!(desk.sandbox.gigya.accounts().is_empty());
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_said() {
-    let page = Page::open().await;
-    assert_eq!(page.act(json!({ "do": "sign_up", "name": "ann" })).await.0, 204);
-    for action in [
+async fn what_cannot_be_done_is_refused_with_a_reason() {
+    let desk = Desk::set().await;
+    desk.done(json!({ "do": "sign_up", "name": "ann" })).await;
+    let impossible = [
         json!({ "do": "sign_up", "name": "ann" }),
         json!({ "do": "sign_up", "name": " " }),
-        json!({ "do": "sign_up", "name": "x".repeat(41) }),
+        json!({ "do": "sign_up", "name": "?" }),
+        json!({ "do": "sign_up", "name": "x".repeat(100) }),
         json!({ "do": "subscribe", "uid": "nobody" }),
-        json!({ "do": "bounce", "email": "nobody@example.org" }),
-    ] {
-        let (status, body) = page.act(action.clone()).await;
-        assert_eq!(status, 400, "{action}");
-        assert!(body["error"].as_str().is_some_and(|error| !error.is_empty()), "{action}");
+        json!({ "do": "unsubscribe_link", "email": "nobody@example.org" }),
+    ];
+    for action in impossible {
+        let answer = desk.act(action.clone()).await;
+        assert_eq!(answer.status(), 400, "{action}");
+        let told: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        assert!(!told["error"].as_str().unwrap().is_empty(), "{action}");
     }
-    for nonsense in [json!({ "do": "fly" }), json!({}), json!(3)] {
-        assert_eq!(page.act(nonsense.clone()).await.0, 422, "{nonsense}");
+    for action in [json!({ "do": "dance" }), json!({ "name": "ann" }), json!([]), json!({ "do": "subscribe" })] {
+        let status = desk.act(action.clone()).await.status();
+        assert!(status.is_client_error(), "{action}: {status}");
+    }
+    let state = desk.state().await;
+    assert_eq!(state["people"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn every_action_does_what_it_says() {
+    let desk = Desk::set().await;
+    desk.done(json!({ "do": "sign_up", "name": "ann" })).await;
+    let uid = desk.uid().await;
+    let state = desk.state().await;
+    assert_eq!(state["people"][0]["email"], "ann@example.org");
+    assert_eq!(state["people"][0]["step"], "in step");
+
+    let (ann, anna) = ("ann@example.org", "anna@example.org");
+    desk.done(json!({ "do": "subscribe", "uid": uid })).await;
+    assert_eq!(desk.esp(ann), Some(State::Active));
+    desk.done(json!({ "do": "first_name", "uid": uid, "name": "Anna" })).await;
+    assert_eq!(desk.state().await["people"][0]["subscriber"]["first_name"], "Anna");
+    desk.done(json!({ "do": "unsubscribe", "uid": uid })).await;
+    assert_eq!(desk.esp(ann), Some(State::Unsubscribed));
+    desk.done(json!({ "do": "subscribe", "uid": uid })).await;
+    desk.done(json!({ "do": "rename", "uid": uid, "name": "anna" })).await;
+    assert_eq!((desk.esp(ann), desk.esp(anna)), (None, Some(State::Active)));
+    desk.done(json!({ "do": "unsubscribe_link", "email": anna })).await;
+    assert_eq!(desk.state().await["people"][0]["accounts"][0]["opted_in"], false);
+    desk.done(json!({ "do": "subscribe", "uid": uid })).await;
+    desk.done(json!({ "do": "bounce", "email": anna })).await;
+    let person = &desk.state().await["people"][0];
+    assert_eq!((person["step"].as_str(), person["why"].is_string()), (Some("out of step"), true));
+    desk.done(json!({ "do": "deactivate", "uid": uid })).await;
+    assert_eq!(desk.esp(anna), Some(State::Deleted));
+    desk.done(json!({ "do": "activate", "uid": uid })).await;
+    assert_eq!(desk.state().await["people"][0]["step"], "out of step");
+    desk.done(json!({ "do": "delete", "uid": uid })).await;
+    assert!(desk.sandbox.gigya.accounts().is_empty());
+
+    desk.done(json!({ "do": "sign_up_lite", "name": "ben" })).await;
+    assert!(desk.sandbox.gigya.accounts()[0].is_lite);
+    desk.done(json!({ "do": "form_subscribe", "name": "dan" })).await;
+    assert_eq!(desk.esp("dan@example.org"), Some(State::Active));
+    desk.done(json!({ "do": "delete_at_esp", "email": "dan@example.org" })).await;
+    assert_eq!(desk.esp("dan@example.org"), Some(State::Deleted));
+}
+
+#[tokio::test]
+async fn a_side_can_be_broken_and_mended() {
+    let desk = Desk::set().await;
+    for side in ["gigya", "esp"] {
+        for kind in ["slow", "failing", "stormy", "down", "fine"] {
+            desk.done(json!({ "do": "weather", "side": side, "kind": kind })).await;
+            assert_eq!(desk.state().await["weather"][side], kind);
+        }
     }
 }
 
 #[tokio::test]
-async fn what_travels_is_told_live() {
-    let page = Page::open().await;
-    let mut live = page.client.get(format!("{}/live", page.address)).send().await.unwrap();
-    page.act(json!({ "do": "sign_up", "name": "ann" })).await;
-    let mut told = String::new();
-    let heard = async {
-        while !(told.contains("event: attempt") && told.contains("accountRegistered") && told.contains("event: state"))
-        {
-            told.push_str(&String::from_utf8_lossy(&live.chunk().await.unwrap().unwrap()));
+async fn what_travels_is_streamed_live() {
+    let desk = Desk::set().await;
+    let mut live = desk.get("/live").send().await.unwrap();
+    assert_eq!(live.headers()["content-type"], "text/event-stream");
+    desk.act(json!({ "do": "sign_up", "name": "ann" })).await;
+    desk.act(json!({ "do": "subscribe", "uid": desk.uid().await })).await;
+    let mut heard = String::new();
+    let all = async {
+        while let Some(chunk) = live.chunk().await.unwrap() {
+            heard.push_str(std::str::from_utf8(&chunk).unwrap());
+            let attempt =
+                heard.split("\n\n").find(|event| event.contains("event: attempt") && event.contains("applied"));
+            if let (Some(attempt), true) = (attempt, heard.contains("\"state\":\"Active\"")) {
+                return attempt.to_owned();
+            }
         }
+        String::new()
     };
-    tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap();
+    let attempt = tokio::time::timeout(PATIENCE, all).await.unwrap();
+    let data = attempt.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    let attempt: Value = serde_json::from_str(data).unwrap();
+    assert_eq!((attempt["sender"].as_str(), attempt["status"].as_u64()), (Some("Gigya"), Some(200)));
+    assert!(attempt["number"].as_u64() >= Some(1) && !attempt["types"].as_array().unwrap().is_empty());
 }

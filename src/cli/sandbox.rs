@@ -3,11 +3,15 @@
 use super::failed;
 use crate::config::{LogFormat, Telemetry};
 use crate::http;
-use crate::sandbox::{Sandbox, Setup, page, story};
+use crate::sandbox::gigya::GigyaSettings;
+use crate::sandbox::story::{self, Line};
+use crate::sandbox::{Sandbox, Setup, page};
 use crate::telemetry::logs;
 use clap::Args;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// What to do in the sandbox.
@@ -39,8 +43,30 @@ pub fn run(args: &SandboxArgs) -> Result<ExitCode, ExitCode> {
 }
 
 async fn script() -> Result<ExitCode, ExitCode> {
-    story::play(|line| println!("{line}")).await.map_err(|error| failed(&error))?;
+    let stdout = std::io::stdout();
+    let has_colours = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let told = story::play(|line| {
+        let text = if has_colours { coloured(line) } else { line.to_string() };
+        // Whoever stopped reading, as `head` does, doesn't stop the story.
+        let _ = writeln!(stdout.lock(), "{text}");
+    });
+    told.await.map_err(|error| failed(&error))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn coloured(line: &Line) -> String {
+    const BOLD: &str = "1";
+    const GREEN: &str = "32";
+    const YELLOW: &str = "33";
+    const FAINT: &str = "2";
+    let colour = match line {
+        Line::Title(_) | Line::Act(_) => BOLD,
+        Line::Stands(_) => GREEN,
+        Line::Webhook { status: 200, .. } => return line.to_string(),
+        Line::Webhook { .. } => YELLOW,
+        Line::Note(_) => FAINT,
+    };
+    format!("\x1b[{colour}m{line}\x1b[0m")
 }
 
 async fn page(port: u16) -> Result<ExitCode, ExitCode> {
@@ -52,6 +78,8 @@ async fn page(port: u16) -> Result<ExitCode, ExitCode> {
         // Short, so that a broken side shows soon.
         gigya_lines: "deadline = \"5s\"\nattempt_timeout = \"2s\"".to_owned(),
         campaign_monitor_lines: "deadline = \"5s\"\nattempt_timeout = \"2s\"".to_owned(),
+        // As at Gigya: for a while, a search still finds what was deleted.
+        gigya: GigyaSettings { index_delay: Duration::from_secs(3), ..GigyaSettings::default() },
         ..Setup::default()
     };
     let sandbox = Sandbox::start(setup).await.map_err(|error| failed(&error))?;

@@ -1,7 +1,8 @@
 //! What a person can do on the page.
 
-use crate::sandbox::{Faults, Sandbox, Weather};
-use serde::Deserialize;
+use crate::sandbox::campaign_monitor::State;
+use crate::sandbox::{Sandbox, Weather};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The subscription that the page is about.
@@ -36,13 +37,36 @@ pub enum Side {
     Esp,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+/// How a side is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Fine,
+    /// Every answer takes almost a second.
     Slow,
+    /// One call in twenty fails.
     Failing,
+    /// One call in three fails.
+    Stormy,
     Down,
+}
+
+impl Kind {
+    fn weather(self) -> Weather {
+        match self {
+            Self::Fine => Weather::default(),
+            Self::Slow => Weather { latency: Duration::from_millis(800), ..Weather::default() },
+            Self::Failing => Weather::stormy(0.05),
+            Self::Stormy => Weather::stormy(0.33),
+            Self::Down => Weather { down: true, ..Weather::default() },
+        }
+    }
+
+    /// What kind of weather it is; `None` if it wasn't made here.
+    pub fn of(weather: Weather) -> Option<Self> {
+        let all = [Self::Fine, Self::Slow, Self::Failing, Self::Stormy, Self::Down];
+        all.into_iter().find(|kind| kind.weather() == weather)
+    }
 }
 
 /// Does it. Says why not, where it can't be done.
@@ -91,29 +115,21 @@ pub fn perform(sandbox: &Sandbox, action: Action) -> Result<(), String> {
         }
         Action::FormSubscribe { name } => {
             let address = address(&name)?;
+            if esp.state(list, &address) == Some(State::Active) {
+                return Err(format!("{address} is on the list already."));
+            }
             esp.form_subscribe(list, &address);
         }
         Action::UnsubscribeLink { email } => possible(esp.unsubscribe_link(list, &email))?,
         Action::Bounce { email } => possible(esp.bounce(list, &email))?,
         Action::DeleteAtEsp { email } => possible(esp.delete(list, &email))?,
-        Action::Weather { side, kind } => set_weather(
-            match side {
-                Side::Gigya => gigya.faults(),
-                Side::Esp => esp.faults(),
-            },
-            kind,
-        ),
+        Action::Weather { side, kind } => match side {
+            Side::Gigya => gigya.faults(),
+            Side::Esp => esp.faults(),
+        }
+        .set(kind.weather()),
     }
     Ok(())
-}
-
-fn set_weather(faults: &Faults, kind: Kind) {
-    faults.set(match kind {
-        Kind::Fine => Weather::default(),
-        Kind::Slow => Weather { latency: Duration::from_millis(800), ..Weather::default() },
-        Kind::Failing => Weather::stormy(0.3),
-        Kind::Down => Weather { down: true, ..Weather::default() },
-    });
 }
 
 fn checked(name: &str) -> Result<&str, String> {

@@ -1,20 +1,23 @@
 //! The sandbox's one page: act as a person on either side, and watch each event travel.
 //!
-//! Server-rendered nothing: three static files, a snapshot of both sides as JSON, actions as JSON posts, and a
-//! stream of what happens (server-sent events). Loopback only, nothing loaded from elsewhere.
+//! Three static files, a snapshot of both sides as JSON, actions as JSON posts, and a stream of what happens
+//! (server-sent events). Nothing is loaded from elsewhere, and nobody but this machine is served.
 
 mod actions;
 mod snapshot;
 
 use super::{Attempt, Sandbox};
-use axum::extract::{Json, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{Json, Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::Stream;
 use serde_json::{Value, json};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -22,6 +25,9 @@ use tokio::sync::broadcast::error::RecvError;
 /// Nothing but what this page itself serves.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The page's icon: two arrows.
+const ICON: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#20558a"/>
+<path d="M6 12h18l-5-5M26 20H8l5 5" fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round" stroke-linejoin="round"/></svg>"##;
 /// How often both sides are looked at for the page.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -31,22 +37,40 @@ pub fn router(sandbox: Arc<Sandbox>) -> axum::Router {
         .route("/", get(|| file("text/html; charset=utf-8", include_str!("page.html"))))
         .route("/page.css", get(|| file("text/css; charset=utf-8", include_str!("page.css"))))
         .route("/page.js", get(|| file("text/javascript; charset=utf-8", include_str!("page.js"))))
-        .route("/favicon.ico", get(|| async { StatusCode::NO_CONTENT }))
+        .route("/icon.svg", get(|| file("image/svg+xml", ICON)))
         .route("/state", get(state))
         .route("/live", get(live))
         .route("/act", post(act))
+        .layer(middleware::from_fn(close))
         .with_state(sandbox)
+}
+
+/// Lets in only whoever calls this machine by its own name, so that no other site's page can act here (DNS
+/// rebinding), and tells browsers to be strict.
+async fn close(request: Request, next: Next) -> Response {
+    if !is_of_this_machine(request.headers()) {
+        return (StatusCode::FORBIDDEN, "The sandbox is for this machine only.\n").into_response();
+    }
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn is_of_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    host.and_then(|host| host.parse::<Authority>().ok()).is_some_and(|host| {
+        let host = host.host().trim_matches(['[', ']']);
+        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    })
 }
 
 #[allow(clippy::unused_async, reason = "axum's handlers are async")]
 async fn file(content_type: &'static str, text: &'static str) -> Response {
-    let mut response = text.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    ([(header::CONTENT_TYPE, content_type)], text).into_response()
 }
 
 async fn state(State(sandbox): State<Arc<Sandbox>>) -> Json<Value> {

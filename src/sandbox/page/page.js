@@ -1,159 +1,287 @@
 "use strict";
 
-const MEANINGS = {
-  applied: "the other side was changed",
-  unchanged: "the other side said so already",
-  newer_opt_out: "the other side holds an opt-out that is not older, so this opt-in doesn't count",
-  newer_opt_in: "the other side holds a newer opt-in, so this opt-out doesn't count",
-  never_subscribed: "the account never had the subscription",
-  opt_ins_not_accepted: "this route takes opt-ins from Gigya only",
-  bounces_not_forwarded: "a bounce is no opt-out on this route",
-  event_type_ignored: "has nothing to do with subscriptions",
-  unknown_subscriber: "the other side doesn't know this person",
-  address_not_current: "about an address that the person no longer has",
-  address_unknown: "the account is gone and nothing tells which address it had: set aside for a person",
-  double_opt_in_pending: "the double opt-in is not confirmed yet",
-  unavailable: "the other side can't be reached: the sender must try again",
-  rate_limited: "the other side asks to slow down: the sender must try again",
-  deadline_reached: "there was no time left: the sender must try again",
+const WORDS = {
+  applied: "The other side was changed.",
+  unchanged: "The other side said so already. This is where every echo ends.",
+  "skipped: event_type_ignored": "Has nothing to do with subscriptions.",
+  "skipped: no_route": "No route takes this subscription anywhere.",
+  "skipped: never_subscribed": "The account never had the subscription, so there is nothing to tell.",
+  "skipped: double_opt_in_pending": "The double opt-in is not confirmed yet, and until then it is none.",
+  "skipped: newer_opt_out": "The other side holds an opt-out that is not older than this opt-in. The opt-out stands.",
+  "skipped: newer_opt_in": "The other side holds an opt-in that is newer than this opt-out. The opt-in stands.",
+  "skipped: opt_ins_not_accepted": "This route takes opt-ins from Gigya only.",
+  "skipped: bounces_not_forwarded": "A mail came back. On this route that is no opt-out.",
+  "skipped: unknown_subscriber": "The other side doesn’t know this person.",
+  "skipped: address_not_current": "About an address that the person no longer has.",
+  "skipped: held_by_esp": "The mail system has the address on its suppression list, and keeps it out.",
+  "rejected: address_unknown": "The account is gone and nothing tells which address it had. Recorded for a person.",
+  "rejected: no_address": "The account has no usable address. Recorded for a person to look at.",
+  "rejected: malformed": "The event lacks what it must have. Recorded for a person to look at.",
+  "rejected: refused_by_other_side": "The other side refuses this, and always will. Recorded for a person.",
+  "deferred: unavailable": "The other side can’t be reached or is failing. The sender must try again.",
+  "deferred: rate_limited": "The other side asks to slow down. The sender must try again.",
+  "deferred: deadline_reached": "There was no time left. The sender must try again.",
+  "deferred: configuration": "The other side refuses the gateway’s credentials. A person must act; the sender tries on.",
+  "deferred: unsettled": "Both sides kept changing meanwhile. The sender must try again.",
+  "deferred: internal": "The gateway failed. This is a bug.",
 };
-const WEATHER = { fine: "Fine", slow: "Slow", failing: "Fails at times", down: "Down" };
+const STATUS = {
+  0: ["no answer", "Nobody answered in time. The sender tries again."],
+  200: ["200 OK", ""],
+  503: ["503 not now", "Not everything arrived, so the sender keeps it and tries again. What did arrive stays."],
+};
+const WEATHER = {
+  fine: "Fine", slow: "Slow", failing: "5 % failing", stormy: "33 % failing", down: "Down",
+};
+const STEPS = { "in step": ["go", "✓ in step"], "on the way": ["wait", "… on the way"], "out of step": ["stop", "≠ out of step"] };
 const byId = (id) => document.getElementById(id);
+const clock = (at) => at.toLocaleTimeString();
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
+  made.append(...children.filter((child) => child !== null && child !== ""));
   return made;
 }
+
+// Acting
+
+const say = (problem) => { byId("problem").textContent = problem; };
 
 async function act(action) {
   const answer = await fetch("act", {
     method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(action),
   }).catch(() => null);
-  if (answer && answer.ok) return say("");
+  if (answer && answer.ok) { say(""); return true; }
   const told = answer ? await answer.json().catch(() => ({})) : {};
-  say(told.error || "The sandbox doesn't answer. Is it still running?");
+  say(told.error || "The sandbox doesn’t answer. Is it still running?");
+  return false;
 }
 
-const say = (problem) => { byId("problem").textContent = problem; };
+function ask(question, then) {
+  const [dialog, field] = [byId("ask"), byId("ask-name")];
+  byId("ask-title").textContent = question;
+  field.value = "";
+  dialog.returnValue = "";
+  dialog.onclose = () => { if (dialog.returnValue === "yes" && field.value) then(field.value); };
+  dialog.showModal();
+}
 
-function button(label, action, name) {
-  const made = element("button", { type: "button", "aria-label": `${label}: ${name}` }, label);
+function button(label, name, action) {
+  const made = element("button", { type: "button", "data-do": action.do, "aria-label": `${label}: ${name}` }, label);
   made.addEventListener("click", () => {
-    const full = typeof action === "function" ? action() : action;
-    if (full) act(full);
+    if (action.question) ask(action.question, (answer) => act({ do: action.do, uid: action.uid, name: answer }));
+    else act(action);
   });
   return made;
 }
 
-function gigyaCell(person) {
-  const cell = element("td", { "data-title": "Gigya" });
-  const account = person.account;
-  if (!account) return cell.append(element("span", { class: "quiet" }, "no account")), cell;
-  const uid = account.uid;
-  const state = !account.active ? ["deactivated", "stop"] : account.opted_in === null ? ["no subscription", "quiet"]
-    : account.opted_in ? ["opted in", "go"] : ["opted out", "stop"];
-  cell.append(element("span", { class: `mark ${state[1]}` }, state[0]), account.lite ? " (lite)" : "");
-  const ask = (question, action) => () => {
-    const name = window.prompt(question);
-    return name ? { do: action, uid, name } : null;
-  };
-  cell.append(element("div", { class: "acts" },
-    account.opted_in ? button("Opt out", { do: "unsubscribe", uid }, person.email)
-      : button("Opt in", { do: "subscribe", uid }, person.email),
-    account.active ? button("Deactivate", { do: "deactivate", uid }, person.email)
-      : button("Activate", { do: "activate", uid }, person.email),
-    button("First name", ask("First name", "first_name"), person.email),
-    button("New address", ask("Name for the new address", "rename"), person.email),
-    button("Delete", { do: "delete", uid }, person.email)));
-  return cell;
+// How both sides stand
+
+const chip = (step) => element("span", { class: `chip ${STEPS[step][0]}` }, STEPS[step][1]);
+const since = (at) => (at ? ` since ${clock(new Date(at))}` : "");
+
+function gigyaStands(account) {
+  const flag = account.opted_in === null ? ["quiet", "never asked"]
+    : account.opted_in ? ["go", "opted in"] : ["stop", "opted out"];
+  return account.active ? flag : ["stop", `deactivated (was ${flag[1]})`];
 }
 
-function espCell(person) {
-  const cell = element("td", { "data-title": "Campaign Monitor" });
-  const subscriber = person.subscriber;
-  if (!subscriber) return cell.append(element("span", { class: "quiet" }, "not on the list")), cell;
-  const email = person.email;
-  cell.append(element("span", { class: `mark ${subscriber.state === "Active" ? "go" : "stop"}` }, subscriber.state));
-  if (subscriber.first_name) cell.append(` as ${subscriber.first_name}`);
-  if (subscriber.state === "Active") {
-    cell.append(element("div", { class: "acts" },
-      button("Unsubscribe link", { do: "unsubscribe_link", email }, email),
-      button("Bounce", { do: "bounce", email }, email),
-      button("Delete", { do: "delete_at_esp", email }, email)));
+function gigyaCard(person) {
+  const parts = [element("div", { class: "who" }, element("b", {}, person.email), chip(person.step))];
+  for (const account of person.accounts) {
+    const { uid } = account;
+    const [kind, text] = gigyaStands(account);
+    parts.push(
+      element("p", { class: "stands" }, element("span", { class: `mark ${kind}` }, text), element("span", { class: "quiet" },
+        `${since(account.since)}${account.lite ? ", lite account" : ""}`)),
+      element("div", { class: "acts" },
+        account.opted_in ? button("Opt out", person.email, { do: "unsubscribe", uid })
+          : button("Opt in", person.email, { do: "subscribe", uid }),
+        account.active ? button("Deactivate", person.email, { do: "deactivate", uid })
+          : button("Activate", person.email, { do: "activate", uid }),
+        button("Address…", person.email, { do: "rename", uid, question: `New name for ${person.email}` }),
+        button("Name…", person.email, { do: "first_name", uid, question: `First name of ${person.email}` }),
+        button("Delete", person.email, { do: "delete", uid })));
   }
-  return cell;
+  if (person.why && !person.subscriber) parts.push(element("p", { class: "why" }, person.why));
+  return parts;
 }
 
-function showPeople(people) {
-  const steps = { "in step": "go", "on the way": "wait", "differs": "wait" };
-  const focused = document.activeElement && document.activeElement.getAttribute("aria-label");
-  const rows = people.map((person) => element("tr", { "data-email": person.email },
-    element("td", {}, person.email), gigyaCell(person), espCell(person),
-    element("td", { "data-title": "Both", class: `mark ${steps[person.step]}` }, person.step)));
-  byId("people").replaceChildren(...(rows.length ? rows
-    : [element("tr", {}, element("td", { colspan: "4", class: "quiet" }, "Nobody yet. Sign somebody up."))]));
-  // The table was made anew: somebody who works by keyboard stays where they were.
-  const again = focused && [...document.querySelectorAll("#people button")]
-    .find((candidate) => candidate.getAttribute("aria-label") === focused);
-  if (again) again.focus();
+function espCard(person) {
+  const { email, subscriber } = person;
+  const active = subscriber.state === "Active";
+  const parts = [
+    element("div", { class: "who" }, element("b", {}, email), chip(person.step)),
+    element("p", { class: "stands" }, element("span", { class: `mark ${active ? "go" : "stop"}` }, subscriber.state),
+      element("span", { class: "quiet" }, since(subscriber.since),
+        subscriber.first_name ? `, first name ${subscriber.first_name}` : "")),
+  ];
+  if (person.why) parts.push(element("p", { class: "why" }, person.why));
+  if (active) {
+    parts.push(element("div", { class: "acts" },
+      button("Unsubscribe link", email, { do: "unsubscribe_link", email }),
+      button("Mail bounces", email, { do: "bounce", email }),
+      button("Delete", email, { do: "delete_at_esp", email })));
+  }
+  return parts;
 }
 
-function showWeather(weather) {
+// Only cards that changed are made anew, so that no click and no focus is lost.
+function showCards(list, people, make, nobody) {
+  const held = new Map([...list.children].map((card) => [card.dataset.email || "", card]));
+  const cards = people.map((person) => {
+    const text = JSON.stringify(person);
+    const before = held.get(person.email);
+    if (before && before.shown === text) return before;
+    const card = element("li", { "data-email": person.email, "data-step": person.step }, ...make(person));
+    card.shown = text;
+    if (before) keepFocus(before, card);
+    return card;
+  });
+  if (!cards.length) cards.push(held.get("") || element("li", { class: "nobody" }, nobody));
+  cards.forEach((card, index) => {
+    if (list.children[index] !== card) list.insertBefore(card, list.children[index] || null);
+  });
+  while (list.children.length > cards.length) list.lastElementChild.remove();
+  if (refocus && refocus.isConnected) refocus.focus();
+  refocus = null;
+}
+
+let refocus = null;
+function keepFocus(before, card) {
+  if (!before.contains(document.activeElement)) return;
+  const index = [...before.querySelectorAll("button")].indexOf(document.activeElement);
+  refocus = card.querySelectorAll("button")[index] || card.querySelector("button");
+}
+
+let shown = null;
+function showState(state) {
+  if (shown) tellChanges(shown, state);
+  shown = state;
+  showCards(byId("people-gigya"), state.people.filter((person) => person.accounts.length), gigyaCard, "Nobody has an account.");
+  showCards(byId("people-esp"), state.people.filter((person) => person.subscriber), espCard, "Nobody is on the list.");
   for (const side of ["gigya", "esp"]) {
     for (const choice of byId(`weather-${side}`).querySelectorAll("button")) {
-      choice.setAttribute("aria-pressed", String(choice.value === weather[side]));
+      choice.setAttribute("aria-pressed", String(choice.value === state.weather[side]));
+    }
+  }
+  const out = state.people.filter((person) => person.step === "out of step").length;
+  const waiting = state.pending.gigya + state.pending.esp;
+  const [kind, text] = waiting ? ["wait", `… ${waiting} event${waiting === 1 ? "" : "s"} on the way`]
+    : out ? ["stop", `≠ ${out} ${out === 1 ? "person" : "people"} out of step, see why at Campaign Monitor`]
+      : ["go", "✓ Both sides are in step"];
+  byId("standing").className = kind;
+  byId("standing").textContent = text;
+}
+
+// What travels
+
+function tell(item) {
+  const list = byId("travel");
+  byId("try").hidden = true;
+  item.prepend(element("time", {}, clock(new Date())));
+  list.prepend(item);
+  while (list.children.length > 80) list.lastElementChild.remove();
+}
+
+// A person's state on each side in words, to be told when it changes.
+function standsOf(state) {
+  const stands = new Map();
+  for (const person of state.people) {
+    for (const account of person.accounts) {
+      stands.set(`Gigya ${account.uid}`, ["Gigya", person.email, gigyaStands(account)]);
+    }
+    const { subscriber } = person;
+    if (subscriber) {
+      const named = subscriber.first_name ? `, first name ${subscriber.first_name}` : "";
+      stands.set(`ESP ${person.email}`,
+        ["Campaign Monitor", person.email, [subscriber.state === "Active" ? "go" : "stop", subscriber.state + named]]);
+    }
+  }
+  return stands;
+}
+
+function tellChanges(before, now) {
+  const [was, is] = [standsOf(before), standsOf(now)];
+  const line = (side, email, kind, text) => tell(element("li", { class: "change" },
+    `${side}: ${email} `, element("span", { class: `mark ${kind}` }, text)));
+  for (const [key, [side, email]] of was) if (!is.has(key)) line(side, email, "stop", "is gone");
+  for (const [key, [side, email, [kind, text]]] of is) {
+    const old = was.get(key);
+    if (!old || old[2][1] !== text || old[1] !== email) line(side, email, kind, text);
+  }
+  for (const side of ["gigya", "esp"]) {
+    if (before.weather[side] !== now.weather[side]) {
+      const kind = now.weather[side] === "fine" ? "go" : "wait";
+      line(side === "gigya" ? "Gigya’s API" : "Campaign Monitor’s API", "is now", kind,
+        (WEATHER[now.weather[side]] || "odd").toLowerCase());
     }
   }
 }
 
-function showState(state) {
-  showPeople(state.people);
-  showWeather(state.weather);
-  const waiting = state.pending.gigya + state.pending.esp;
-  byId("pending").textContent = waiting ? `${waiting} events on their way` : "Nothing on its way";
+function counted(texts) {
+  const counts = new Map();
+  for (const text of texts) counts.set(text, (counts.get(text) || 0) + 1);
+  return [...counts].map(([text, count]) => [text, count > 1 ? `${count} × ${text}` : text]);
 }
 
 function showAttempt(attempt) {
-  const kind = attempt.status === 200 ? "go" : "wait";
-  const item = element("li", {},
-    element("span", { class: "mark" }, attempt.sender), ` sent ${attempt.types.join(", ")}`,
-    attempt.number > 1 ? ` (attempt ${attempt.number})` : "", " and heard ",
-    element("span", { class: `mark ${kind}` }, attempt.status === 0 ? "nothing" : String(attempt.status)),
-    ` after ${attempt.milliseconds} ms`);
-  const seen = new Set();
-  for (const event of attempt.events || []) {
-    const outcome = event.reason ? `${event.outcome}: ${event.reason}` : event.outcome;
-    if (seen.has(outcome)) continue;
-    seen.add(outcome);
-    const meaning = MEANINGS[event.reason || event.outcome];
-    item.append(element("span", { class: "outcome" }, meaning ? `${outcome} (${meaning})` : outcome));
+  const kind = attempt.status === 200 ? "go" : attempt.status === 503 || attempt.status === 0 ? "wait" : "stop";
+  const [status, meaning] = STATUS[attempt.status] || [String(attempt.status), ""];
+  const item = element("li", { class: `webhook ${kind}`, "data-status": attempt.status },
+    element("p", {}, element("span", { class: "mark" }, `${attempt.sender} → gateway`),
+      attempt.number > 1 ? `, attempt ${attempt.number}` : ""),
+    element("p", {}, counted(attempt.types).map(([, text]) => text).join(", ")),
+    element("p", {}, "← ", element("span", { class: `mark ${kind}` }, status), ` after ${attempt.milliseconds} ms `,
+      element("span", { class: "meaning" }, meaning)));
+  const outcomes = (attempt.events || []).map((event) => event.outcome + (event.reason ? `: ${event.reason}` : ""));
+  for (const [outcome, text] of counted(outcomes)) {
+    item.append(element("p", {}, element("code", {}, text), " ", element("span", { class: "meaning" }, WORDS[outcome] || "")));
   }
-  const list = byId("travel");
-  if (list.querySelector(".quiet")) list.replaceChildren();
-  list.prepend(item);
-  while (list.children.length > 60) list.lastElementChild.remove();
+  tell(item);
 }
 
+// Setting up
+
+for (const [word, meaning] of Object.entries(WORDS)) {
+  byId("words").append(element("dt", {}, word), element("dd", {}, meaning));
+}
 for (const side of ["gigya", "esp"]) {
   for (const [kind, label] of Object.entries(WEATHER)) {
-    const choice = element("button", { type: "button", value: kind, "aria-pressed": "false" }, label);
+    const bad = kind === "fine" ? "" : "bad";
+    const choice = element("button", { type: "button", value: kind, class: bad, "aria-pressed": "false" }, label);
     choice.addEventListener("click", () => act({ do: "weather", side, kind }));
     byId(`weather-${side}`).append(choice);
   }
 }
+for (const form of document.querySelectorAll("form[data-side]")) {
+  form.addEventListener("submit", async (submitted) => {
+    submitted.preventDefault();
+    const field = form.elements.namedItem("name");
+    const chosen = submitted.submitter || form.querySelector("button");
+    if (await act({ do: chosen.value, name: field.value })) field.value = "";
+    field.focus();
+  });
+}
+// Who is looked at on one side is marked on the other.
+for (const event of ["mouseover", "focusin"]) {
+  document.addEventListener(event, ({ target }) => {
+    const card = target.closest && target.closest(".people > li[data-email]");
+    for (const other of document.querySelectorAll(".people > li")) {
+      other.classList.toggle("near", Boolean(card) && other.dataset.email === card.dataset.email);
+    }
+  });
+}
 
-byId("sign-up").addEventListener("submit", (submitted) => {
-  submitted.preventDefault();
-  const field = byId("name");
-  act({ do: submitted.submitter ? submitted.submitter.value : "sign_up", name: field.value });
-  field.value = "";
-  field.focus();
-});
-
-const live = new EventSource("live");
-live.addEventListener("state", (event) => showState(JSON.parse(event.data)));
-live.addEventListener("attempt", (event) => showAttempt(JSON.parse(event.data)));
-live.addEventListener("error", () => say("The sandbox doesn't answer. Is it still running?"));
-live.addEventListener("open", () => say(""));
+function listen() {
+  const live = new EventSource("live");
+  live.addEventListener("state", (event) => showState(JSON.parse(event.data)));
+  live.addEventListener("attempt", (event) => showAttempt(JSON.parse(event.data)));
+  live.addEventListener("open", () => say(""));
+  live.addEventListener("error", () => {
+    say("The sandbox doesn’t answer. Is it still running? Trying again.");
+    if (live.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
+  });
+}
+listen();
