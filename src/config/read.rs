@@ -18,8 +18,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The shortest callback token: 24 characters from 64 are 144 bits.
-const SHORTEST_TOKEN: usize = 24;
+/// The shortest callback token: 16 characters from 64 are 96 bits. The advice is to use more.
+const SHORTEST_TOKEN: usize = 16;
 const NO_TIME: Duration = Duration::ZERO;
 const SHORTEST: Duration = Duration::from_millis(10);
 
@@ -312,7 +312,7 @@ fn campaign_monitor(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Cam
         Some((tokens, place)) => {
             for (index, _) in tokens.iter().enumerate().filter(|(_, token)| !is_token(token)) {
                 let what = format!("number {} is too short, or has characters that a URL's path can't", index + 1);
-                let remedy = "use at least 24 letters, digits, - and _, made with `openssl rand -hex 24`";
+                let remedy = "use at least 16 letters, digits, - and _, made with `openssl rand -hex 24`";
                 reader.report("callback_tokens", Some(place), what, remedy);
             }
         }

@@ -30,49 +30,26 @@ pub fn settled(event: &EventOutcome, told: &Told<'_>) {
     let subscriber = told.subscriber.as_ref().map(tracing::field::display);
     let acted = told.acted.as_ref().map(tracing::field::display);
     let id = event.id.as_str();
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                request_id,
+                connection,
+                direction,
+                route,
+                event = id,
+                outcome,
+                reason,
+                subscriber,
+                acted,
+                "event settled"
+            )
+        };
+    }
     match event.outcome {
-        Outcome::Rejected(_) => {
-            tracing::error!(
-                request_id,
-                connection,
-                direction,
-                route,
-                event = id,
-                outcome,
-                reason,
-                subscriber,
-                acted,
-                "event settled"
-            );
-        }
-        Outcome::Deferred(_) => {
-            tracing::warn!(
-                request_id,
-                connection,
-                direction,
-                route,
-                event = id,
-                outcome,
-                reason,
-                subscriber,
-                acted,
-                "event settled"
-            );
-        }
-        Outcome::Applied | Outcome::Unchanged | Outcome::Skipped(_) => {
-            tracing::info!(
-                request_id,
-                connection,
-                direction,
-                route,
-                event = id,
-                outcome,
-                reason,
-                subscriber,
-                acted,
-                "event settled"
-            );
-        }
+        Outcome::Rejected(_) => line!(error),
+        Outcome::Deferred(_) => line!(warn),
+        Outcome::Applied | Outcome::Unchanged | Outcome::Skipped(_) => line!(info),
     }
 }
 

@@ -6,7 +6,9 @@
 use super::gateway::{GigyaSide, RouteEnds};
 use super::record::combined;
 use crate::config::Route;
-use crate::domain::{ActedAt, Consent, Decision, Desired, Email, Outcome, Reason, RemovalKind, Uid, decide};
+use crate::domain::{
+    ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, RemovalKind, Uid, decide,
+};
 use crate::esp::{Person, Record, Written};
 use crate::gigya::{Account, Reading, fields_of};
 use crate::upstream::{Deadline, Fault};
@@ -162,10 +164,34 @@ impl Subscriber<'_> {
                 Ok(Step::Settled(Outcome::Unchanged))
             }
             (Decision::Keep, _) => Ok(Step::Settled(Outcome::Unchanged)),
-            (Decision::Refuse(reason), _) => Ok(Step::Settled(Outcome::Skipped(reason))),
+            (Decision::Refuse(reason), record) => {
+                if let Some(record) = record.filter(|_| reason == Reason::NewerOptOut) {
+                    self.tell_gigya(record.consent).await?;
+                }
+                Ok(Step::Settled(Outcome::Skipped(reason)))
+            }
             // Not reached: somebody opted in is never decided out.
             (Decision::OptOut | Decision::Remove(_), _) => Ok(Step::Settled(Outcome::Deferred(Reason::Internal))),
         }
+    }
+
+    /// The ESP's opt-out counts against Gigya's opt-in, so Gigya is told, as the ESP's own callback would: that one
+    /// may be late, or lost, or have come within the same second. What isn't the person's word is left: a bounce
+    /// unless the route forwards it, and a deletion, which may be our own of an account that was deactivated.
+    async fn tell_gigya(&self, held: Consent) -> Result<(), Fault> {
+        let Consent::OptedOut { reason, .. } = held else { return Ok(()) };
+        let is_said = match reason {
+            OptOutReason::Deleted => false,
+            OptOutReason::Bounced => self.route().forward_bounces,
+            OptOutReason::Unsubscribed | OptOutReason::Complained | OptOutReason::Suppressed | OptOutReason::Other => {
+                true
+            }
+        };
+        if is_said {
+            let id = &self.route().subscription;
+            self.side.client.set_subscription(self.account, id, false, None, self.deadline).await?;
+        }
+        Ok(())
     }
 
     /// For somebody who is opted out or gone: every record of theirs, under whatever address.

@@ -28,8 +28,10 @@ pub struct Setup {
     pub gigya: GigyaSettings,
     /// The simulated Campaign Monitor client.
     pub campaign_monitor: CampaignMonitorSettings,
-    /// Lines for `[server]`, `[gigya.main]`, `[campaign_monitor.news]` and the `[[route]]`.
+    /// Lines for `[server]`.
     pub server: String,
+    /// The list of secrets that sign webhooks of versions 1.0 and 1.1, in TOML.
+    pub webhook_secrets: String,
     /// Lines for `[gigya.main]`.
     pub gigya_lines: String,
     /// Lines for `[campaign_monitor.news]`.
@@ -48,6 +50,7 @@ impl Default for Setup {
             gigya: GigyaSettings::default(),
             campaign_monitor: CampaignMonitorSettings::default(),
             server: String::new(),
+            webhook_secrets: "[{ env = \"WEBHOOK_SECRET\" }]".to_owned(),
             gigya_lines: String::new(),
             campaign_monitor_lines: String::new(),
             route: "fields = { \"First Name\" = \"profile.firstName\" }".to_owned(),
@@ -168,9 +171,9 @@ fn not_started(error: impl std::fmt::Display) -> NotStarted {
 
 fn configuration(setup: &Setup, gigya: SocketAddr, campaign_monitor: SocketAddr, list: &str) -> String {
     let webhook_auth = match setup.gigya.webhooks {
-        WebhookVersion::V2_0 => "webhook_auth = \"jwt\"",
+        WebhookVersion::V2_0 => "webhook_auth = \"jwt\"".to_owned(),
         WebhookVersion::V1_0 | WebhookVersion::V1_1 => {
-            "webhook_auth = \"hmac-sha1\"\nwebhook_secrets = [{ env = \"WEBHOOK_SECRET\" }]"
+            format!("webhook_auth = \"hmac-sha1\"\nwebhook_secrets = {}", setup.webhook_secrets)
         }
     };
     let zone = setup.campaign_monitor.time_zone.iana_name().unwrap_or("UTC");

@@ -64,6 +64,26 @@ async fn at_the_same_instant_the_opt_out_wins() {
 }
 
 #[tokio::test]
+async fn somebody_back_within_the_second_of_leaving_is_out_on_both_sides() {
+    let town = Town::ordinary().await;
+    let uid = town.subscriber("ann").await;
+    town.a_moment_passes();
+    town.follows_the_unsubscribe_link("ann");
+    town.quiet().await;
+    // Within the second in which she left, as far as the ESP's clock tells.
+    town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
+    town.quiet().await;
+    let sides = (town.gigya(&uid), town.esp("ann"));
+    let within = town.sandbox.campaign_monitor.subscriber(&town.sandbox.list, "ann@example.org").unwrap().changed;
+    let since = town.sandbox.gigya.account(&uid).unwrap().subscriptions[0].2;
+    if since.as_second() == within.as_second() {
+        assert_eq!(sides, (Some(false), Some(State::Unsubscribed)));
+    } else {
+        assert_eq!(sides, (Some(true), Some(State::Active)), "the second was over");
+    }
+}
+
+#[tokio::test]
 async fn an_opt_out_between_reading_and_writing_is_not_overtaken() {
     let town = Town::ordinary().await;
     let uid = town.sandbox.gigya.sign_up("ann@example.org", "ann");

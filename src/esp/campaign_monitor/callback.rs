@@ -14,30 +14,22 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 #[derive(Deserialize)]
-struct WireCallback {
+struct WireCallback<Events> {
     #[serde(rename = "ListID")]
     list_id: String,
     #[serde(rename = "Events")]
-    events: Vec<WireEvent>,
-}
-
-#[derive(Deserialize)]
-struct XmlCallback {
-    #[serde(rename = "ListID")]
-    list_id: String,
-    #[serde(rename = "Events", default)]
-    events: XmlEvents,
+    events: Events,
 }
 
 #[derive(Default, Deserialize)]
 struct XmlEvents {
     #[serde(rename = "Event", default)]
-    events: Vec<XmlEvent>,
+    events: Vec<WireEvent<XmlFields>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct WireEvent {
+struct WireEvent<Fields> {
     r#type: String,
     #[serde(default)]
     date: Option<String>,
@@ -47,24 +39,8 @@ struct WireEvent {
     old_email_address: Option<String>,
     #[serde(default)]
     state: Option<String>,
-    #[serde(default)]
-    custom_fields: Option<Vec<WireField>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct XmlEvent {
-    r#type: String,
-    #[serde(default)]
-    date: Option<String>,
-    #[serde(default)]
-    email_address: Option<String>,
-    #[serde(default)]
-    old_email_address: Option<String>,
-    #[serde(default)]
-    state: Option<String>,
-    #[serde(default)]
-    custom_fields: XmlFields,
+    #[serde(default = "Option::default")]
+    custom_fields: Option<Fields>,
 }
 
 #[derive(Default, Deserialize)]
@@ -72,6 +48,8 @@ struct XmlFields {
     #[serde(rename = "CustomField", default)]
     fields: Vec<WireField>,
 }
+
+type JsonEvent = WireEvent<Vec<WireField>>;
 
 enum Format {
     Json,
@@ -115,7 +93,7 @@ fn format(headers: &HeaderMap, body: &[u8], also: &[String]) -> Result<Format, N
     }
 }
 
-fn from_json(body: &[u8]) -> Result<WireCallback, NotTaken> {
+fn from_json(body: &[u8]) -> Result<WireCallback<Vec<JsonEvent>>, NotTaken> {
     serde_json::from_slice(body).map_err(|error| {
         let what = match error.classify() {
             serde_json::error::Category::Data => "not a Campaign Monitor callback",
@@ -125,11 +103,11 @@ fn from_json(body: &[u8]) -> Result<WireCallback, NotTaken> {
     })
 }
 
-fn from_xml(body: &[u8]) -> Result<WireCallback, NotTaken> {
+fn from_xml(body: &[u8]) -> Result<WireCallback<Vec<JsonEvent>>, NotTaken> {
     let malformed = |what: &str| NotTaken::Malformed(what.to_owned());
     let text = std::str::from_utf8(body).map_err(|_| malformed("not UTF-8"))?;
     // The parser's own error text may quote the body.
-    let wire: XmlCallback =
+    let wire: WireCallback<XmlEvents> =
         quick_xml::de::from_str(text).map_err(|_| malformed("not a Campaign Monitor callback in XML"))?;
     let events = wire.events.events.into_iter().map(|event| WireEvent {
         r#type: event.r#type,
@@ -137,12 +115,12 @@ fn from_xml(body: &[u8]) -> Result<WireCallback, NotTaken> {
         email_address: event.email_address,
         old_email_address: event.old_email_address,
         state: event.state,
-        custom_fields: Some(event.custom_fields.fields),
+        custom_fields: event.custom_fields.map(|inner| inner.fields),
     });
     Ok(WireCallback { list_id: wire.list_id, events: events.collect() })
 }
 
-impl WireEvent {
+impl JsonEvent {
     fn into_notice(self, audience: &Audience, settings: &Settings) -> Notice {
         let id = self.content_id(audience, settings);
         let address = self.email_address.as_deref().and_then(|text| Email::parse(text).ok());

@@ -66,10 +66,13 @@ async fn ben_leaves_by_a_mail(stage: &mut Stage<'_>) -> Result<(), WrongEnd> {
     stage.sandbox.campaign_monitor.courier().pause(true);
     stage.sandbox.campaign_monitor.unsubscribe_link(&stage.sandbox.list, &address("ben"));
     stage.sandbox.gigya.set_profile(&uid, "firstName", "Benjamin".into());
-    let answer = stage.next().await?;
-    stage.note("(newer_opt_out: Gigya still says opted in, but the opt-out is newer. It stands.)");
-    stage.holds(answer.answer.contains("newer_opt_out"), "a profile update subscribes nobody again")?;
-    stage.stands("ben", &uid, Some(true), Some(State::Unsubscribed))?;
+    let answers = stage.gigya_travels("ben's name").await?;
+    stage.note("(newer_opt_out: Gigya said opted in, but the opt-out is newer. It stands, and Gigya is told.)");
+    stage.holds(
+        answers.iter().any(|answer| answer.contains("newer_opt_out")),
+        "a profile update subscribes nobody again",
+    )?;
+    stage.stands("ben", &uid, Some(false), Some(State::Unsubscribed))?;
 
     stage.act("Campaign Monitor's callback about it arrives.");
     stage.sandbox.campaign_monitor.courier().pause(false);

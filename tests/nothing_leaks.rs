@@ -1,0 +1,146 @@
+//! Nobody's address, no token and no secret reaches a log, a metric, an answer or a panic's message.
+//!
+//! A test program of its own, as it listens to everything that this process logs, at the finest level.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use gigya_esp_gateway::config::{LogFormat, Telemetry};
+use gigya_esp_gateway::sandbox::gigya::WebhookVersion;
+use gigya_esp_gateway::sandbox::{Sandbox, Setup, Weather};
+use gigya_esp_gateway::telemetry::logs;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Stands in every name and address.
+const CANARY: &str = "canary";
+
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Heard {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Heard {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+fn address(name: &str) -> String {
+    format!("{CANARY}-{name}@example.org")
+}
+
+/// People do all that they can do, while calls fail; strangers send what they shouldn't. Returns what was answered.
+async fn a_day(version: WebhookVersion) -> Vec<String> {
+    let mut setup = Setup::default();
+    setup.gigya.webhooks = version;
+    setup.route = "accept_opt_ins = true\ncreate_lite_accounts = true\nforward_bounces = true\n\
+                   fields = { \"First Name\" = \"profile.firstName\" }"
+        .to_owned();
+    setup.gigya_lines = "deadline = \"2s\"\nattempt_timeout = \"200ms\"\nauth = \"signed\"".to_owned();
+    setup.campaign_monitor_lines = "deadline = \"2s\"\nattempt_timeout = \"200ms\"".to_owned();
+    let sandbox = Sandbox::start(setup).await.unwrap();
+    let mut attempts = sandbox.attempts.subscribe();
+    let (gigya, esp, list) = (&sandbox.gigya, &sandbox.campaign_monitor, sandbox.list.as_str());
+    gigya.faults().set(Weather::stormy(0.2));
+    esp.faults().set(Weather::stormy(0.2));
+    let uids: Vec<_> = (0..10).map(|n| gigya.sign_up(&address(&n.to_string()), CANARY)).collect();
+    for uid in &uids {
+        gigya.subscribe(uid, "newsletter");
+    }
+    assert!(sandbox.settled(Duration::from_mins(1)).await);
+    sandbox.clock.advance(jiff::SignedDuration::from_secs(2));
+    gigya.change_uid(&uids[0], &address("uid"));
+    gigya.change_email(&uids[1], &address("moved"));
+    gigya.merge(&uids[2], &uids[3]);
+    gigya.set_active(&uids[4], false);
+    gigya.delete(&uids[5]);
+    gigya.set_profile(&uids[6], "email", "canary is no address".into());
+    esp.unsubscribe_link(list, &address("7"));
+    esp.bounce(list, &address("8"));
+    esp.change_address(list, &address("9"), &address("elsewhere"));
+    esp.form_subscribe(list, &address("stranger"));
+    assert!(sandbox.settled(Duration::from_mins(1)).await);
+    let mut answers: Vec<_> = std::iter::from_fn(|| attempts.try_recv().ok()).map(|attempt| attempt.answer).collect();
+
+    let client = reqwest::Client::new();
+    let token = gigya.signer().token(&gigya.signer().parts(b"canary", "canary", sandbox.clock.now().as_second()));
+    let urls = [
+        sandbox.gigya_url(0),
+        format!("{}?email=canary@example.org", sandbox.gigya_url(0)),
+        sandbox.callback_url(0),
+        format!("{}canary", sandbox.callback_url(0)),
+        format!("http://{}/canary/canary@example.org", sandbox.gateways[0]),
+        format!("http://{}/webhooks/canary/canary", sandbox.gateways[0]),
+    ];
+    let bodies = ["canary", "{\"events\":\"canary\"}", "{\"ListID\":\"canary\",\"Events\":[]}", "<a>canary"];
+    for url in &urls {
+        for body in bodies {
+            for (name, value) in [
+                ("x-gigya-sig-jwt", token.as_str()),
+                ("x-gigya-sig-hmac-sha1", "canary"),
+                ("content-type", "canary/canary"),
+                ("content-encoding", "canary"),
+                ("authorization", "canary"),
+                ("cookie", "canary"),
+            ] {
+                let answer = client.post(url).header(name, value).body(body).send().await.unwrap();
+                answers.push(format!("{:?} {}", answer.headers().clone(), answer.text().await.unwrap()));
+            }
+        }
+    }
+    for path in ["metrics", "readyz", "livez", "canary"] {
+        let answer = client.get(format!("http://{}/{path}", sandbox.operations[0])).send().await.unwrap();
+        answers.push(answer.text().await.unwrap());
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens() {
+    let heard = Heard::default();
+    let telemetry = Telemetry {
+        log_format: LogFormat::Json,
+        log_filter: "trace,hyper=trace,reqwest=trace,h2=trace".to_owned(),
+        address_hash_key: None,
+    };
+    let writer = heard.clone();
+    logs::install(&telemetry, move || writer.clone()).unwrap();
+    let mut answers = a_day(WebhookVersion::V2_0).await;
+    answers.extend(a_day(WebhookVersion::V1_1).await);
+    assert!(std::panic::catch_unwind(|| panic!("canary@example.org")).is_err());
+
+    let told = heard.text();
+    for expected in ["event settled", "\"outcome\":\"applied\"", "not verified", "nothing_leaks.rs", "call failed"] {
+        assert!(told.contains(expected), "the log doesn't tell of {expected:?}");
+    }
+    assert!(answers.iter().any(|answer| answer.contains("gateway_events_total")));
+    let settings = gigya_esp_gateway::sandbox::gigya::GigyaSettings::default();
+    let esp = gigya_esp_gateway::sandbox::campaign_monitor::CampaignMonitorSettings::default();
+    let everything = format!("{told}\n{}", answers.join("\n"));
+    let secrets = [
+        CANARY,
+        "example.org",
+        &settings.credentials.secret,
+        &settings.webhook_secret,
+        &esp.api_key,
+        "sandbox-callback-token",
+        "eyJ",
+        "st2.",
+        "sig=",
+    ];
+    for secret in secrets {
+        if let Some(place) = everything.find(secret) {
+            let around = &everything[place.saturating_sub(300)..(place + 100).min(everything.len())];
+            panic!("{secret:?} leaks: ...{around}...");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The simulators say what the vendors' documentation says that their systems say.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use gigya_esp_gateway::sandbox::campaign_monitor::{CampaignMonitorSettings, CampaignMonitorSim, State};
+use gigya_esp_gateway::sandbox::gigya::{GigyaSettings, GigyaSim};
+use gigya_esp_gateway::sandbox::{Clock, Temper, Weather};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::sync::broadcast;
+
+struct Gigya {
+    sim: GigyaSim,
+    base: String,
+    clock: Clock,
+}
+
+impl Gigya {
+    async fn with(settings: GigyaSettings) -> Self {
+        let clock = Clock::default();
+        let sim = GigyaSim::start(settings, clock.clone(), broadcast::channel(100).0);
+        let base = format!("http://{}", sim.serve().await.unwrap());
+        Self { sim, base, clock }
+    }
+
+    async fn post(&self, method: &str, form: &[(&str, &str)]) -> (u16, Value) {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = reqwest::Client::new().post(format!("{}/{method}", self.base));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(body).send().await.unwrap();
+        (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap())
+    }
+
+    /// A call with the right credentials.
+    async fn call(&self, method: &str, form: &[(&str, &str)]) -> Value {
+        let settings = self.sim.settings();
+        let credentials = [
+            ("apiKey", settings.api_key.as_str()),
+            ("userKey", settings.credentials.user_key.as_str()),
+            ("secret", settings.credentials.secret.as_str()),
+        ];
+        self.post(method, &[&credentials, form].concat()).await.1
+    }
+}
+
+#[tokio::test]
+async fn gigya_answers_200_with_an_error_code() {
+    let gigya = Gigya::with(GigyaSettings::default()).await;
+    let settings = gigya.sim.settings().clone();
+    let (key, user, secret) = (settings.api_key, settings.credentials.user_key, settings.credentials.secret);
+    let cases: [(&[(&str, &str)], i64); 5] = [
+        (&[], 400_002),
+        (&[("apiKey", "4_Other")], 400_093),
+        (&[("apiKey", &key), ("userKey", "other"), ("secret", &secret)], 403_005),
+        (&[("apiKey", &key), ("userKey", &user), ("secret", "b3RoZXI=")], 403_010),
+        (&[("apiKey", &key), ("userKey", &user), ("secret", &secret), ("UID", "nobody")], 403_005),
+    ];
+    for (form, code) in cases {
+        let (status, answer) = gigya.post("accounts.getAccountInfo", form).await;
+        assert_eq!((status, &answer["errorCode"]), (200, &json!(code)));
+        assert!(answer["callId"].is_string() && answer["errorMessage"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn gigya_shows_what_is_included_and_no_more() {
+    let gigya = Gigya::with(GigyaSettings::default()).await;
+    let uid = gigya.sim.sign_up("ann@example.org", "ann");
+    let all = gigya.call("accounts.getAccountInfo", &[("UID", &uid)]).await;
+    assert!(all["profile"].is_object() && all["emails"].is_null());
+    let some = gigya.call("accounts.getAccountInfo", &[("UID", &uid), ("include", "emails,loginIDs")]).await;
+    assert!(some["profile"].is_null() && some["emails"]["verified"][0] == "ann@example.org");
+}
+
+#[tokio::test]
+async fn gigya_times_a_subscription_by_its_last_change_of_state() {
+    let gigya = Gigya::with(GigyaSettings::default()).await;
+    let uid = gigya.sim.sign_up("ann@example.org", "ann");
+    let set = async |subscribed: bool| {
+        let change = json!({ "newsletter": { "email": { "isSubscribed": subscribed } } }).to_string();
+        let answer = gigya.call("accounts.setAccountInfo", &[("UID", &uid), ("subscriptions", &change)]).await;
+        assert_eq!(answer["errorCode"], 0);
+        gigya.clock.advance(SignedDuration::from_secs(5));
+        gigya.sim.account(&uid).unwrap().subscriptions[0].2
+    };
+    let first = set(true).await;
+    assert_eq!(set(true).await, first, "the same again is no change");
+    assert!(set(false).await > first);
+    let written = json!({ "newsletter": { "email": { "isSubscribed": true, "lastUpdatedSubscriptionState": "x" } } });
+    let refused =
+        gigya.call("accounts.setAccountInfo", &[("UID", &uid), ("subscriptions", &written.to_string())]).await;
+    assert_eq!(refused["errorCode"], 400_006, "the time can't be written");
+}
+
+#[tokio::test]
+async fn gigyas_search_lags_behind() {
+    let gigya = Gigya::with(GigyaSettings { index_delay: Duration::from_secs(5), ..GigyaSettings::default() }).await;
+    let query = [("query", "SELECT UID, profile FROM accounts WHERE profile.email = \"ANN@example.org\" LIMIT 10")];
+    let found = async || gigya.call("accounts.search", &query).await["objectsCount"].as_i64().unwrap();
+    let uid = gigya.sim.sign_up("ann@example.org", "ann");
+    assert_eq!(found().await, 0, "not yet");
+    gigya.clock.advance(SignedDuration::from_secs(6));
+    assert_eq!(found().await, 1);
+    gigya.sim.delete(&uid);
+    assert_eq!(found().await, 1, "still");
+    gigya.clock.advance(SignedDuration::from_secs(6));
+    assert_eq!(found().await, 0);
+    let nonsense = gigya.call("accounts.search", &[("query", "DROP TABLE accounts")]).await;
+    assert_eq!(nonsense["errorCode"], 400_006);
+}
+
+#[tokio::test]
+async fn gigya_finds_full_and_lite_accounts_page_by_page() {
+    let gigya = Gigya::with(GigyaSettings::default()).await;
+    for n in 0..3 {
+        gigya.sim.sign_up(&format!("full{n}@example.org"), "");
+        gigya.sim.sign_up_lite(&format!("lite{n}@example.org"));
+    }
+    let query = "SELECT * FROM accounts ORDER BY createdTimestamp LIMIT 2";
+    let full = gigya.call("accounts.search", &[("query", query)]).await;
+    assert_eq!((&full["objectsCount"], &full["totalCount"]), (&json!(2), &json!(3)), "full only by default");
+    let mut seen = 0;
+    let mut page =
+        gigya.call("accounts.search", &[("query", query), ("accountTypes", "full,lite"), ("openCursor", "true")]).await;
+    loop {
+        seen += page["objectsCount"].as_i64().unwrap();
+        let Some(cursor) = page["nextCursorId"].as_str().map(ToOwned::to_owned) else { break };
+        page = gigya.call("accounts.search", &[("cursorId", &cursor)]).await;
+    }
+    assert_eq!(seen, 6);
+}
+
+#[tokio::test]
+async fn gigyas_published_key_verifies_its_tokens() {
+    let gigya = Gigya::with(GigyaSettings::default()).await;
+    let signer = gigya.sim.signer();
+    let token = signer.token(&signer.parts(b"body", "nonce", gigya.clock.now().as_second()));
+    let key = [("apiKey", gigya.sim.settings().api_key.as_str()), ("V2", "true")];
+    let published = gigya.post("accounts.getJWTPublicKey", &key).await.1;
+    let (n, e) = (published["keys"][0]["n"].as_str().unwrap(), published["keys"][0]["e"].as_str().unwrap());
+    let key = jsonwebtoken::DecodingKey::from_rsa_components(n, e).unwrap();
+    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+    validation.set_issuer(&[format!("https://fidm.gigya.com/jwt/{}/", gigya.sim.settings().api_key)]);
+    let claims = jsonwebtoken::decode::<Value>(&token, &key, &validation).unwrap().claims;
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 60);
+    signer.rotate();
+    let token = signer.token(&signer.parts(b"body", "nonce", gigya.clock.now().as_second()));
+    assert!(jsonwebtoken::decode::<Value>(&token, &key, &validation).is_err(), "a new key");
+}
+
+#[tokio::test]
+async fn webhooks_come_again_at_growing_intervals_until_they_are_answered_2xx() {
+    let (attempts, mut heard) = broadcast::channel(100);
+    let sim = GigyaSim::start(GigyaSettings::default(), Clock::default(), attempts);
+    let temper = Temper { first_interval: Duration::from_millis(20), ..Temper::default() };
+    sim.courier().set_temper(temper);
+    // A receiver that is well only the fourth time.
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let answer = move || async move {
+        let nth = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        http::StatusCode::from_u16([503, 400, 500, 204][nth.min(3) as usize]).unwrap()
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    sim.courier().deliver_to(&format!("http://{}", listener.local_addr().unwrap()));
+    tokio::spawn(axum::serve(listener, axum::Router::new().fallback(answer)).into_future());
+    let started = std::time::Instant::now();
+    sim.sign_up("ann@example.org", "ann");
+    assert!(sim.courier().settled(Duration::from_secs(10)).await);
+    assert!(started.elapsed() >= Duration::from_millis(20 + 40 + 80));
+    let statuses: Vec<_> = std::iter::from_fn(|| heard.try_recv().ok()).map(|attempt| attempt.status).collect();
+    assert_eq!(statuses, [503, 400, 500, 204]);
+}
+
+struct Esp {
+    sim: CampaignMonitorSim,
+    base: String,
+    list: String,
+}
+
+impl Esp {
+    async fn with(settings: CampaignMonitorSettings) -> Self {
+        let list = settings.lists[0].id.clone();
+        let sim = CampaignMonitorSim::start(settings, Clock::default(), broadcast::channel(100).0);
+        let base = format!("http://{}/api/v3.3", sim.serve().await.unwrap());
+        Self { sim, base, list }
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let url = format!("{}/{path}", self.base.as_str());
+        let request = reqwest::Client::new().request(method.parse().unwrap(), url);
+        let request = request.basic_auth(&self.sim.settings().api_key, Some("x")).body(body.to_string());
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap_or(Value::Null))
+    }
+
+    async fn import(&self, email: &str, resubscribe: bool) -> (u16, Value) {
+        let subscriber = json!({ "EmailAddress": email, "ConsentToTrack": "Unchanged" });
+        let body = json!({ "Subscribers": [subscriber], "Resubscribe": resubscribe });
+        self.call("POST", &format!("subscribers/{}/import.json", self.list), body).await
+    }
+}
+
+#[tokio::test]
+async fn campaign_monitor_reports_states_as_codes() {
+    let esp = Esp::with(CampaignMonitorSettings::default()).await;
+    let get = format!("subscribers/{}.json?email=ann@example.org", esp.list);
+    assert_eq!(esp.call("GET", &get, Value::Null).await.1["Code"], 203);
+    assert_eq!(esp.import("ann@example.org", false).await.0, 201);
+    assert_eq!(esp.call("GET", &get, Value::Null).await.1["State"], "Active");
+    for (leave, code) in [("unsubscribe", 206), ("bounce", 207), ("delete", 205)] {
+        assert_eq!(esp.import("ann@example.org", true).await.0, 201);
+        match leave {
+            "unsubscribe" => assert!(esp.sim.unsubscribe_link(&esp.list, "ann@example.org")),
+            "bounce" => assert!(esp.sim.bounce(&esp.list, "ann@example.org")),
+            _ => assert!(esp.sim.delete(&esp.list, "ann@example.org")),
+        }
+        let (status, refused) = esp.import("ann@example.org", false).await;
+        assert_eq!((status, &refused["Code"]), (400, &json!(210)), "an import with failures");
+        assert_eq!(refused["ResultData"]["FailureDetails"][0]["Code"], code, "{leave}");
+    }
+}
+
+#[tokio::test]
+async fn campaign_monitor_refuses_foreign_keys_and_lists_with_401() {
+    let esp = Esp::with(CampaignMonitorSettings::default()).await;
+    let url = format!("{}/subscribers/{}.json?email=a@b.c", esp.base, esp.list);
+    let foreign = reqwest::Client::new().get(url).basic_auth("other", Some("x")).send().await.unwrap();
+    assert_eq!(foreign.status(), 401);
+    let (status, refused) = esp.call("GET", "subscribers/0000.json?email=a@b.c", Value::Null).await;
+    assert_eq!((status, &refused["Code"]), (401, &json!(102)));
+}
+
+#[tokio::test]
+async fn an_add_waits_in_the_queue_and_can_be_overtaken() {
+    let settings = CampaignMonitorSettings { queue: Duration::from_millis(50), ..CampaignMonitorSettings::default() };
+    let esp = Esp::with(settings).await;
+    let add = json!({ "EmailAddress": "ann@example.org", "ConsentToTrack": "Unchanged" });
+    assert_eq!(esp.call("POST", &format!("subscribers/{}.json", esp.list), add).await.0, 201);
+    let unsubscribe = json!({ "EmailAddress": "ann@example.org" });
+    let path = format!("subscribers/{}/unsubscribe.json", esp.list);
+    assert_eq!(esp.call("POST", &path, unsubscribe).await.1["Code"], 203, "there is nobody yet");
+    while esp.sim.state(&esp.list, "ann@example.org").is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(esp.sim.state(&esp.list, "ann@example.org"), Some(State::Active));
+}
+
+#[tokio::test]
+async fn one_person_cannot_be_written_too_often() {
+    let esp = Esp::with(CampaignMonitorSettings { writes_a_minute: 2, ..CampaignMonitorSettings::default() }).await;
+    let statuses = [esp.import("a@example.org", false).await.0, esp.import("a@example.org", false).await.0];
+    assert_eq!(statuses, [201, 201]);
+    assert_eq!(esp.import("a@example.org", false).await.0, 429);
+    assert_eq!(esp.import("b@example.org", false).await.0, 201, "others can");
+}
+
+#[tokio::test]
+async fn consent_to_track_and_short_values_are_demanded() {
+    let esp = Esp::with(CampaignMonitorSettings::default()).await;
+    let refused = async |subscriber: Value| {
+        let body = json!({ "Subscribers": [subscriber], "Resubscribe": false });
+        let path = format!("subscribers/{}/import.json", esp.list);
+        esp.call("POST", &path, body).await.1["ResultData"]["FailureDetails"][0]["Code"].clone()
+    };
+    assert_eq!(refused(json!({ "EmailAddress": "a@example.org" })).await, 214);
+    assert_eq!(refused(json!({ "EmailAddress": "a@example.org", "ConsentToTrack": "Maybe" })).await, 215);
+    assert_eq!(refused(json!({ "EmailAddress": "nobody", "ConsentToTrack": "Yes" })).await, 1);
+    let long = json!([{ "Key": "FirstName", "Value": "x".repeat(251) }]);
+    let long = json!({ "EmailAddress": "a@example.org", "ConsentToTrack": "Yes", "CustomFields": long });
+    assert_eq!(refused(long).await, 1);
+}
+
+#[tokio::test]
+async fn a_broken_connection_may_have_done_its_work_or_not() {
+    let esp = Esp::with(CampaignMonitorSettings::default()).await;
+    for (weather, done) in [
+        (Weather { reset: 1.0, ..Weather::default() }, false),
+        (Weather { error: 1.0, ..Weather::default() }, false),
+        (Weather { too_fast: 1.0, ..Weather::default() }, false),
+        (Weather { error_after: 1.0, ..Weather::default() }, true),
+    ] {
+        let email = format!("{}@example.org", fastrand::u64(..));
+        esp.sim.faults().set(weather);
+        let body = json!({ "Subscribers": [{ "EmailAddress": email, "ConsentToTrack": "Yes" }] });
+        let url = format!("{}/subscribers/{}/import.json", esp.base, esp.list);
+        let request = reqwest::Client::new().post(url).basic_auth(&esp.sim.settings().api_key, Some("x"));
+        let answer = request.body(body.to_string()).send().await;
+        let failed = match answer {
+            Ok(answer) => !answer.status().is_success() || answer.bytes().await.is_err(),
+            Err(_) => true,
+        };
+        assert!(failed, "{weather:?}");
+        assert_eq!(esp.sim.state(&esp.list, &email).is_some(), done, "{weather:?}");
+    }
+}
