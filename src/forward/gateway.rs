@@ -98,7 +98,8 @@ impl GigyaSide {
         let upstream = Upstream::new(format!("gigya/{}", connection.name), Arc::clone(transport), &connection.common);
         let client = Client::new(connection, upstream).map_err(|problem| unusable(problem.to_string()))?;
         let client = Arc::new(client);
-        let verifier = Verifier::new(connection, KeyStore::new(Arc::clone(&client))).map_err(unusable)?;
+        let keys = KeyStore::new(Arc::clone(&client), connection.signature_max_age);
+        let verifier = Verifier::new(connection, keys).map_err(unusable)?;
         Ok(Self { config: connection.clone(), client, verifier, routes })
     }
 }

@@ -1,7 +1,8 @@
 //! Gigya's public keys, by key id.
 //!
 //! `accounts.getJWTPublicKey` gives them without credentials. They are kept for a day, and fetched again for an
-//! unknown id, but at most once in ten seconds: a flood of forged ids costs one call, not one each.
+//! unknown id, but at most once in ten seconds: a flood of forged ids costs one call, not one each. A key that is no
+//! longer listed is believed for as long as a signature may be old: a redelivery may carry its first token.
 
 use super::client::Client;
 use crate::upstream::{Deadline, Fault};
@@ -9,8 +10,9 @@ use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// How long a key is believed without asking again (as SAP's .NET SDK).
 const BELIEVED_FOR: Duration = Duration::from_hours(24);
@@ -20,6 +22,8 @@ const BETWEEN_FETCHES: Duration = Duration::from_secs(10);
 /// The public keys of one connection.
 pub struct KeyStore {
     client: Arc<Client>,
+    /// How long a key is believed after it was last listed.
+    retired_for: Duration,
     known: RwLock<Known>,
     /// Held while fetching, so that one fetch serves everybody who waits for it.
     fetching: Mutex<Option<Fetched>>,
@@ -27,8 +31,13 @@ pub struct KeyStore {
 
 #[derive(Default)]
 struct Known {
-    keys: HashMap<String, Arc<DecodingKey>>,
+    keys: HashMap<String, Listed>,
     fetched: Option<Instant>,
+}
+
+struct Listed {
+    key: Arc<DecodingKey>,
+    last: Instant,
 }
 
 struct Fetched {
@@ -56,10 +65,10 @@ struct WireKey {
 }
 
 impl KeyStore {
-    /// An empty store; `client` fetches what is missing.
+    /// An empty store; `client` fetches what is missing. `retired_for` is how old a signature may be.
     #[must_use]
-    pub fn new(client: Arc<Client>) -> Self {
-        Self { client, known: RwLock::default(), fetching: Mutex::new(None) }
+    pub fn new(client: Arc<Client>, retired_for: Duration) -> Self {
+        Self { client, retired_for, known: RwLock::default(), fetching: Mutex::new(None) }
     }
 
     /// The key with this id, fetched if need be; `None` if Gigya doesn't know it either.
@@ -94,9 +103,11 @@ impl KeyStore {
         match fetched {
             Ok(keys) => {
                 let mut known = self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-                known.keys = keys.into_usable();
+                known.keys.retain(|_, listed| listed.last.elapsed() < self.retired_for);
+                let listed = keys.into_usable().map(|(kid, key)| (kid, Listed { key, last: started }));
+                known.keys.extend(listed);
                 known.fetched = Some(started);
-                Ok(known.keys.get(kid).cloned())
+                Ok(known.keys.get(kid).map(|listed| Arc::clone(&listed.key)))
             }
             Err(fault) if key.is_none() => Err(fault),
             Err(_) => Ok(key),
@@ -106,19 +117,22 @@ impl KeyStore {
     fn cached(&self, kid: &str) -> (Option<Arc<DecodingKey>>, bool) {
         let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let fresh = known.fetched.is_some_and(|at| at.elapsed() < BELIEVED_FOR);
-        (known.keys.get(kid).cloned(), fresh)
+        let believed = known.keys.get(kid).filter(|listed| listed.last.elapsed() < self.retired_for.max(BELIEVED_FOR));
+        (believed.map(|listed| Arc::clone(&listed.key)), fresh)
     }
 }
 
 impl WireKeys {
     /// RSA keys for RS256 that parse; others are not for us.
-    fn into_usable(self) -> HashMap<String, Arc<DecodingKey>> {
+    fn into_usable(self) -> impl Iterator<Item = (String, Arc<DecodingKey>)> {
         let usable = |key: &WireKey| key.kty == "RSA" && key.alg.as_deref().is_none_or(|alg| alg == "RS256");
         let keys = self.keys.into_iter().chain(self.single).filter(usable);
         keys.filter_map(|key| {
             let parsed = DecodingKey::from_rsa_components(&key.n, &key.e).ok()?;
             Some((key.kid, Arc::new(parsed)))
         })
-        .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,9 @@ use crate::domain::Uid;
 use serde::Deserialize;
 use serde_json::Value;
 
+/// The most characters of an event's id that are kept.
+const LONGEST_ID: usize = 64;
+
 /// A whole notification: up to 100 events.
 #[derive(Debug)]
 pub struct Notification {
@@ -134,7 +137,8 @@ impl From<WireEvent> for Event {
             _ => EventKind::Ignored,
         };
         Self {
-            id: wire.id.unwrap_or_default(),
+            // It goes to logs and answers; Gigya's are UUIDs.
+            id: wire.id.unwrap_or_default().chars().filter(|c| !c.is_control()).take(LONGEST_ID).collect(),
             call_id: wire.call_id.or(wire.call_id_upper),
             api_key: wire.api_key,
             kind,

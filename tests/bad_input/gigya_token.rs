@@ -24,7 +24,17 @@ async fn a_genuine_one_is_accepted() {
 #[tokio::test]
 async fn every_other_is_refused_with_the_same_answer() {
     type Change = fn(&mut TokenParts);
-    let changes: [(&str, Change); 16] = [
+    let changes: [(&str, Change); 20] = [
+        ("genuine, and larger than any token is", |parts| parts.claims["padding"] = "x".repeat(9_000).into()),
+        ("a chain of certificates in the header, and no key id", |parts| {
+            parts.header["x5c"] = json!(["MIIB"]);
+            parts.header["kid"] = Value::Null;
+        }),
+        ("issued at the end of time", |parts| parts.claims["iat"] = i64::MAX.into()),
+        ("expired at the beginning of time", |parts| {
+            parts.claims["iat"] = i64::MIN.into();
+            parts.claims["exp"] = i64::MIN.into();
+        }),
         ("another algorithm in the header, RS512", |parts| parts.header["alg"] = "RS512".into()),
         ("another algorithm in the header, PS256", |parts| parts.header["alg"] = "PS256".into()),
         ("another algorithm in the header, ES256", |parts| parts.header["alg"] = "ES256".into()),
@@ -172,6 +182,14 @@ async fn the_other_schemes_signature_does_not_count() {
     let hmac = house.sandbox.gigya.signer().hmac(&body);
     let headers = [JSON, ("x-gigya-sig-hmac-sha1", hmac.as_str())];
     house.is_401(&house.post_to("/webhooks/gigya/main", &headers, body).await, "HMAC where JWT is configured");
+}
+
+#[tokio::test]
+async fn a_stale_body_is_refused_under_a_fresh_token() {
+    let house = House::ordinary().await;
+    let mut notification = house.notification();
+    notification["timestamp"] = (notification["timestamp"].as_i64().unwrap() - 49 * 3600).into();
+    house.is_401(&house.post_signed(notification.to_string().into_bytes()).await, "49 hours");
 }
 
 #[tokio::test]

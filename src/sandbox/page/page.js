@@ -100,7 +100,7 @@ function gigyaCard(person) {
           : button("Opt in", person.email, { do: "subscribe", uid }),
         account.active ? button("Deactivate", person.email, { do: "deactivate", uid })
           : button("Activate", person.email, { do: "activate", uid }),
-        button("Address…", person.email, { do: "rename", uid, question: `New name for ${person.email}` }),
+        button("Address…", person.email, { do: "rename", uid, question: `New address for ${person.email}: its name before @example.org` }),
         button("Name…", person.email, { do: "first_name", uid, question: `First name of ${person.email}` }),
         button("Delete", person.email, { do: "delete", uid })));
   }
@@ -190,13 +190,13 @@ function standsOf(state) {
   const stands = new Map();
   for (const person of state.people) {
     for (const account of person.accounts) {
-      stands.set(`Gigya ${account.uid}`, ["Gigya", person.email, gigyaStands(account)]);
+      stands.set(`Gigya ${account.uid}`, ["Gigya:", person.email, gigyaStands(account)]);
     }
     const { subscriber } = person;
     if (subscriber) {
       const named = subscriber.first_name ? `, first name ${subscriber.first_name}` : "";
       stands.set(`ESP ${person.email}`,
-        ["Campaign Monitor", person.email, [subscriber.state === "Active" ? "go" : "stop", subscriber.state + named]]);
+        ["Campaign Monitor:", person.email, [subscriber.state === "Active" ? "go" : "stop", subscriber.state + named]]);
     }
   }
   return stands;
@@ -205,7 +205,7 @@ function standsOf(state) {
 function tellChanges(before, now) {
   const [was, is] = [standsOf(before), standsOf(now)];
   const line = (side, email, kind, text) => tell(element("li", { class: "change" },
-    `${side}: ${email} `, element("span", { class: `mark ${kind}` }, text)));
+    `${side} ${email} `, element("span", { class: `mark ${kind}` }, text)));
   for (const [key, [side, email]] of was) if (!is.has(key)) line(side, email, "stop", "is gone");
   for (const [key, [side, email, [kind, text]]] of is) {
     const old = was.get(key);
@@ -231,7 +231,7 @@ function showAttempt(attempt) {
   const [status, meaning] = STATUS[attempt.status] || [String(attempt.status), ""];
   const item = element("li", { class: `webhook ${kind}`, "data-status": attempt.status },
     element("p", {}, element("span", { class: "mark" }, `${attempt.sender} → gateway`),
-      attempt.number > 1 ? `, attempt ${attempt.number}` : ""),
+      attempt.number > 1 ? `, attempt\u00a0${attempt.number}` : ""),
     element("p", {}, counted(attempt.types).map(([, text]) => text).join(", ")),
     element("p", {}, "← ", element("span", { class: `mark ${kind}` }, status), ` after ${attempt.milliseconds} ms `,
       element("span", { class: "meaning" }, meaning)));
