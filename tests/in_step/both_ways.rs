@@ -68,7 +68,7 @@ async fn a_profile_update_subscribes_nobody_again() {
     town.answers();
     town.sandbox.gigya.set_profile(&uid, "firstName", "Anna".into());
     assert!(town.sandbox.gigya.courier().settled(std::time::Duration::from_secs(10)).await);
-    assert_eq!(town.outcomes()[0], "skipped:newer_opt_out");
+    assert!(town.outcomes().contains(&"skipped:newer_opt_out".to_owned()));
     assert_eq!(town.esp("ann"), Some(State::Unsubscribed));
     assert_eq!(town.gigya(&uid), Some(false), "and Gigya needs no callback to get to know");
     town.sandbox.campaign_monitor.courier().pause(false);
