@@ -134,17 +134,6 @@ impl<'a> Stage<'a> {
         self.say(Line::Webhook { sent, status: attempt.status, outcomes: outcomes(&attempt.answer) });
     }
 
-    /// Gigya's webhooks travel while the other side's are held back; what they were answered.
-    async fn gigya_travels(&mut self, what: &str) -> Result<Vec<String>, WrongEnd> {
-        let settled = self.sandbox.gigya.courier().settled(PATIENCE).await;
-        let mut answers = Vec::new();
-        while let Ok(attempt) = self.attempts.try_recv() {
-            self.tell(&attempt);
-            answers.push(attempt.answer);
-        }
-        if settled { Ok(answers) } else { Err(WrongEnd::NeverSettled(what.to_owned())) }
-    }
-
     /// Webhooks travel until every one of them, echoes too, is answered 2xx; what was answered is told.
     async fn travels(&mut self, what: &str) -> Result<(), WrongEnd> {
         let settled = self.sandbox.settled(PATIENCE).await;

@@ -66,12 +66,14 @@ async fn ben_leaves_by_a_mail(stage: &mut Stage<'_>) -> Result<(), WrongEnd> {
     stage.sandbox.campaign_monitor.courier().pause(true);
     stage.sandbox.campaign_monitor.unsubscribe_link(&stage.sandbox.list, &address("ben"));
     stage.sandbox.gigya.set_profile(&uid, "firstName", "Benjamin".into());
-    let answers = stage.gigya_travels("ben's name").await?;
-    stage.note("(newer_opt_out: Gigya said opted in, but the opt-out is newer. It stands, and Gigya is told.)");
-    stage.holds(
-        answers.iter().any(|answer| answer.contains("newer_opt_out")),
-        "a profile update subscribes nobody again",
-    )?;
+    // Telling Gigya fires a webhook of its own, which may be answered first.
+    let mut answers = vec![stage.next().await?.answer];
+    while answers.len() < 3 && !answers.iter().any(|answer| answer.contains("newer_opt_out")) {
+        answers.push(stage.next().await?.answer);
+    }
+    stage.note("(newer_opt_out: the opt-out is newer than the opt-in. It stands, and Gigya is told.)");
+    let is_refused = answers.iter().any(|answer| answer.contains("newer_opt_out"));
+    stage.holds(is_refused, "a profile update subscribes nobody again")?;
     stage.stands("ben", &uid, Some(false), Some(State::Unsubscribed))?;
 
     stage.act("Campaign Monitor's callback about it arrives.");
