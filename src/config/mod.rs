@@ -60,7 +60,7 @@ impl Config {
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigErrors> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             let what = format!("cannot be read: {error}");
-            let remedy = "name the configuration file with --config or GATEWAY_CONFIG; see gateway.example.toml";
+            let remedy = "name the configuration file with --config or GATEWAY_CONFIG; see deploy/gateway.example.toml";
             ConfigErrors::one(path, Problem::new(Place::File, "", what, remedy))
         })?;
         Self::parse(&text, path, environment)

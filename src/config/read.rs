@@ -34,10 +34,10 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
     let esps_named: Vec<_> = campaign_monitor.iter().map(|(name, _)| name.clone()).collect();
     let known = Known { gigya: &named, esps: &esps_named, cannot_suppress: &cannot_suppress(&campaign_monitor) };
     if named.is_empty() {
-        root.missing("gigya", "add a [gigya.main] table; see gateway.example.toml");
+        root.missing("gigya", "add a [gigya.main] table; see deploy/gateway.example.toml");
     }
     if esps_named.is_empty() {
-        root.missing("campaign_monitor", "add a [campaign_monitor.news] table; see gateway.example.toml");
+        root.missing("campaign_monitor", "add a [campaign_monitor.news] table; see deploy/gateway.example.toml");
     }
     let routes = routes(&mut root, &known);
     root.end();

@@ -100,9 +100,9 @@ gateway.toml:22:15: route[0].on_inactive: is none of the choices
 fn what_is_missing_is_told() {
     let expected = "\
 gateway.toml: gigya: is missing
-    add a [gigya.main] table; see gateway.example.toml
+    add a [gigya.main] table; see deploy/gateway.example.toml
 gateway.toml: campaign_monitor: is missing
-    add a [campaign_monitor.news] table; see gateway.example.toml
+    add a [campaign_monitor.news] table; see deploy/gateway.example.toml
 gateway.toml: route: is missing
     add a [[route]] that says which subscription goes to which audience
 3 problems in the configuration";

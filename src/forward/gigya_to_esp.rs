@@ -8,7 +8,7 @@ use super::intake::{EventOutcome, Inbound, Refusal, Summary};
 use super::record::{self, Told, combined};
 use super::subscriber::{Settled, Subscriber};
 use crate::config::Route;
-use crate::domain::{Consent, Email, Outcome, Reason, Uid};
+use crate::domain::{Consent, Outcome, Reason, Uid};
 use crate::gigya::{Account, Event, EventKind, NotVerified, Reading, Rejection, Subject};
 use crate::telemetry::{Pseudonym, metrics as meter};
 use crate::upstream::{Deadline, Fault};
@@ -345,11 +345,10 @@ async fn remove_gone(side: &GigyaSide, uid: Option<&Uid>, deadline: Deadline) ->
     let Some(mut account) = account else {
         return every_route(side, Outcome::Rejected(Reason::AddressUnknown)).routes;
     };
+    // Should the address be somebody else's by now, who is opted in, the subscriber stays theirs.
     account.is_active = false;
-    let addresses: Vec<Email> = account.address.take().into_iter().chain(account.other_addresses.drain(..)).collect();
     let each = side.routes.iter().map(|ends| async {
-        // The address may be somebody else's by now: only a record with this UID is this person's.
-        let subscriber = Subscriber { side, ends, account: &account, formerly: None, also_at: &addresses, deadline };
+        let subscriber = Subscriber { side, ends, account: &account, formerly: None, also_at: &[], deadline };
         RouteOutcome { ends: Some(Arc::clone(ends)), outcome: subscriber.settle().await.outcome, acted: None }
     });
     join_all(each).await

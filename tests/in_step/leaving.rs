@@ -68,7 +68,35 @@ async fn somebody_deleted_is_removed_as_long_as_the_index_knows_the_address() {
 }
 
 #[tokio::test]
-async fn somebody_deleted_whose_address_nobody_knows_is_set_aside() {
+async fn somebody_deleted_is_removed_although_the_list_never_got_to_know_the_uid() {
+    let gigya = GigyaSettings { index_delay: Duration::from_secs(5), ..GigyaSettings::default() };
+    let town = Town::with(Setup { gigya, ..Setup::default() }).await;
+    let uid = town.sandbox.gigya.sign_up(&address("ann"), "ann");
+    town.sandbox.campaign_monitor.form_subscribe(&town.sandbox.list, &address("ann"));
+    town.quiet().await;
+    assert_eq!(town.esp("ann"), Some(State::Active));
+    town.sandbox.clock.advance(jiff::SignedDuration::from_secs(10));
+    town.sandbox.gigya.delete(&uid);
+    town.quiet().await;
+    assert_eq!(town.esp("ann"), Some(State::Deleted));
+}
+
+#[tokio::test]
+async fn somebody_deleted_whose_address_is_somebody_elses_by_now_leaves_their_subscriber_alone() {
+    let gigya = GigyaSettings { index_delay: Duration::from_secs(5), ..GigyaSettings::default() };
+    let town = Town::with(Setup { gigya, ..Setup::default() }).await;
+    let gone = town.subscriber("home").await;
+    let stays = town.sandbox.gigya.sign_up(&address("home"), "ben");
+    town.quiet().await;
+    town.sandbox.clock.advance(jiff::SignedDuration::from_secs(10));
+    town.sandbox.gigya.delete(&gone);
+    town.quiet().await;
+    let there = town.sandbox.campaign_monitor.subscriber(&town.sandbox.list, &address("home")).unwrap();
+    assert_eq!((there.state, there.field("GigyaUID")), (State::Active, Some(stays.as_str())));
+}
+
+#[tokio::test]
+async fn somebody_deleted_whose_address__nobody_knows_is_set_aside() {
     for code in [403_005, 403_047] {
         let gigya = GigyaSettings { unknown_uid_code: code, ..GigyaSettings::default() };
         let mut town = Town::with(Setup { gigya, ..Setup::default() }).await;
