@@ -222,7 +222,7 @@ impl Subscriber<'_> {
             }
             Decision::OptOut => esp.opt_out(audience, &record.address, self.deadline).await?,
             Decision::Remove(kind) => {
-                if let Some(other) = self.other_account_opted_in(&record.address).await? {
+                if let Some(other) = self.other_account_opted_in(record).await? {
                     return self.hand_over(record, &other).await;
                 }
                 esp.remove(audience, &record.address, kind, self.deadline).await?
@@ -284,12 +284,18 @@ impl Subscriber<'_> {
         }
     }
 
-    async fn other_account_opted_in(&self, address: &Email) -> Result<Option<Account>, Fault> {
-        for found in self.side.client.search_by_address(address, self.deadline).await? {
-            if found.uid == self.account.uid || Some(&found.uid) == self.formerly {
-                continue;
-            }
-            if let Some(other) = self.opted_in_account(&found.uid, address).await? {
+    /// Another account with the record's address that is opted in: the one whose UID the record has, which a search may
+    /// not find yet, else any that a search finds.
+    async fn other_account_opted_in(&self, record: &Record) -> Result<Option<Account>, Fault> {
+        let is_other = |uid: &&Uid| **uid != self.account.uid && Some(*uid) != self.formerly;
+        if let Some(uid) = record.uid.as_ref().filter(is_other)
+            && let Some(other) = self.opted_in_account(uid, &record.address).await?
+        {
+            return Ok(Some(other));
+        }
+        let found = self.side.client.search_by_address(&record.address, self.deadline).await?;
+        for uid in found.iter().map(|row| &row.uid).filter(is_other) {
+            if let Some(other) = self.opted_in_account(uid, &record.address).await? {
                 return Ok(Some(other));
             }
         }

@@ -141,6 +141,18 @@ async fn a_subscriber_stays_while_another_account_with_the_address_is_opted_in()
 }
 
 #[tokio::test]
+async fn a_subscriber_stays_with_an_account_that_no_search_finds_yet() {
+    let gigya = GigyaSettings { index_delay: Duration::from_hours(1), ..GigyaSettings::default() };
+    let town = Town::with(Setup { gigya, ..Setup::default() }).await;
+    let ann = town.sandbox.gigya.sign_up(&address("home"), "ann");
+    let ben = town.subscriber("home").await;
+    town.sandbox.gigya.set_active(&ann, false);
+    town.quiet().await;
+    assert_eq!(town.esp("home"), Some(State::Active));
+    assert_eq!(town.gigya(&ben), Some(true));
+}
+
+#[tokio::test]
 async fn two_accounts_of_one_address_do_not_write_over_each_other_for_ever() {
     let town = Town::ordinary().await;
     let ann = town.subscriber("home").await;
