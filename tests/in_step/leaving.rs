@@ -96,7 +96,7 @@ async fn somebody_deleted_whose_address_is_somebody_elses_by_now_leaves_their_su
 }
 
 #[tokio::test]
-async fn somebody_deleted_whose_address__nobody_knows_is_set_aside() {
+async fn somebody_deleted_whose_address_nobody_knows_is_set_aside() {
     for code in [403_005, 403_047] {
         let gigya = GigyaSettings { unknown_uid_code: code, ..GigyaSettings::default() };
         let mut town = Town::with(Setup { gigya, ..Setup::default() }).await;
