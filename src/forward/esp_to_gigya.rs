@@ -8,7 +8,7 @@ use super::intake::{EventOutcome, Inbound, Refusal, Summary};
 use super::record::{self, Told, combined};
 use super::subscriber::{OUR_WRITE_MAY_LAG, Subscriber};
 use crate::domain::{ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, decide};
-use crate::esp::{News, NotTaken, Notice, What};
+use crate::esp::{News, NotTaken, Notice, Received, Record, What, Whom};
 use crate::gigya::{Account, OptInTag, Reading};
 use crate::telemetry::metrics as meter;
 use crate::upstream::{Deadline, Fault};
@@ -27,9 +27,12 @@ pub async fn receive(
     request: &Inbound,
 ) -> Result<Summary, Refusal> {
     let deadline = Deadline::after(request.received, side.esp.common().deadline);
-    let received = side.esp.receive(token, &request.headers, &request.body);
-    let notices = received.map_err(|reason| refuse(side, request, reason))?;
-    if notices.iter().any(|notice| !side.routes.contains_key(&notice.audience)) {
+    let received = side.esp.receive(token, &request.headers, &request.body, deadline).await;
+    let notices = match received.map_err(|reason| refuse(side, request, reason))? {
+        Received::Notices(notices) => notices,
+        Received::Handshake => return Ok(Summary::default()),
+    };
+    if notices.iter().flat_map(|notice| &notice.audiences).any(|audience| !side.routes.contains_key(audience)) {
         let what = "the list belongs to no route of this connection";
         return Err(refuse(side, request, NotTaken::Malformed(what.to_owned())));
     }
@@ -68,7 +71,7 @@ fn by_person(notices: &[Notice]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut group_of: HashMap<&Email, usize> = HashMap::new();
     for (index, notice) in notices.iter().enumerate() {
-        let Some(news) = &notice.news else {
+        let Ok(news) = &notice.news else {
             groups.push(vec![index]);
             continue;
         };
@@ -98,26 +101,34 @@ async fn settle_group(
     for index in group {
         let notice = &notices[index];
         let mut outcomes = Vec::new();
-        for Incoming { ends, gigya } in side.routes.get(&notice.audience).into_iter().flatten() {
+        let routes: Vec<_> = notice.audiences.iter().filter_map(|audience| side.routes.get(audience)).collect();
+        for Incoming { ends, gigya } in routes.into_iter().flatten() {
             let outcome = match &notice.news {
-                None => Outcome::Rejected(Reason::Malformed),
-                Some(news) => {
+                Err(outcome) => *outcome,
+                Ok(news) => {
                     let errand = Errand { side, gigya, ends, news, deadline };
                     errand.settle().await.unwrap_or_else(Fault::outcome)
                 }
             };
-            let event = EventOutcome { id: notice.id.clone(), route: Some(ends.label.clone()), outcome };
+            outcomes.push((Some(ends.label.clone()), outcome));
+        }
+        if outcomes.is_empty() {
+            let outcome = notice.news.as_ref().err().copied().unwrap_or(Outcome::Skipped(Reason::NoRoute));
+            outcomes.push((None, outcome));
+        }
+        let tell = |(route, outcome)| {
+            let event = EventOutcome { id: notice.id.clone(), route, outcome };
             let told = Told {
                 request_id: &request.request_id,
                 connection: side.esp.name().as_str(),
                 direction: DIRECTION,
-                subscriber: notice.news.as_ref().map(|news| gateway.pseudonyms.of_email(&news.address)),
-                acted: notice.news.as_ref().and_then(acted),
+                subscriber: notice.news.as_ref().ok().map(|news| gateway.pseudonyms.of_email(&news.address)),
+                acted: notice.news.as_ref().ok().and_then(acted),
             };
             record::settled(&event, &told);
-            outcomes.push(event);
-        }
-        settled.push((index, outcomes));
+            event
+        };
+        settled.push((index, outcomes.into_iter().map(tell).collect()));
     }
     settled
 }
@@ -194,7 +205,7 @@ impl Errand<'_> {
     async fn is_left_behind(&self, account: &Account) -> Result<bool, Fault> {
         match &account.address {
             Some(address) if *address != self.news.address => {
-                let record = self.side.esp.read(&self.ends.route.audience, address, self.deadline).await?;
+                let record = self.record_at(address).await?;
                 Ok(record.is_some_and(|record| record.consent.is_opted_in()))
             }
             _ => Ok(false),
@@ -202,8 +213,7 @@ impl Errand<'_> {
     }
 
     async fn opted_in(&self, at: ActedAt) -> Result<Outcome, Fault> {
-        let audience = &self.ends.route.audience;
-        let record = self.side.esp.read(audience, &self.news.address, self.deadline).await?;
+        let record = self.record_at(&self.news.address).await?;
         let on_record = match record.map(|record| record.consent) {
             Some(Consent::OptedIn { since }) => since,
             Some(Consent::OptedOut { since, reason }) => return self.opted_out(since, reason).await,
@@ -251,8 +261,7 @@ impl Errand<'_> {
 
     /// After opting somebody in over there: if they opted out here in between, so they do there.
     async fn look_again(&self, account: &Account) -> Result<Outcome, Fault> {
-        let audience = &self.ends.route.audience;
-        let record = self.side.esp.read(audience, &self.news.address, self.deadline).await?;
+        let record = self.record_at(&self.news.address).await?;
         if let Some(Consent::OptedOut { .. }) = record.map(|record| record.consent) {
             self.set(account, false, None).await?;
         }
@@ -261,8 +270,7 @@ impl Errand<'_> {
 
     /// For an update of somebody who is out: since when, their record tells.
     async fn look(&self) -> Result<Outcome, Fault> {
-        let audience = &self.ends.route.audience;
-        let record = self.side.esp.read(audience, &self.news.address, self.deadline).await?;
+        let record = self.record_at(&self.news.address).await?;
         match record.map(|record| record.consent) {
             Some(Consent::OptedOut { since, reason }) => self.opted_out(since, reason).await,
             Some(_) => Ok(Outcome::Unchanged),
@@ -296,6 +304,15 @@ impl Errand<'_> {
         let nothing_to_move =
             if accounts.is_empty() { Outcome::Skipped(Reason::UnknownSubscriber) } else { Outcome::Unchanged };
         Ok(combined(outcomes).unwrap_or(nothing_to_move))
+    }
+
+    /// What the audience holds under an address: the record with the notice's UID, if it has one, else any.
+    async fn record_at(&self, address: &Email) -> Result<Option<Record>, Fault> {
+        let whom = Whom { uids: self.news.uid.iter().collect(), addresses: vec![address], fields: &[] };
+        let mut found = self.side.esp.find(&self.ends.route.audience, &whom, self.deadline).await?;
+        found.retain(|record| record.address == *address);
+        let theirs = found.iter().position(|record| record.uid.is_some() && record.uid == self.news.uid);
+        Ok(found.into_iter().nth(theirs.unwrap_or(0)))
     }
 
     /// The accounts that the notice is about: the one with its UID, else all with its address.

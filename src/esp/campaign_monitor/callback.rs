@@ -6,7 +6,7 @@
 use super::signature;
 use super::wire::{self, WireField};
 use crate::config::CampaignMonitor as Settings;
-use crate::domain::{Audience, Email};
+use crate::domain::{Audience, Email, Outcome, Reason};
 use crate::esp::{News, NotTaken, Notice, What};
 use http::{HeaderMap, header};
 use secrecy::{ExposeSecret, SecretString};
@@ -133,7 +133,7 @@ impl JsonEvent {
                 what: self.what(settings),
             }
         });
-        Notice { id, audience: audience.clone(), news }
+        Notice { id, audiences: vec![audience.clone()], news: news.ok_or(Outcome::Rejected(Reason::Malformed)) }
     }
 
     fn what(&self, settings: &Settings) -> What {
