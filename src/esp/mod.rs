@@ -5,8 +5,11 @@
 //! Imports `upstream` and the floors below.
 
 mod campaign_monitor;
+mod marketing_cloud;
+mod media;
 mod profile;
 
+pub use media::takes_json;
 pub use profile::{Field, FieldValue, Person};
 
 use crate::config;
@@ -26,15 +29,12 @@ pub struct ProviderInfo {
     pub title: &'static str,
     /// Whether a callback's path ends in a token, because the provider can't sign.
     pub token_in_path: bool,
-    /// Whether an audience holds at most one record under an address. Where it may hold several, each is a
-    /// person's own, and one with another account's UID is left to that account.
-    pub one_record_an_address: bool,
     /// What its callbacks look like, for the API document.
     pub callback: &'static str,
 }
 
 /// The providers that this build knows.
-pub const PROVIDERS: &[ProviderInfo] = &[campaign_monitor::INFO];
+pub const PROVIDERS: &[ProviderInfo] = &[campaign_monitor::INFO, marketing_cloud::INFO];
 
 /// Connects to an ESP as configured.
 #[must_use]
@@ -42,6 +42,9 @@ pub fn connect(esp: &config::Esp, transport: Arc<dyn Transport>) -> Arc<dyn Esp>
     match esp {
         config::Esp::CampaignMonitor(connection) => {
             Arc::new(campaign_monitor::CampaignMonitor::new(connection, transport))
+        }
+        config::Esp::MarketingCloud(connection) => {
+            Arc::new(marketing_cloud::MarketingCloud::new(connection, &transport))
         }
     }
 }
@@ -63,6 +66,10 @@ pub trait Esp: Send + Sync + 'static {
 
     /// What an operator should know of its settings, a line each. No secret.
     fn remarks(&self) -> Vec<String>;
+
+    /// Whether an audience holds at most one record under an address. Where it may hold several, each is a person's
+    /// own, and one with another account's UID is left to that account.
+    fn one_record_an_address(&self) -> bool;
 
     /// Whether calls are failing so that they are refused at once.
     fn breaker(&self) -> crate::upstream::BreakerState;

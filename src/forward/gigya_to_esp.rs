@@ -9,12 +9,12 @@ use super::record::{self, Told, combined};
 use super::subscriber::{Settled, Subscriber};
 use crate::config::Route;
 use crate::domain::{Consent, Outcome, Reason, Uid};
+use crate::esp::takes_json;
 use crate::gigya::{Account, Event, EventKind, NotVerified, Reading, Rejection, Subject};
 use crate::telemetry::{Pseudonym, metrics as meter};
 use crate::upstream::{Deadline, Fault};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use http::{HeaderMap, header};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,7 +51,8 @@ struct RouteOutcome {
 
 /// Takes one request down the line.
 pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> Result<Summary, Refusal> {
-    check_media_type(&request.headers, &side.config.common.content_types)?;
+    // Never a compressed body, as the signature is over what was sent; and which type Gigya says isn't documented.
+    takes_json(&request.headers, &side.config.common.content_types).map_err(|_| Refusal::MediaType)?;
     let deadline = Deadline::after(request.received, side.config.common.deadline);
     let opened = side.verifier.open(&request.headers, &request.body, Timestamp::now(), deadline).await;
     let notification = opened.map_err(|rejection| refuse(side, request, rejection))?;
@@ -105,19 +106,6 @@ fn tell(
     };
     record::settled(&outcome, &told);
     summary.events.push(outcome);
-}
-
-/// JSON, or no content type at all: which one Gigya sends is not documented. Never a compressed body, as the
-/// signature is over what was sent.
-fn check_media_type(headers: &HeaderMap, also: &[String]) -> Result<(), Refusal> {
-    let Some(stated) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let stated = stated.to_str().map_err(|_| Refusal::MediaType)?;
-    let essence = stated.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = matches!(essence.as_str(), "application/json" | "text/json") || essence.ends_with("+json");
-    if is_json || also.iter().any(|accepted| accepted.eq_ignore_ascii_case(&essence)) {
-        return Ok(());
-    }
-    Err(Refusal::MediaType)
 }
 
 fn refuse(side: &GigyaSide, request: &Inbound, rejection: Rejection) -> Refusal {

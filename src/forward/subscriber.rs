@@ -221,7 +221,9 @@ impl Subscriber<'_> {
             Decision::Refuse(reason) => return Ok(Step::Settled(Outcome::Skipped(reason))),
             Decision::OptOut => esp.opt_out(audience, record, self.deadline).await?,
             Decision::Remove(kind) => {
-                if let Some(other) = self.other_account_opted_in(record).await? {
+                if esp.one_record_an_address()
+                    && let Some(other) = self.other_account_opted_in(record).await?
+                {
                     return self.hand_over(record, &other).await;
                 }
                 esp.remove(audience, record, kind, self.deadline).await?
@@ -283,7 +285,7 @@ impl Subscriber<'_> {
                 held.strays.push(record);
             }
         }
-        let is_alone = self.ends.esp.provider().one_record_an_address;
+        let is_alone = self.ends.esp.one_record_an_address();
         for record in others.into_iter().filter(is_at_home) {
             if is_alone {
                 // It is everybody's who has the address.

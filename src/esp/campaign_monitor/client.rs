@@ -224,6 +224,10 @@ impl Esp for CampaignMonitor {
         vec![format!("times are read in {}", self.settings.time_zone.iana_name().unwrap_or("UTC"))]
     }
 
+    fn one_record_an_address(&self) -> bool {
+        true
+    }
+
     fn breaker(&self) -> BreakerState {
         self.upstream.breaker_state()
     }

@@ -21,6 +21,5 @@ pub const INFO: ProviderInfo = ProviderInfo {
     slug: "campaign-monitor",
     title: "Campaign Monitor",
     token_in_path: true,
-    one_record_an_address: true,
     callback: "Subscribe, Update and Deactivate events of one list, up to 1,000, as JSON or XML.",
 };

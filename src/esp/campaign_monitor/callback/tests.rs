@@ -12,7 +12,7 @@ const XML: &str = include_str!("../../../../tests/fixtures/campaign_monitor/call
 fn take(content_type: Option<&str>, body: &str) -> Result<Vec<Notice>, NotTaken> {
     let mut headers = HeaderMap::new();
     if let Some(content_type) = content_type {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
     }
     receive(&settings(), Some(&TOKEN.into()), &headers, body.as_bytes())
 }
