@@ -5,6 +5,7 @@
 
 use super::gateway::{EspSide, Gateway, GigyaSide, Incoming, RouteEnds};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
+use super::progress::{BodyDigest, Settled};
 use super::record::{self, Told, combined};
 use super::subscriber::{OUR_WRITE_MAY_LAG, Subscriber};
 use crate::domain::{ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, decide};
@@ -16,6 +17,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use std::collections::HashMap;
+use std::time::Instant;
 
 const DIRECTION: &str = "esp_to_gigya";
 
@@ -38,15 +40,24 @@ pub async fn receive(
     }
 
     meter::webhook_arrived(side.esp.name().as_str());
+    let body = BodyDigest::of(side.esp.name().as_str(), &request.body);
+    let before = side.progress.of(body, Instant::now());
     let groups = by_person(&notices);
     let at_once = side.esp.common().max_concurrent_calls;
-    let each = groups.into_iter().map(|group| settle_group(gateway, side, &notices, group, request, deadline));
+    let each = groups.into_iter().map(|group| settle_group(side, &notices, group, &before, deadline));
     let each: Vec<_> = each.collect();
     let settled: Vec<_> = futures_util::stream::iter(each).buffer_unordered(at_once).collect().await;
     let mut in_order: Vec<_> = settled.into_iter().flatten().collect();
     in_order.sort_by_key(|(index, _)| *index);
-    let events = in_order.into_iter().flat_map(|(_, outcomes)| outcomes).collect();
-    Ok(Summary { received: notices.len(), events })
+    let events = in_order.iter().flat_map(|(index, settled)| tell(gateway, side, &notices[*index], settled, request));
+    let summary = Summary { received: notices.len(), events: events.collect() };
+    if summary.is_settled() {
+        side.progress.forget(body);
+    } else {
+        in_order.retain(|(_, settled)| !settled.iter().any(|(_, outcome)| matches!(outcome, Outcome::Deferred(_))));
+        side.progress.remember(body, in_order.into_iter().collect(), Instant::now());
+    }
+    Ok(summary)
 }
 
 fn refuse(side: &EspSide, request: &Inbound, reason: NotTaken) -> Refusal {
@@ -90,47 +101,61 @@ fn by_person(notices: &[Notice]) -> Vec<Vec<usize>> {
 }
 
 async fn settle_group(
-    gateway: &Gateway,
     side: &EspSide,
     notices: &[Notice],
     group: Vec<usize>,
-    request: &Inbound,
+    before: &HashMap<usize, Settled>,
     deadline: Deadline,
-) -> Vec<(usize, Vec<EventOutcome>)> {
+) -> Vec<(usize, Settled)> {
     let mut settled = Vec::with_capacity(group.len());
     for index in group {
-        let notice = &notices[index];
-        let mut outcomes = Vec::new();
-        let routes: Vec<_> = notice.audiences.iter().filter_map(|audience| side.routes.get(audience)).collect();
-        for Incoming { ends, gigya } in routes.into_iter().flatten() {
-            let outcome = match &notice.news {
-                Err(outcome) => *outcome,
-                Ok(news) => {
-                    let errand = Errand { side, gigya, ends, news, deadline };
-                    errand.settle().await.unwrap_or_else(Fault::outcome)
-                }
-            };
-            outcomes.push((Some(ends.label.clone()), outcome));
-        }
-        if outcomes.is_empty() {
-            let outcome = notice.news.as_ref().err().copied().unwrap_or(Outcome::Skipped(Reason::NoRoute));
-            outcomes.push((None, outcome));
-        }
-        let tell = |(route, outcome)| {
-            let event = EventOutcome { id: notice.id.clone(), route, outcome };
-            let told = Told {
-                request_id: &request.request_id,
-                connection: side.esp.name().as_str(),
-                direction: DIRECTION,
-                subscriber: notice.news.as_ref().ok().map(|news| gateway.pseudonyms.of_email(&news.address)),
-                acted: notice.news.as_ref().ok().and_then(acted),
-            };
-            record::settled(&event, &told);
-            event
+        let outcomes = match before.get(&index) {
+            Some(before) => before.iter().map(|(route, outcome)| (route.clone(), again(*outcome))).collect(),
+            None => settle(side, &notices[index], deadline).await,
         };
-        settled.push((index, outcomes.into_iter().map(tell).collect()));
+        settled.push((index, outcomes));
     }
     settled
+}
+
+/// What was done before is there already.
+fn again(outcome: Outcome) -> Outcome {
+    if outcome == Outcome::Applied { Outcome::Unchanged } else { outcome }
+}
+
+async fn settle(side: &EspSide, notice: &Notice, deadline: Deadline) -> Settled {
+    let mut outcomes = Vec::new();
+    let routes: Vec<_> = notice.audiences.iter().filter_map(|audience| side.routes.get(audience)).collect();
+    for Incoming { ends, gigya } in routes.into_iter().flatten() {
+        let outcome = match &notice.news {
+            Err(outcome) => *outcome,
+            Ok(news) => {
+                let errand = Errand { side, gigya, ends, news, deadline };
+                errand.settle().await.unwrap_or_else(Fault::outcome)
+            }
+        };
+        outcomes.push((Some(ends.label.clone()), outcome));
+    }
+    if outcomes.is_empty() {
+        outcomes.push((None, notice.news.as_ref().err().copied().unwrap_or(Outcome::Skipped(Reason::NoRoute))));
+    }
+    outcomes
+}
+
+fn tell(gateway: &Gateway, side: &EspSide, notice: &Notice, settled: &Settled, request: &Inbound) -> Vec<EventOutcome> {
+    let tell = |(route, outcome): &(Option<String>, Outcome)| {
+        let event = EventOutcome { id: notice.id.clone(), route: route.clone(), outcome: *outcome };
+        let told = Told {
+            request_id: &request.request_id,
+            connection: side.esp.name().as_str(),
+            direction: DIRECTION,
+            subscriber: notice.news.as_ref().ok().map(|news| gateway.pseudonyms.of_email(&news.address)),
+            acted: notice.news.as_ref().ok().and_then(acted),
+        };
+        record::settled(&event, &told);
+        event
+    };
+    settled.iter().map(tell).collect()
 }
 
 fn acted(news: &News) -> Option<Timestamp> {

@@ -460,6 +460,3 @@ impl MarketingCloud {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -48,7 +48,7 @@ pub fn time(text: &str, zone: &TimeZone) -> ActedAt {
     }
     let Ok(local) = text.parse::<DateTime>() else { return ActedAt::UNKNOWN };
     let ambiguous = zone.to_ambiguous_timestamp(local);
-    let (Ok(first), Ok(last)) = (ambiguous.clone().earlier(), ambiguous.later()) else { return ActedAt::UNKNOWN };
+    let (Ok(first), Ok(last)) = (ambiguous.earlier(), ambiguous.later()) else { return ActedAt::UNKNOWN };
     let is_whole_second = local.subsec_nanosecond() == 0;
     let rest = jiff::SignedDuration::from_millis(if is_whole_second { 999 } else { 0 });
     ActedAt::between(first, last.checked_add(rest).unwrap_or(last))
