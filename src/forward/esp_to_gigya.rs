@@ -5,7 +5,7 @@
 
 use super::gateway::{EspSide, Gateway, GigyaSide, Incoming, RouteEnds};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
-use super::progress::{BodyDigest, Settled};
+use super::progress::{BodyDigest, Done, Settled};
 use super::record::{self, Told, combined};
 use super::subscriber::{OUR_WRITE_MAY_LAG, Subscriber};
 use crate::domain::{ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, decide};
@@ -104,7 +104,7 @@ async fn settle_group(
     side: &EspSide,
     notices: &[Notice],
     group: Vec<usize>,
-    before: &HashMap<usize, Settled>,
+    before: &Done,
     deadline: Deadline,
 ) -> Vec<(usize, Settled)> {
     let mut settled = Vec::with_capacity(group.len());

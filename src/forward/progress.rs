@@ -20,9 +20,13 @@ const MOST: usize = 200;
 /// What became of one event: an outcome for each route that it concerns, by the route's label.
 pub type Settled = Vec<(Option<String>, Outcome)>;
 
+/// The events of one body that are settled, by their place in it.
+pub type Done = HashMap<usize, Settled>;
+type Awaited = HashMap<BodyDigest, (Instant, Done)>;
+
 /// The bodies whose redelivery is awaited.
 #[derive(Debug, Default)]
-pub struct Progress(Mutex<HashMap<BodyDigest, (Instant, HashMap<usize, Settled>)>>);
+pub struct Progress(Mutex<Awaited>);
 
 /// Which body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,15 +40,15 @@ impl BodyDigest {
 }
 
 impl Progress {
-    /// The events that were settled before, by their place in the body.
-    pub fn of(&self, body: BodyDigest, now: Instant) -> HashMap<usize, Settled> {
+    /// The events that were settled before.
+    pub fn of(&self, body: BodyDigest, now: Instant) -> Done {
         let all = self.lock();
         let known = all.get(&body).filter(|(until, _)| now < *until);
         known.map(|(_, settled)| settled.clone()).unwrap_or_default()
     }
 
     /// Remembers what is settled of a body that will come again.
-    pub fn remember(&self, body: BodyDigest, settled: HashMap<usize, Settled>, now: Instant) {
+    pub fn remember(&self, body: BodyDigest, settled: Done, now: Instant) {
         let mut all = self.lock();
         all.retain(|_, (until, _)| now < *until);
         if all.len() >= MOST
@@ -61,7 +65,7 @@ impl Progress {
         self.lock().remove(&body);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<BodyDigest, (Instant, HashMap<usize, Settled>)>> {
+    fn lock(&self) -> MutexGuard<'_, Awaited> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -70,7 +74,7 @@ impl Progress {
 mod tests {
     use super::*;
 
-    fn settled() -> HashMap<usize, Settled> {
+    fn settled() -> Done {
         HashMap::from([(7, vec![(None, Outcome::Applied)])])
     }
 

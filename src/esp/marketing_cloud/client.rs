@@ -274,11 +274,17 @@ impl Client {
         deadline: Deadline,
     ) -> Result<Written, Fault> {
         let written = self.soap(operation, action, body, attempts, deadline).await?.written()?;
-        if let Written::Refused { code } = written {
-            tracing::warn!(upstream = self.soap.name(), operation, code, "Marketing Cloud refused the data");
-            return Err(Fault::Refused { code });
+        match written {
+            Written::Refused { code } => {
+                tracing::warn!(upstream = self.soap.name(), operation, code, "Marketing Cloud refused the data");
+                Err(Fault::Refused { code })
+            }
+            Written::NoSuchList => {
+                tracing::error!(upstream = self.soap.name(), operation, "Marketing Cloud has no such publication list");
+                Err(Fault::Configuration { code: 13000 })
+            }
+            written => Ok(written),
         }
-        Ok(written)
     }
 
     /// Writes one row of a data extension, over one with the same key.

@@ -279,6 +279,10 @@ fn judge_fault(upstream: &str, operation: &str, fault: &WireFault, response: &Re
         return Verdict::Answer(Answer::TokenRefused);
     }
     let code = i64::from(response.status().as_u16());
+    if said("insufficient privileges") {
+        tracing::error!(upstream, operation, "the package lacks a permission; see the README for which it needs");
+        return Verdict::Fail(Fault::Configuration { code });
+    }
     tracing::warn!(upstream, operation, code, api_code, "Marketing Cloud answered with a fault");
     Verdict::Again(Again::Failing { code })
 }
@@ -296,6 +300,8 @@ pub enum Written {
     AlreadyOut,
     /// They are on the list of those who never get mail from anybody, which the API can't change.
     Held,
+    /// The list that the route names isn't there.
+    NoSuchList,
     /// It fails in a way that can pass.
     Busy { code: i64 },
     /// It is refused, and always will be.
@@ -333,10 +339,11 @@ impl Message {
 fn meaning(code: Option<i64>) -> Written {
     let Some(code) = code else { return Written::Busy { code: 0 } };
     match code {
-        12001 | 12009 | 12015 => Written::NotThere,
+        12001 | 12009 | 12015 | 13007 => Written::NotThere,
         12003 => Written::Held,
         401 | 12012 => Written::AlreadyOut,
-        12014 => Written::AlreadyThere,
+        12014 | 13006 => Written::AlreadyThere,
+        13000 => Written::NoSuchList,
         // Address, spam trap, attributes, key and address that don't fit, created in a state that can't be, blocked
         // domains; and of LogUnsubEvent: nobody named, key needed, parts that don't fit.
         403..=407 | 12000 | 12002 | 12004 | 12006 | 12007 | 12011 | 12016 | 12021 | 12022 | 14000..=14040 => {
