@@ -12,6 +12,7 @@ mod delivery;
 mod faults;
 pub mod gigya;
 mod giving_up;
+pub mod marketing_cloud;
 pub mod page;
 pub mod story;
 mod whole;
