@@ -68,7 +68,7 @@ async fn after_days_events_are_lost() {
 
 #[tokio::test]
 async fn by_the_older_rule_events_are_lost_after_three_retries() {
-    let receiver = Receiver::answering(&[500, 500, 500, 500, 200]).await;
+    let receiver = Receiver::answering(&[500, 500, 500, 500, 200, 500]).await;
     let account = account(Redelivery::DropAndSuspend, &receiver, suspending(Duration::from_mins(5))).await;
     account.somebody_leaves();
     assert!(account.sim.courier().settled(Duration::from_secs(20)).await);
@@ -77,6 +77,9 @@ async fn by_the_older_rule_events_are_lost_after_three_retries() {
     account.somebody_leaves();
     assert!(account.sim.courier().settled(Duration::from_secs(20)).await);
     assert_eq!((receiver.bodies().len(), account.sim.courier().dropped()), (5, 1));
+    account.somebody_leaves();
+    until("it is lost", || account.sim.courier().dropped() == 2).await;
+    assert!(!account.sim.courier().is_suspended(), "there was a success in between");
 }
 
 #[tokio::test]

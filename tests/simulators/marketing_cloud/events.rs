@@ -1,6 +1,6 @@
 //! Callbacks, subscriptions to events, and the events.
 
-use super::{Account, LIST, Receiver};
+use super::{Account, LIST, Receiver, until};
 use gigya_esp_gateway::sandbox::marketing_cloud::{KeyReading, MarketingCloudSettings, Status, sign};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -130,6 +130,23 @@ async fn callbacks_and_subscriptions_are_changed_and_deleted() {
     assert_eq!(account.rest("DELETE", &path, Value::Null).await.0, 200);
     assert_eq!(account.rest("DELETE", &path, Value::Null).await.0, 404);
     assert_eq!(account.rest("DELETE", &callback, Value::Null).await.0, 200);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_paused_subscription_is_not_redelivered() {
+    let account = Account::new().await;
+    let receiver = Receiver::answering(&[200, 500]).await;
+    let id = account.rest("POST", CALLBACKS, callback(&receiver.url)).await.1[0]["callbackId"].clone();
+    account.rest("POST", "/platform/v1/ens-verify", receiver.bodies()[0].clone()).await;
+    let created = account.rest("POST", SUBSCRIPTIONS, subscription(&id)).await.1;
+    account.sim.import("ann", "ann@example.org", None, Status::Active);
+    account.sim.unsubscribe_link("ann@example.org", None);
+    until("it is refused", || receiver.bodies().len() > 1).await;
+    assert_eq!(account.sim.courier().pending(), 1);
+    let pause = json!([{ "subscriptionId": created[0]["subscriptionId"], "status": "paused" }]);
+    account.rest("PUT", SUBSCRIPTIONS, pause).await;
+    assert!(account.sim.courier().settled(SOON).await);
+    assert_eq!(account.sim.callback_status().dropped, 1);
 }
 
 #[tokio::test]

@@ -151,7 +151,9 @@ impl Receiver {
         let answer = move |headers: HeaderMap, body: Bytes| async move {
             let mut heard = heard.lock().unwrap();
             heard.push((headers, body));
-            StatusCode::from_u16(statuses[(heard.len() - 1).min(statuses.len() - 1)]).unwrap()
+            let status = StatusCode::from_u16(statuses[(heard.len() - 1).min(statuses.len() - 1)]).unwrap();
+            // Only a redirection makes anything of this.
+            (status, [("location", "/elsewhere")])
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
