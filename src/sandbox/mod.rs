@@ -11,6 +11,8 @@ mod clock;
 mod delivery;
 mod faults;
 pub mod gigya;
+mod giving_up;
+pub mod marketing_cloud;
 pub mod page;
 pub mod story;
 mod whole;
@@ -18,6 +20,7 @@ mod whole;
 pub use clock::Clock;
 pub use delivery::{Attempt, Courier, Sealed, Temper};
 pub use faults::{Faults, Weather};
+pub use giving_up::GivingUp;
 pub use whole::{NotStarted, Sandbox, Setup};
 
 use std::net::SocketAddr;
