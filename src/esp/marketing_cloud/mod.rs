@@ -8,6 +8,7 @@
 //! | `inbound` | from an event to whom it is about, and what they left |
 //! | `find` | what an audience holds of somebody |
 //! | `provider` | the `impl Esp`: how it is changed |
+//! | `levels` | the places where consent is kept, and how each is written |
 //! | `client` | the calls, each with a token |
 //! | `token` | `OAuth2` client credentials: fetched once for everybody, early |
 //! | `soap` | envelopes, answers, and what their codes mean |
@@ -22,6 +23,7 @@ mod client;
 mod find;
 mod handshake;
 mod inbound;
+mod levels;
 mod provider;
 mod rest;
 mod signature;

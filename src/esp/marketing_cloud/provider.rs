@@ -1,33 +1,27 @@
 //! How an audience is changed: the `impl Esp`.
 //!
-//! Consent is kept at up to three levels: the subscriber's status ("master", for everything), the status on a
-//! publication list, and a row of a data extension. `wire::amounts_to` says what they amount to. Whoever leaves is taken
-//! out of the status first, so that mail stops even if the rest must wait; and whoever comes gets it first, too, as a
-//! missing row is found and written by the next event, and an opt-out isn't undone by it.
+//! Whoever leaves is taken out of the status first, so that mail stops even if the row must wait. Whoever comes gets the
+//! status first, too: a missing row is found and written by the next event, and no opt-out is undone by it.
 
 use super::callback::Callback;
 use super::client::{Client, Write};
 use super::find::Place;
 use super::handshake::Handshakes;
-use super::soap::{Filter, Written as Answered};
+use super::soap::Written as Answered;
 use super::{INFO, inbound, wire};
-use crate::config::{
-    self, MarketingCloud as Settings, MarketingCloudAudience, StatusPlace, SubscriberKey, UnsubscribeWith,
-};
+use crate::config::{self, MarketingCloud as Settings, MarketingCloudAudience, StatusPlace, SubscriberKey};
 use crate::domain::{Audience, ConnectionName, Consent, RemovalKind};
 use crate::esp::{Esp, Field, NotTaken, Person, ProviderInfo, Received, Record, Whom, Written, takes_json};
-use crate::upstream::{Attempts, BreakerState, Deadline, Fault, Transport};
+use crate::upstream::{BreakerState, Deadline, Fault, Transport};
 use async_trait::async_trait;
 use http::HeaderMap;
 use secrecy::SecretString;
-use serde_json::{Map, Value};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One Marketing Cloud business unit.
 pub struct MarketingCloud {
-    settings: Settings,
-    client: Arc<Client>,
+    pub(super) settings: Settings,
+    pub(super) client: Arc<Client>,
     handshakes: Handshakes,
 }
 
@@ -48,7 +42,7 @@ impl MarketingCloud {
     }
 
     /// The key of somebody who has no record yet.
-    fn key_of(&self, person: &Person) -> String {
+    pub(super) fn key_of(&self, person: &Person) -> String {
         let field = match &self.settings.subscriber_key {
             SubscriberKey::Uid => None,
             SubscriberKey::Email => Some(person.address.expose().to_owned()),
@@ -67,7 +61,11 @@ impl MarketingCloud {
     }
 
     /// Profile attributes as they are written: the mapped fields where no data extension takes them, and the UID.
-    fn attributes<'a>(&'a self, audience: &MarketingCloudAudience, person: &'a Person) -> Vec<(&'a str, String)> {
+    pub(super) fn attributes<'a>(
+        &'a self,
+        audience: &MarketingCloudAudience,
+        person: &'a Person,
+    ) -> Vec<(&'a str, String)> {
         let uid = self.settings.uid_attribute.as_deref();
         let mut attributes: Vec<(&str, String)> = Vec::new();
         if audience.data_extension.is_none() {
@@ -79,7 +77,7 @@ impl MarketingCloud {
     }
 
     /// A row's values, without its key and status.
-    fn columns<'a>(&'a self, person: &'a Person) -> Vec<(&'a str, String)> {
+    pub(super) fn columns<'a>(&'a self, person: &'a Person) -> Vec<(&'a str, String)> {
         let settings = &self.settings;
         let own = [Some(&settings.key_column), Some(&settings.email_column), settings.status_column.as_ref()];
         let is_own = |field: &&Field| own.into_iter().flatten().any(|column| column.eq_ignore_ascii_case(&field.name));
@@ -87,171 +85,6 @@ impl MarketingCloud {
         let mut columns = vec![(settings.email_column.as_str(), person.address.expose().to_owned())];
         columns.extend(mapped.map(|field| (field.name.as_str(), wire::text(&field.value))));
         columns
-    }
-
-    async fn write_row(
-        &self,
-        audience: &MarketingCloudAudience,
-        key: &str,
-        values: &[(&str, String)],
-        status: Option<&str>,
-        deadline: Deadline,
-    ) -> Result<(), Fault> {
-        let Some(data_extension) = &audience.data_extension else { return Ok(()) };
-        let mut row: Map<String, Value> =
-            values.iter().map(|(column, value)| ((*column).to_owned(), Value::from(value.as_str()))).collect();
-        if let (Some(column), Some(status)) = (&self.settings.status_column, status) {
-            row.insert(column.clone(), status.into());
-        }
-        self.client.upsert_row(data_extension, (&self.settings.key_column, key), row, deadline).await
-    }
-
-    async fn delete_row(
-        &self,
-        audience: &MarketingCloudAudience,
-        record: &Record,
-        deadline: Deadline,
-    ) -> Result<(), Fault> {
-        match &audience.data_extension {
-            Some(data_extension) if record.level(wire::ROW) != Consent::Unknown => {
-                let key = (self.settings.key_column.as_str(), &*record.key.0);
-                self.client.delete_row(data_extension, key, deadline).await
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Opts the status in.
-    async fn status_in(
-        &self,
-        audience: &MarketingCloudAudience,
-        record: Option<&Record>,
-        person: &Person,
-        over_opt_out: bool,
-        deadline: Deadline,
-    ) -> Result<Written, Fault> {
-        let key = record.map_or_else(|| self.key_of(person), |record| record.key.0.to_string());
-        let level = |name| record.map_or(Consent::Unknown, |record| record.level(name));
-        let (master, list) = (level(wire::SUBSCRIBER), level(wire::LIST));
-        let is_new = master == Consent::Unknown;
-        let undoes_all = matches!(master, Consent::OptedOut { .. });
-        if undoes_all && (!over_opt_out || !self.keeps_others_out(audience, &key, deadline).await?) {
-            return Ok(Written::Held);
-        }
-        let lists = match &audience.status {
-            Some(StatusPlace::PublicationList(id)) => {
-                // Without an opt-out to undo, nobody is expected there: then the API itself refuses to undo one.
-                let action = if is_new || list == Consent::Unknown { "Create" } else { "Upsert" };
-                vec![(id.as_str(), if undoes_all { "Upsert" } else { action }, Some(wire::ACTIVE))]
-            }
-            Some(StatusPlace::AllSubscribers) | None => Vec::new(),
-        };
-        let write = Write {
-            key: &key,
-            address: Some(person.address.expose()),
-            status: (is_new || undoes_all).then_some(wire::ACTIVE),
-            attributes: self.attributes(audience, person),
-            lists,
-        };
-        let answered = if is_new {
-            self.client.create(&write, false, Attempts::Few, deadline).await?
-        } else if over_opt_out {
-            // Undoing an opt-out may be tried once: before a second time, it must be looked at again.
-            self.client.create(&write, true, Attempts::Once, deadline).await?
-        } else {
-            self.client.update(&write, deadline).await?
-        };
-        Ok(match answered {
-            Answered::Done => Written::Done,
-            Answered::Held => Written::Held,
-            _ => Written::Moved,
-        })
-    }
-
-    /// Before an opt-out of everything is lifted for one audience: it is made an opt-out of every other one, as it was
-    /// of those, too. Returns whether that can be.
-    async fn keeps_others_out(
-        &self,
-        audience: &MarketingCloudAudience,
-        key: &str,
-        deadline: Deadline,
-    ) -> Result<bool, Fault> {
-        let list_of = |audience: &MarketingCloudAudience| match &audience.status {
-            Some(StatusPlace::PublicationList(id)) => Some(id.clone()),
-            Some(StatusPlace::AllSubscribers) | None => None,
-        };
-        let own = list_of(audience);
-        let mut others: BTreeSet<String> = self.settings.audiences.values().filter_map(list_of).collect();
-        if own.is_some() {
-            let is_everything =
-                |audience: &MarketingCloudAudience| audience.status == Some(StatusPlace::AllSubscribers);
-            // Another route says what everything is.
-            if self.settings.audiences.values().any(is_everything) {
-                return Ok(false);
-            }
-        }
-        let held = self.client.memberships(&Filter::In("SubscriberKey", vec![key]), deadline).await?;
-        let is_in = |status: Option<&str>| {
-            wire::consent(status.unwrap_or_default(), None, &self.settings.time_zone).is_opted_in()
-        };
-        for row in &held {
-            let Some(id) = &row.list_id else { continue };
-            if !is_in(row.status.as_deref()) {
-                others.remove(id);
-            } else if own.is_some() && self.settings.all_subscribers_list.as_ref() != Some(id) {
-                others.insert(id.clone());
-            }
-        }
-        others.retain(|id| own.as_ref() != Some(id));
-        if others.is_empty() {
-            return Ok(true);
-        }
-        let lists = others.iter().map(|id| (id.as_str(), "Upsert", Some(wire::UNSUBSCRIBED))).collect();
-        let write = Write { key, lists, ..Write::default() };
-        match self.client.update(&write, deadline).await {
-            Ok(answered) => Ok(answered == Answered::Done),
-            Err(Fault::Refused { .. }) => Ok(false),
-            Err(fault) => Err(fault),
-        }
-    }
-
-    /// Opts the status out.
-    async fn status_out(
-        &self,
-        audience: &MarketingCloudAudience,
-        record: &Record,
-        deadline: Deadline,
-    ) -> Result<(), Fault> {
-        let list = match &audience.status {
-            None => return Ok(()),
-            Some(StatusPlace::AllSubscribers) => None,
-            Some(StatusPlace::PublicationList(id)) => Some(id.as_str()),
-        };
-        // Written again, an opt-out would look like a later one.
-        let level = record.level(if list.is_some() { wire::LIST } else { wire::SUBSCRIBER });
-        if matches!(level, Consent::OptedOut { .. }) {
-            return Ok(());
-        }
-        let key = &*record.key.0;
-        let is_known = record.level(wire::SUBSCRIBER) != Consent::Unknown;
-        let mut write = Write { key, ..Write::default() };
-        match list {
-            Some(id) => write.lists.push((id, "Upsert", Some(wire::UNSUBSCRIBED))),
-            None => write.status = Some(wire::UNSUBSCRIBED),
-        }
-        if is_known && self.settings.unsubscribe_with == UnsubscribeWith::LogUnsubEvent {
-            let reason = &self.settings.unsubscribe_reason;
-            let answered = self.client.log_unsubscribe(key, list, reason, deadline).await?;
-            if answered != Answered::NotThere {
-                return Ok(());
-            }
-        }
-        if is_known && self.client.update(&write, deadline).await? != Answered::NotThere {
-            return Ok(());
-        }
-        // Not there (anymore), and may be made by the next send to a data extension: the opt-out must be there first.
-        write.address = Some(record.address.expose());
-        self.client.create(&write, true, Attempts::Few, deadline).await.map(drop)
     }
 }
 
@@ -443,20 +276,5 @@ impl Esp for MarketingCloud {
         }
         self.delete_row(audience, record, deadline).await?;
         Ok(Written::Done)
-    }
-}
-
-impl MarketingCloud {
-    /// Whether mapped values differ from what is held, in the row or in the attributes.
-    fn values_differ(&self, audience: &MarketingCloudAudience, record: &Record, person: &Person) -> bool {
-        let wanted = match audience.data_extension {
-            Some(_) if record.level(wire::ROW) == Consent::Unknown => return record.consent.is_opted_in(),
-            Some(_) => self.columns(person),
-            None => self.attributes(audience, person),
-        };
-        wanted.iter().any(|(name, value)| {
-            let held = record.fields.iter().find(|(held, _)| held.eq_ignore_ascii_case(name));
-            !wire::is_same(held.map_or("", |(_, value)| value), value)
-        })
     }
 }
