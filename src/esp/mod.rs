@@ -71,6 +71,9 @@ pub trait Esp: Send + Sync + 'static {
     /// own, and one with another account's UID is left to that account.
     fn one_record_an_address(&self) -> bool;
 
+    /// Whether somebody is found by their UID alone, whatever became of their address.
+    fn finds_by_uid(&self) -> bool;
+
     /// Whether calls are failing so that they are refused at once.
     fn breaker(&self) -> crate::upstream::BreakerState;
 

@@ -320,24 +320,29 @@ fn acted(route: &Route, account: &Account) -> Option<Timestamp> {
 }
 
 /// For an account that can't be read anymore. The search index is late by nature, which helps here: it may still
-/// know the address. If not, only a journal could tell, and the event is set aside.
+/// know the address. If not, an ESP that knows people by their UID can take them out; for others only a journal could
+/// tell, and the event is set aside.
 async fn remove_gone(side: &GigyaSide, uid: Option<&Uid>, deadline: Deadline) -> Vec<RouteOutcome> {
-    let known = match uid {
-        Some(uid) => side.client.search_by_uid(uid, deadline).await,
-        None => Ok(Vec::new()),
+    let Some(uid) = uid else {
+        return every_route(side, Outcome::Rejected(Reason::AddressUnknown)).routes;
     };
-    let account = match known {
+    let known = match side.client.search_by_uid(uid, deadline).await {
         Ok(rows) => rows.into_iter().find(|row| row.address.is_some()),
         Err(fault) => return every_route(side, fault.outcome()).routes,
     };
-    let Some(mut account) = account else {
-        return every_route(side, Outcome::Rejected(Reason::AddressUnknown)).routes;
-    };
     // Should the address be somebody else's by now, who is opted in, the subscriber stays theirs.
+    let mut account = known.unwrap_or_else(|| Account::gone(uid));
     account.is_active = false;
+    let account = account;
     let each = side.routes.iter().map(|ends| async {
-        let subscriber = Subscriber { side, ends, account: &account, formerly: None, also_at: &[], deadline };
-        RouteOutcome { ends: Some(Arc::clone(ends)), outcome: subscriber.settle().await.outcome, acted: None }
+        let can_be_found = account.address.is_some() || ends.esp.finds_by_uid();
+        let outcome = if can_be_found {
+            Subscriber { side, ends, account: &account, formerly: None, also_at: &[], deadline }.settle().await.outcome
+        } else {
+            Outcome::Rejected(Reason::AddressUnknown)
+        };
+        RouteOutcome { ends: Some(Arc::clone(ends)), outcome, acted: None }
     });
-    join_all(each).await
+    let routes = join_all(each).await;
+    if routes.is_empty() { every_route(side, Outcome::Skipped(Reason::NoRoute)).routes } else { routes }
 }

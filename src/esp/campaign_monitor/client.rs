@@ -228,6 +228,11 @@ impl Esp for CampaignMonitor {
         true
     }
 
+    /// The API can't look for a custom field.
+    fn finds_by_uid(&self) -> bool {
+        false
+    }
+
     fn breaker(&self) -> BreakerState {
         self.upstream.breaker_state()
     }
@@ -242,7 +247,7 @@ impl Esp for CampaignMonitor {
         callback::receive(&self.settings, token, headers, body).map(Received::Notices)
     }
 
-    /// By address only: the API can't look for a custom field.
+    /// By address only.
     async fn find(&self, audience: &Audience, whom: &Whom<'_>, deadline: Deadline) -> Result<Vec<Record>, Fault> {
         let reads = whom.addresses.iter().map(|address| self.read(audience, address, deadline));
         let mut found: Vec<Record> = Vec::new();

@@ -123,6 +123,10 @@ impl Esp for MarketingCloud {
         self.settings.subscriber_key == SubscriberKey::Email
     }
 
+    fn finds_by_uid(&self) -> bool {
+        self.settings.subscriber_key == SubscriberKey::Uid
+    }
+
     fn breaker(&self) -> BreakerState {
         self.client.breaker()
     }
