@@ -42,8 +42,11 @@ pub struct Settled {
 struct Held {
     /// The record that stands for them, under the account's present address.
     present: Option<Record>,
-    /// Others of theirs: with the account's UID under other addresses, or nobody else's under the present one.
+    /// Others with the account's UID, under other addresses.
     strays: Vec<Record>,
+    /// Others under the present address that are no account's. Mail to them is mail to this person: they go when the
+    /// person leaves, and are else left to whoever made them.
+    orphans: Vec<Record>,
 }
 
 enum Step {
@@ -196,7 +199,7 @@ impl Subscriber<'_> {
     async fn take_out(&self, desired: Desired) -> Result<Step, Fault> {
         let held = self.look().await?;
         let mut outcomes = Vec::new();
-        for record in held.present.iter().chain(&held.strays) {
+        for record in held.present.iter().chain(&held.strays).chain(&held.orphans) {
             match self.take_out_record(desired, record).await? {
                 Step::Settled(outcome) => outcomes.push(outcome),
                 Step::LookAgain => return Ok(Step::LookAgain),
@@ -291,12 +294,17 @@ impl Subscriber<'_> {
                 // It is everybody's who has the address.
                 held.present = Some(record);
             } else if !self.is_somebody_elses(&record).await? {
-                // One of theirs that has moved here or will goes before one that nobody has.
-                match &held.present {
-                    None if held.strays.is_empty() => held.present = Some(record),
-                    _ => held.strays.push(record),
-                }
+                held.orphans.push(record);
             }
+        }
+        if held.present.is_none() && held.strays.is_empty() {
+            // What was said there was said by this person, as far as anybody knows: the last word counts.
+            let last = held
+                .orphans
+                .iter()
+                .enumerate()
+                .reduce(|last, other| if other.1.consent.outranks(&last.1.consent) { other } else { last });
+            held.present = last.map(|(index, _)| index).map(|index| held.orphans.swap_remove(index));
         }
         Ok(held)
     }
