@@ -75,13 +75,12 @@ async fn page(port: u16) -> Result<ExitCode, ExitCode> {
     })?;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     let setup = Setup {
-        // Short, so that a broken side shows soon.
-        gigya_lines: "deadline = \"5s\"\nattempt_timeout = \"2s\"".to_owned(),
-        campaign_monitor_lines: "deadline = \"5s\"\nattempt_timeout = \"2s\"".to_owned(),
         // As at Gigya: for a while, a search still finds what was deleted.
         gigya: GigyaSettings { index_delay: Duration::from_secs(3), ..GigyaSettings::default() },
         ..Setup::default()
     };
+    // Short, so that a broken system shows soon.
+    let setup = setup.with_lines("deadline = \"5s\"\nattempt_timeout = \"2s\"");
     let sandbox = Sandbox::start(setup).await.map_err(|error| failed(&error))?;
     let stop = http::stop_signal().map_err(|error| failed(&error))?;
     println!("The sandbox is on http://{address}/ (stop it with Ctrl-C).");
