@@ -1,6 +1,7 @@
 //! Brings a simulated system's webhooks to the gateway: at least once, again at growing intervals until it
-//! answers 2xx, in batches; late, twice and in another order if so asked.
+//! answers 2xx, in batches; late, twice and in another order if so asked. `giving_up` says when it stops.
 
+use super::giving_up::{GivingUp, Standing};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -26,6 +27,10 @@ pub struct Temper {
     pub sign_anew: bool,
     /// Requests under way at once.
     pub at_once: usize,
+    /// The highest HTTP status, from 200, that is taken for success.
+    pub highest_success: u16,
+    /// When a request that isn't answered so is given up.
+    pub giving_up: GivingUp,
 }
 
 impl Default for Temper {
@@ -39,6 +44,8 @@ impl Default for Temper {
             shuffle: Duration::ZERO,
             sign_anew: true,
             at_once: 8,
+            highest_success: 299,
+            giving_up: GivingUp::Never,
         }
     }
 }
@@ -93,6 +100,10 @@ struct State {
     parcels: Vec<Parcel>,
     under_way: usize,
     chance: fastrand::Rng,
+    standing: Standing,
+    dropped: usize,
+    /// Counts how often everything was forgotten.
+    forgotten: u32,
 }
 
 struct Parcel {
@@ -100,6 +111,9 @@ struct Parcel {
     sealed: Option<Sealed>,
     number: u32,
     due: Instant,
+    first: Option<Instant>,
+    /// What `State::forgotten` was when it was packed.
+    packed: u32,
 }
 
 impl Courier {
@@ -109,14 +123,28 @@ impl Courier {
         attempts: broadcast::Sender<Attempt>,
         seal: impl Fn(&[Value]) -> Sealed + Send + Sync + 'static,
     ) -> Self {
+        Self::start_with(Temper::default(), reqwest::Client::new(), sender, attempts, seal)
+    }
+
+    /// The same with another temper, and a client that may differ in what it follows.
+    pub(super) fn start_with(
+        temper: Temper,
+        client: reqwest::Client,
+        sender: &'static str,
+        attempts: broadcast::Sender<Attempt>,
+        seal: impl Fn(&[Value]) -> Sealed + Send + Sync + 'static,
+    ) -> Self {
         let state = State {
-            temper: Temper::default(),
+            temper,
             target: None,
             paused: false,
             waiting: VecDeque::new(),
             parcels: Vec::new(),
             under_way: 0,
             chance: fastrand::Rng::with_seed(7),
+            standing: Standing::default(),
+            dropped: 0,
+            forgotten: 0,
         };
         let courier = Self(Arc::new(Inner {
             sender,
@@ -125,7 +153,7 @@ impl Courier {
             work: Notify::new(),
             pending: watch::Sender::new(0),
             attempts,
-            client: reqwest::Client::new(),
+            client,
         }));
         tokio::spawn(courier.clone().run());
         courier
@@ -149,9 +177,18 @@ impl Courier {
         self.0.work.notify_one();
     }
 
-    /// Takes an event to be delivered.
+    /// How it delivers now.
+    pub(super) fn temper(&self) -> Temper {
+        self.lock().temper
+    }
+
+    /// Takes an event to be delivered. It is lost if the receiver is suspended.
     pub(super) fn take(&self, event: Value) {
         let mut state = self.lock();
+        if state.standing.is_suspended(Instant::now()) {
+            state.dropped += 1;
+            return;
+        }
         let hold = state.temper.shuffle.mul_f64(state.chance.f64());
         state.waiting.push_back((Instant::now() + hold, event));
         self.0.pending.send_modify(|pending| *pending += 1);
@@ -159,13 +196,32 @@ impl Courier {
         self.0.work.notify_one();
     }
 
-    /// Events that were not answered 2xx yet.
+    /// Gives up everything that was not answered 2xx yet.
+    pub(super) fn forget(&self) {
+        let mut state = self.lock();
+        state.forgotten += 1;
+        self.drop_waiting(&mut state);
+    }
+
+    /// Events that were given up.
+    #[must_use]
+    pub fn dropped(&self) -> usize {
+        self.lock().dropped
+    }
+
+    /// Whether the receiver is suspended: what happens now, it never gets to know.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.lock().standing.is_suspended(Instant::now())
+    }
+
+    /// Events that were neither answered 2xx nor given up yet.
     #[must_use]
     pub fn pending(&self) -> usize {
         *self.0.pending.borrow()
     }
 
-    /// Waits until every event was answered 2xx, or the time is up; returns whether they were.
+    /// Waits until every event was answered 2xx or given up, or the time is up; returns whether they were.
     pub async fn settled(&self, within: Duration) -> bool {
         let mut pending = self.0.pending.subscribe();
         tokio::time::timeout(within, pending.wait_for(|pending| *pending == 0)).await.is_ok_and(|waited| waited.is_ok())
@@ -193,14 +249,18 @@ impl Courier {
         if state.paused || state.target.is_none() {
             return (ready, Duration::from_secs(1));
         }
-        let batch = state.temper.batch.max(1);
+        if state.standing.is_suspended(now) {
+            self.drop_waiting(&mut state);
+        }
+        let (batch, packed) = (state.temper.batch.max(1), state.forgotten);
         let (due, later): (VecDeque<_>, VecDeque<_>) = state.waiting.drain(..).partition(|(due, _)| *due <= now);
         state.waiting = later;
         let events: Vec<Value> = due.into_iter().map(|(_, event)| event).collect();
         for chunk in events.chunks(batch) {
             let twice = state.chance.f64() < state.temper.twice;
             for _ in 0..if twice { 2 } else { 1 } {
-                state.parcels.push(Parcel { events: chunk.to_vec(), sealed: None, number: 0, due: now });
+                let events = chunk.to_vec();
+                state.parcels.push(Parcel { events, sealed: None, number: 0, due: now, first: None, packed });
             }
             if twice {
                 self.0.pending.send_modify(|pending| *pending += chunk.len());
@@ -235,12 +295,14 @@ impl Courier {
             request = request.header(*name, value);
         }
         let started = Instant::now();
+        let first = *parcel.first.get_or_insert(started);
         let (status, answer) = match request.send().await {
             Ok(response) => (response.status().as_u16(), response.text().await.unwrap_or_default()),
             Err(_) => (0, String::new()),
         };
         let type_of = |event: &Value| {
-            event.get("type").or_else(|| event.get("Type")).and_then(Value::as_str).unwrap_or_default().to_owned()
+            let named = ["type", "Type", "eventCategoryType"].into_iter().find_map(|name| event.get(name));
+            named.and_then(Value::as_str).unwrap_or_default().to_owned()
         };
         let types = parcel.events.iter().map(type_of).collect();
         let took = started.elapsed();
@@ -248,16 +310,41 @@ impl Courier {
         let _ = self.0.attempts.send(attempt);
         let mut state = self.lock();
         state.under_way -= 1;
-        if (200..300).contains(&status) {
+        if (200..=temper.highest_success).contains(&status) {
             self.0.pending.send_modify(|pending| *pending -= parcel.events.len());
+            state.standing.answered();
         } else {
             let doubled = temper.first_interval.saturating_mul(1 << parcel.number.saturating_sub(1).min(16));
-            parcel.due = Instant::now() + doubled.min(temper.longest_interval);
-            parcel.sealed = Some(sealed);
-            state.parcels.push(parcel);
+            let (now, growing) = (Instant::now(), doubled.min(temper.longest_interval));
+            let wait = temper.giving_up.wait(parcel.number, now - first, growing, temper.first_interval);
+            let is_lost = state.standing.is_suspended(now) || parcel.packed != state.forgotten;
+            match wait {
+                Some(wait) if !is_lost => {
+                    parcel.due = now + wait;
+                    parcel.sealed = Some(sealed);
+                    state.parcels.push(parcel);
+                }
+                _ => {
+                    if !is_lost {
+                        state.standing.gave_up(temper.giving_up, now);
+                    }
+                    self.count_dropped(&mut state, parcel.events.len());
+                }
+            }
         }
         drop(state);
         self.0.work.notify_one();
+    }
+
+    fn drop_waiting(&self, state: &mut State) {
+        let packed: usize = state.parcels.drain(..).map(|parcel| parcel.events.len()).sum();
+        let waiting = state.waiting.drain(..).count();
+        self.count_dropped(state, packed + waiting);
+    }
+
+    fn count_dropped(&self, state: &mut State, events: usize) {
+        state.dropped += events;
+        self.0.pending.send_modify(|pending| *pending -= events);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

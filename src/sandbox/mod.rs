@@ -12,6 +12,8 @@ mod delivery;
 pub mod esp;
 mod faults;
 pub mod gigya;
+mod giving_up;
+pub mod marketing_cloud;
 pub mod page;
 mod setup;
 pub mod story;
@@ -21,6 +23,7 @@ pub use clock::Clock;
 pub use delivery::{Attempt, Courier, Sealed, Temper};
 pub use esp::SimulatedEsp;
 pub use faults::{Faults, Weather};
+pub use giving_up::GivingUp;
 pub use setup::Setup;
 pub use whole::{NotStarted, Sandbox};
 

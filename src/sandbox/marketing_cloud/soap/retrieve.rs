@@ -1,0 +1,238 @@
+//! Retrieve: subscribers, their places on lists, lists, rows; some properties of each, 2,500 a page.
+
+use super::filter::Filter;
+use super::xml::Element;
+use super::{PARTNER, Unreadable};
+use crate::sandbox::marketing_cloud::MarketingCloudSim;
+use crate::sandbox::marketing_cloud::world::{Subscriber, World};
+use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
+use quick_xml::escape::escape;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// The most objects in one answer.
+const PAGE: usize = 2_500;
+
+/// What was not yet told of answers that were too long, by request.
+#[derive(Default)]
+pub struct Pages(BTreeMap<String, Vec<String>>);
+
+/// Objects of one type.
+struct Table {
+    /// `xsi:type` of each.
+    kind: &'static str,
+    /// The properties that can be asked for.
+    known: Vec<String>,
+    /// Each object's, in the order of `known`.
+    rows: Vec<Row>,
+}
+
+struct Row {
+    values: Vec<Option<String>>,
+    /// Elements that are told unasked.
+    unasked: String,
+}
+
+impl MarketingCloudSim {
+    pub(super) fn retrieve(&self, message: &Element) -> Result<String, Unreadable> {
+        let asked = message.child("RetrieveRequest").ok_or(Unreadable)?;
+        let mut world = self.world();
+        let (request, found) = match asked.text_of("ContinueRequest") {
+            Some(request) => match world.pages.0.remove(request) {
+                Some(rest) => (request.to_owned(), rest),
+                None => return Ok(answer("Error: The request to be continued was not found", "", &[])),
+            },
+            None => match self.found(&world, asked)? {
+                Ok(found) => (uuid::Uuid::new_v4().to_string(), found),
+                Err(error) => return Ok(answer(&format!("Error: {error}"), "", &[])),
+            },
+        };
+        let (page, rest) = found.split_at(found.len().min(PAGE));
+        if rest.is_empty() {
+            return Ok(answer("OK", &request, page));
+        }
+        world.pages.0.insert(request.clone(), rest.to_vec());
+        Ok(answer("MoreDataAvailable", &request, page))
+    }
+
+    /// Everything that is asked for, or what is wrong with it.
+    fn found(&self, world: &World, asked: &Element) -> Result<Result<Vec<String>, String>, Unreadable> {
+        let object = asked.text_of("ObjectType").ok_or(Unreadable)?;
+        let filter = asked.child("Filter").map(Filter::read).transpose()?;
+        let properties: Vec<&str> = asked.all("Properties").map(|property| property.text.as_str()).collect();
+        let table = match self.table(world, object) {
+            Ok(table) => table,
+            Err(error) => return Ok(Err(error)),
+        };
+        let is_unknown = |name: &&str| !table.known.iter().any(|known| known == name);
+        let unknown: Vec<&str> = properties.iter().copied().filter(is_unknown).collect();
+        if !unknown.is_empty() {
+            let (unknown, kind) = (unknown.join(", "), table.kind);
+            let told = format!("The Request Property(s) {unknown} do not match with the fields of {kind} retrieve");
+            return Ok(Err(told));
+        }
+        // How these two are told isn't documented.
+        if properties.is_empty() {
+            return Ok(Err("There are no Request Properties".to_owned()));
+        }
+        if let Some(unknown) = filter.as_ref().and_then(|filter| filter.properties().into_iter().find(is_unknown)) {
+            return Ok(Err(format!("The Filter Property {unknown} is not one of {} retrieve", table.kind)));
+        }
+        let wanted = |row: &&Row| {
+            let value = |name: &str| table.value(row, name).map(ToOwned::to_owned);
+            filter.as_ref().is_none_or(|filter| filter.holds(&value))
+        };
+        Ok(Ok(table.rows.iter().filter(wanted).map(|row| table.shown(row, &properties)).collect()))
+    }
+
+    fn table(&self, world: &World, object: &str) -> Result<Table, String> {
+        let extension = object.strip_prefix("DataExtensionObject[").and_then(|rest| rest.strip_suffix(']'));
+        if let Some(key) = extension {
+            let extension = world.extensions.get(key).ok_or_else(|| format!("Data extension {key} does not exist"))?;
+            let known = extension.kind.columns.clone();
+            let told = |row: &BTreeMap<String, String>| {
+                // A column that was never written is empty.
+                let value = |column| Some(row.get(column).cloned().unwrap_or_default());
+                Row { values: known.iter().map(value).collect(), unasked: String::new() }
+            };
+            let rows = extension.rows.values().map(told).collect();
+            return Ok(Table { kind: "DataExtensionObject", known, rows });
+        }
+        match object {
+            "Subscriber" => Ok(self.subscribers_table(world)),
+            "ListSubscriber" => Ok(self.places_table(world)),
+            "List" => Ok(lists_table(world)),
+            _ => Err(format!(
+                "Unable to find a handler for object type: {object}. Object types are case-sensitive, check spelling."
+            )),
+        }
+    }
+
+    fn subscribers_table(&self, world: &World) -> Table {
+        let known = [
+            "ID",
+            "SubscriberKey",
+            "EmailAddress",
+            "Status",
+            "UnsubscribedDate",
+            "CreatedDate",
+            "EmailTypePreference",
+            "Client.ID",
+            "PartnerKey",
+            "ObjectID",
+        ];
+        let row = |held: &Subscriber| {
+            let values = [
+                Some(held.id.to_string()),
+                Some(held.key.clone()),
+                Some(held.email.clone()),
+                Some(held.status.name().to_owned()),
+                held.unsubscribed.map(local),
+                Some(local(held.created)),
+                Some("HTML".to_owned()),
+                Some(self.settings().account_id.clone()),
+                None,
+                None,
+            ];
+            let mut unasked = String::new();
+            for (name, value) in &held.attributes {
+                let (name, value) = (escape(name.as_str()), escape(value.as_str()));
+                let _ = write!(unasked, "<Attributes><Name>{name}</Name><Value>{value}</Value></Attributes>");
+            }
+            Row { values: values.to_vec(), unasked }
+        };
+        table("Subscriber", &known, world.visible().map(row).collect())
+    }
+
+    /// Places on lists, All Subscribers among them.
+    fn places_table(&self, world: &World) -> Table {
+        let mut known = vec!["ID", "ListID", "SubscriberKey", "Status", "Client.ID", "PartnerKey", "ObjectID"];
+        if self.settings().list_dates {
+            known.extend(["CreatedDate", "ModifiedDate"]);
+        }
+        let mut rows = Vec::new();
+        for held in world.visible() {
+            let everything = (&world.all_subscribers_list, held.status, held.created, held.modified);
+            let on_lists = held.lists.iter().map(|(id, place)| (id, place.status, place.created, place.modified));
+            for (list, status, created, modified) in std::iter::once(everything).chain(on_lists) {
+                let mut values = vec![
+                    Some(held.id.to_string()),
+                    Some(list.clone()),
+                    Some(held.key.clone()),
+                    Some(status.name().to_owned()),
+                    Some(self.settings().account_id.clone()),
+                    None,
+                    None,
+                ];
+                if self.settings().list_dates {
+                    values.extend([Some(local(created)), Some(local(modified))]);
+                }
+                rows.push(Row { values, unasked: String::new() });
+            }
+        }
+        table("ListSubscriber", &known, rows)
+    }
+}
+
+fn lists_table(world: &World) -> Table {
+    let everything = (&world.all_subscribers_list, "All Subscribers".to_owned(), "MasterList");
+    let others = world.lists.iter().map(|id| (id, format!("List {id}"), "PublicationList"));
+    let row = |(id, name, class): (&String, String, &str)| Row {
+        values: vec![Some(id.clone()), Some(name), Some("Public".to_owned()), Some(class.to_owned()), None],
+        unasked: String::new(),
+    };
+    let rows = std::iter::once(everything).chain(others).map(row).collect();
+    table("List", &["ID", "ListName", "Type", "ListClassification", "PartnerKey"], rows)
+}
+
+fn table(kind: &'static str, known: &[&str], rows: Vec<Row>) -> Table {
+    Table { kind, known: known.iter().map(|&name| name.to_owned()).collect(), rows }
+}
+
+impl Table {
+    fn value<'a>(&self, row: &'a Row, name: &str) -> Option<&'a str> {
+        let index = self.known.iter().position(|known| known == name)?;
+        row.values[index].as_deref()
+    }
+
+    fn shown(&self, row: &Row, properties: &[&str]) -> String {
+        let mut text =
+            format!("<Results xsi:type=\"{}\"><PartnerKey xsi:nil=\"true\" /><ObjectID xsi:nil=\"true\" />", self.kind);
+        let told = properties.iter().filter_map(|&name| Some((name, escape(self.value(row, name)?))));
+        let is_row = self.kind == "DataExtensionObject";
+        if is_row {
+            text.push_str("<Type>DataExtensionObject</Type><Properties>");
+        }
+        for (name, value) in told {
+            let _ = match name.split_once('.') {
+                _ if is_row => {
+                    let name = escape(name);
+                    write!(text, "<Property><Name>{name}</Name><Value>{value}</Value></Property>")
+                }
+                Some((outer, inner)) => write!(text, "<{outer}><{inner}>{value}</{inner}></{outer}>"),
+                None => write!(text, "<{name}>{value}</{name}>"),
+            };
+        }
+        if is_row {
+            text.push_str("</Properties>");
+        }
+        text + &row.unasked + "</Results>"
+    }
+}
+
+fn answer(status: &str, request: &str, found: &[String]) -> String {
+    let request = if request.is_empty() { uuid::Uuid::new_v4().to_string() } else { request.to_owned() };
+    format!(
+        "<RetrieveResponseMsg xmlns=\"{PARTNER}\"><OverallStatus>{}</OverallStatus><RequestID>{request}</RequestID>\
+         {}</RetrieveResponseMsg>",
+        escape(status),
+        found.concat()
+    )
+}
+
+/// A time as the platform tells it: its local one, UTC-6 all year, without saying so. (Inferred from samples.)
+fn local(at: Timestamp) -> String {
+    let zone = TimeZone::fixed(Offset::constant(-6));
+    zone.to_datetime(at).strftime("%Y-%m-%dT%H:%M:%S%.3f").to_string()
+}
