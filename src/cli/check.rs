@@ -1,7 +1,7 @@
 //! `check`: whether the configuration is right, and what it means. Shows no token or secret.
 
 use super::{ConfigFile, failed};
-use crate::config::{Config, Esp, GigyaAuth, GigyaWebhookAuth};
+use crate::config::{Config, GigyaAuth, GigyaWebhookAuth};
 use crate::esp;
 use crate::forward::Gateway;
 use crate::upstream::{HttpTransport, Transport};
@@ -41,8 +41,9 @@ fn summary(config: &Config, transport: &Arc<dyn Transport>) -> String {
         let info = esp.provider();
         let token = if info.token_in_path { "/{token}" } else { "" };
         line(format!("POST /webhooks/{}/{}{token}: {}", info.slug, esp.name(), info.title));
-        let Esp::CampaignMonitor(settings) = connection;
-        line(format!("    times are read in {}", settings.time_zone.iana_name().unwrap_or("UTC")));
+        for remark in esp.remarks() {
+            line(format!("    {remark}"));
+        }
     }
     for route in &config.routes {
         line(format!("route {}: {} fields, on_inactive {:?}", route.label(), route.fields.len(), route.on_inactive));

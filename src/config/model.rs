@@ -79,6 +79,8 @@ pub struct Common {
     pub attempt_timeout: Duration,
     /// Outbound calls at once to this connection (64).
     pub max_concurrent_calls: usize,
+    /// Outbound calls a minute to this connection, by this replica (0, which is no limit of the gateway's own).
+    pub max_calls_per_minute: usize,
     /// Accept media types besides JSON (and XML where the sender uses it); what the senders' documentation leaves open.
     pub content_types: Vec<String>,
 }
@@ -163,7 +165,9 @@ pub enum GigyaWebhookAuth {
 #[derive(Clone, Debug)]
 pub enum Esp {
     /// `[campaign_monitor.NAME]`
-    CampaignMonitor(CampaignMonitor),
+    CampaignMonitor(Box<CampaignMonitor>),
+    /// `[marketing_cloud.NAME]`
+    MarketingCloud(Box<MarketingCloud>),
 }
 
 /// `[campaign_monitor.NAME]`: one Campaign Monitor client.
@@ -196,6 +200,132 @@ pub enum SubscribeWith {
     Import,
     /// Add, which is queued: the gateway then waits until the subscriber can be read.
     Add,
+}
+
+/// `[marketing_cloud.NAME]`: one business unit of Salesforce Marketing Cloud.
+#[derive(Clone, Debug)]
+pub struct MarketingCloud {
+    /// The name in the callback's path.
+    pub name: ConnectionName,
+    /// Receiving and calling. The deadline is 2.5 s by default, as the sender waits for 3 s.
+    pub common: Common,
+    /// Where tokens are had.
+    pub auth_base_url: Url,
+    /// Where the REST API is.
+    pub rest_base_url: Url,
+    /// Where the SOAP API is.
+    pub soap_base_url: Url,
+    /// The business unit's id (MID), for which tokens are asked.
+    pub account_id: String,
+    /// Business units that a callback may be about. Never empty; the connection's own unless others are named.
+    pub business_units: Vec<String>,
+    /// The installed package's client id.
+    pub client_id: SecretString,
+    /// The installed package's client secret.
+    pub client_secret: SecretString,
+    /// Signature keys of callbacks, as shown when they were created. Empty only while registering.
+    pub signature_keys: Vec<SecretString>,
+    /// How a signature key becomes the key of the HMAC (either).
+    pub signature_key_encoding: SignatureKeyEncoding,
+    /// Whether the unsigned verification of a new callback is expected (false).
+    pub registering: bool,
+    /// By what Marketing Cloud knows a person (the Gigya UID).
+    pub subscriber_key: SubscriberKey,
+    /// The profile attribute that holds the Gigya UID, where it isn't the subscriber key.
+    pub uid_attribute: Option<String>,
+    /// The id of the list All Subscribers, by which an opt-out of everything is told.
+    pub all_subscribers_list: Option<String>,
+    /// The data extensions' column with the subscriber key (`SubscriberKey`).
+    pub key_column: String,
+    /// The data extensions' column with the address (`EmailAddress`).
+    pub email_column: String,
+    /// The data extensions' column that says `Active` or `Unsubscribed`, if they have one.
+    pub status_column: Option<String>,
+    /// Which call opts somebody out.
+    pub unsubscribe_with: UnsubscribeWith,
+    /// What is given as the reason of a logged unsubscribe.
+    pub unsubscribe_reason: String,
+    /// The zone of times that are told without an offset (UTC-6).
+    pub time_zone: TimeZone,
+    /// The most subscribers looked up by one call (200).
+    pub lookup_batch: usize,
+    /// What the routes' audiences mean.
+    pub audiences: BTreeMap<Audience, MarketingCloudAudience>,
+}
+
+/// How a signature key's text becomes the key of the HMAC; the documentation can be read both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureKeyEncoding {
+    /// Either of the two may fit.
+    Either,
+    /// The text as it is.
+    Text,
+    /// Decoded from base64.
+    Base64,
+}
+
+/// By what Marketing Cloud knows a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubscriberKey {
+    /// The Gigya UID.
+    Uid,
+    /// The address with which they came; it stays when the address changes.
+    Email,
+    /// A field that the route maps; the UID where the account has none.
+    Field(String),
+}
+
+/// Which call opts somebody out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnsubscribeWith {
+    /// A change of status.
+    Status,
+    /// `LogUnsubEvent`, which counts in Marketing Cloud's reports and reaches a connected CRM.
+    LogUnsubEvent,
+}
+
+/// Where a Marketing Cloud audience is kept: a status, a data extension, or both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarketingCloudAudience {
+    /// The status that says whether they may be mailed; without one, it is that there is a row.
+    pub status: Option<StatusPlace>,
+    /// The external key of the data extension that holds a row for each.
+    pub data_extension: Option<String>,
+}
+
+/// A status that says whether somebody may be mailed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusPlace {
+    /// That of the subscriber, for everything ("master").
+    AllSubscribers,
+    /// That on one publication list, by its id.
+    PublicationList(String),
+}
+
+impl MarketingCloudAudience {
+    /// Reads `all-subscribers`, `publication-list:ID`, `data-extension:KEY`, or a status and a data extension joined
+    /// by `+`. `None` if it is none of these.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut audience = Self { status: None, data_extension: None };
+        for part in text.split('+') {
+            let status = match part.split_once(':') {
+                None if part == "all-subscribers" => StatusPlace::AllSubscribers,
+                Some(("publication-list", id)) if !id.is_empty() && id.bytes().all(|c| c.is_ascii_digit()) => {
+                    StatusPlace::PublicationList(id.to_owned())
+                }
+                Some(("data-extension", key)) if !key.trim().is_empty() && audience.data_extension.is_none() => {
+                    audience.data_extension = Some(key.to_owned());
+                    continue;
+                }
+                _ => return None,
+            };
+            if audience.status.replace(status).is_some() {
+                return None;
+            }
+        }
+        Some(audience)
+    }
 }
 
 /// `[[route]]`: one subscription of one Gigya connection, one audience of one ESP connection.

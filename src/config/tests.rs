@@ -3,7 +3,7 @@ use crate::domain::RemovalKind;
 use secrecy::ExposeSecret;
 use std::time::Duration;
 
-/// The configuration of the design's contract, with Campaign Monitor as the ESP.
+/// The configuration of the design's contract, with both ESPs.
 const CONTRACT: &str = r#"
 [server]
 listen = "0.0.0.0:8080"                 # webhooks, nothing else
@@ -21,6 +21,13 @@ api_key = { env = "CM_API_KEY" }
 callback_tokens = [{ env = "CM_CALLBACK_TOKEN" }]
 time_zone = "Europe/Berlin"
 
+[marketing_cloud.crm]
+subdomain = "mc-example"
+account_id = "100001"
+client_id = { env = "SFMC_CLIENT_ID" }
+client_secret = { env = "SFMC_CLIENT_SECRET" }
+signature_keys = [{ env = "SFMC_SIGNATURE_KEY" }]
+
 [[route]]
 subscription = "main/newsletter"
 audience = "news/a58ee1d3039b8bec838e6d1482a8a965"
@@ -29,6 +36,10 @@ double_opt_in = true
 accept_opt_ins = false
 forward_bounces = false
 fields = { FirstName = "profile.firstName", GigyaUID = "UID" }
+
+[[route]]
+subscription = "main/offers"
+audience = "crm/publication-list:69238+data-extension:PROFILES"
 "#;
 
 /// Stands wherever a secret may stand, and must never be seen again.
@@ -39,6 +50,9 @@ fn environment() -> Vec<(&'static str, &'static str)> {
         ("GIGYA_SECRET", "c2VjcmV0"),
         ("CM_API_KEY", "cm-key"),
         ("CM_CALLBACK_TOKEN", "0123456789abcdef0123456789abcdef"),
+        ("SFMC_CLIENT_ID", "sfmc-client"),
+        ("SFMC_CLIENT_SECRET", "sfmc-secret"),
+        ("SFMC_SIGNATURE_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
         ("PATH", "/bin"),
     ]
 }
@@ -50,6 +64,16 @@ fn parse(text: &str) -> Result<Config, ConfigErrors> {
 fn parse_with(text: &str, more: &[(&'static str, &'static str)]) -> Result<Config, ConfigErrors> {
     let environment = environment().into_iter().chain(more.iter().copied()).collect();
     Config::parse(text, Path::new("gateway.toml"), &environment)
+}
+
+fn campaign_monitor(config: &Config) -> &CampaignMonitor {
+    let found = config.esps.values().find_map(|esp| if let Esp::CampaignMonitor(esp) = esp { Some(esp) } else { None });
+    found.unwrap()
+}
+
+fn marketing_cloud(config: &Config) -> &MarketingCloud {
+    let found = config.esps.values().find_map(|esp| if let Esp::MarketingCloud(esp) = esp { Some(esp) } else { None });
+    found.unwrap()
 }
 
 fn problem_of(text: &str) -> String {
@@ -65,13 +89,98 @@ fn the_contract_is_understood() {
     assert_eq!(gigya.endpoint, GigyaEndpoint::DataCenter("eu1.gigya.com".into()));
     assert_eq!(gigya.signature_max_age, Duration::from_hours(48));
     assert!(matches!(gigya.auth, GigyaAuth::Secret { .. }));
-    let Esp::CampaignMonitor(esp) = config.esps.values().next().unwrap();
+    let esp = campaign_monitor(&config);
     assert_eq!(esp.base_url.as_str(), "https://api.createsend.com/api/v3.3");
     assert_eq!(esp.subscribe_with, SubscribeWith::Import);
     let route = &config.routes[0];
     assert_eq!(route.label(), "main/newsletter -> news/a58ee1d3039b8bec838e6d1482a8a965");
     assert_eq!(route.on_inactive, RemovalKind::Delete);
     assert_eq!(route.fields["GigyaUID"], FieldSource::Path(vec!["UID".into()]));
+
+    let esp = marketing_cloud(&config);
+    assert_eq!(esp.rest_base_url.as_str(), "https://mc-example.rest.marketingcloudapis.com/");
+    assert_eq!(esp.soap_base_url.as_str(), "https://mc-example.soap.marketingcloudapis.com/");
+    assert_eq!(esp.common.deadline, Duration::from_millis(2500), "the sender waits for 3 s");
+    assert_eq!(esp.common.attempt_timeout, Duration::from_secs(4), "in Gigya's webhooks there is more time");
+    assert_eq!(esp.business_units, ["100001"]);
+    assert_eq!(esp.subscriber_key, SubscriberKey::Uid);
+    let route = &config.routes[1];
+    assert_eq!(route.on_inactive, RemovalKind::Unsubscribe, "a contact deletion can't be undone");
+    let audience = MarketingCloudAudience {
+        status: Some(StatusPlace::PublicationList("69238".into())),
+        data_extension: Some("PROFILES".into()),
+    };
+    assert_eq!(esp.audiences[&route.audience], audience);
+}
+
+#[test]
+fn audiences_of_marketing_cloud() {
+    let list = |id: &str| Some(StatusPlace::PublicationList(id.into()));
+    let all = || Some(StatusPlace::AllSubscribers);
+    for (text, status, data_extension) in [
+        ("all-subscribers", all(), None),
+        ("publication-list:7", list("7"), None),
+        ("data-extension:KEY 1", None, Some("KEY 1")),
+        ("all-subscribers+data-extension:K", all(), Some("K")),
+        ("data-extension:K+publication-list:7", list("7"), Some("K")),
+    ] {
+        let expected = MarketingCloudAudience { status, data_extension: data_extension.map(ToOwned::to_owned) };
+        assert_eq!(MarketingCloudAudience::parse(text), Some(expected), "{text}");
+    }
+    for text in [
+        "",
+        "+",
+        "all",
+        "all-subscribers:1",
+        "all-subscribers+",
+        "publication-list",
+        "publication-list:",
+        "publication-list:x",
+        "publication-list:7+all-subscribers",
+        "all-subscribers+all-subscribers",
+        "data-extension:",
+        "data-extension:A+data-extension:B",
+        "list:7",
+    ] {
+        assert_eq!(MarketingCloudAudience::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_together_at_marketing_cloud_is_told() {
+    let keys = "signature_keys = [{ env = \"SFMC_SIGNATURE_KEY\" }]";
+    let list = "publication-list:69238+data-extension:PROFILES\"";
+    let alone = "data-extension:B\"\n[[route]]\nsubscription = \"main/c\"\naudience = \"crm/all-subscribers\"";
+    let cases: [(&str, &str, &str); 17] = [
+        ("subdomain = \"mc-example\"", "", "marketing_cloud.crm.subdomain: is missing"),
+        ("subdomain = \"mc-example\"", "subdomain = \"https://x\"", "subdomain: is not a subdomain"),
+        ("subdomain = \"mc-example\"", "rest_base_url = \"https://x\"", "auth_base_url: is missing"),
+        ("account_id", "rest_base_url = \"https://x\"\naccount_id", "rest_base_url: stands beside subdomain"),
+        ("\"100001\"", "\"main\"", "account_id: is not a MID"),
+        ("account_id", "business_units = [\"x\"]\naccount_id", "business_units: is not a list of MIDs"),
+        (keys, "", "signature_keys: is missing"),
+        (keys, "signature_keys = []", "signature_keys: is empty"),
+        ("account_id", "subscriber_key = \"email\"\naccount_id", "uid_attribute: is missing"),
+        ("account_id", "subscriber_key = \"phone\"\naccount_id", "subscriber_key: is none of the choices"),
+        (
+            "account_id",
+            "subscriber_key = \"field:Crm\"\nuid_attribute = \"Gigya UID\"\naccount_id",
+            "route[1].fields: does not map Crm",
+        ),
+        (list, "publication-list:x\"", "route[1].audience: does not name an audience of this ESP"),
+        (list, &format!("{list}\non_inactive = \"suppress\""), "\"suppress\" is not to be had at Marketing Cloud"),
+        (list, &format!("{list}\naccept_opt_ins = true"), "accept_opt_ins: can't work"),
+        (list, &format!("{list}\nforward_bounces = true"), "forward_bounces: can't work"),
+        (list, alone, "marketing_cloud.crm: has routes to a data extension alone beside routes to a status"),
+        ("[marketing_cloud.crm]", "[marketing_cloud.news]", "marketing_cloud.news: has the name of another ESP"),
+    ];
+    for (from, to, expected) in cases {
+        assert!(CONTRACT.contains(from), "{from}");
+        let message = problem_of(&CONTRACT.replace(from, to));
+        assert!(message.contains(expected), "expected {expected:?} in:\n{message}");
+    }
+    let registering = CONTRACT.replace(keys, "registering = true");
+    assert!(marketing_cloud(&parse(&registering).unwrap()).signature_keys.is_empty());
 }
 
 #[test]
@@ -88,9 +197,9 @@ gateway.toml:4:9: server.lisen: is not a key that this version knows
     did you mean \"listen\"?
 gateway.toml:17:13: campaign_monitor.news.time_zone: is not a time zone
     write an IANA name such as \"Europe/Berlin\" or \"UTC\"
-gateway.toml:20:16: route[0].subscription: names the connection \"mian\", which is not there
+gateway.toml:27:16: route[0].subscription: names the connection \"mian\", which is not there
     configured are \"main\"
-gateway.toml:22:15: route[0].on_inactive: is none of the choices
+gateway.toml:29:15: route[0].on_inactive: is none of the choices
     write \"delete\" or \"unsubscribe\" or \"suppress\"
 5 problems in the configuration";
     assert_eq!(problem_of(&text), expected);
@@ -102,7 +211,7 @@ fn what_is_missing_is_told() {
 gateway.toml: gigya: is missing
     add a [gigya.main] table; see deploy/gateway.example.toml
 gateway.toml: campaign_monitor: is missing
-    add a [campaign_monitor.news] table; see deploy/gateway.example.toml
+    add a [campaign_monitor.news] or [marketing_cloud.crm] table; see deploy/gateway.example.toml
 gateway.toml: route: is missing
     add a [[route]] that says which subscription goes to which audience
 3 problems in the configuration";
@@ -112,7 +221,7 @@ gateway.toml: route: is missing
 #[test]
 fn a_provider_of_another_version_is_told() {
     let message = problem_of(&format!("{CONTRACT}\n[sendmail.crm]\nsubdomain = \"mc\""));
-    assert!(message.contains("gateway.toml:27:2: sendmail: is not a key that this version knows"), "{message}");
+    assert!(message.contains("gateway.toml:38:2: sendmail: is not a key that this version knows"), "{message}");
 }
 
 #[test]
@@ -131,7 +240,7 @@ fn a_secret_is_read_from_a_file_beside_the_configuration() {
     let text = CONTRACT.replace("env = \"CM_API_KEY\"", "file = \"key\"");
     let config = Config::parse(&text, &folder.join("gateway.toml"), &environment().into_iter().collect()).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
-    let Esp::CampaignMonitor(esp) = config.esps.values().next().unwrap();
+    let esp = campaign_monitor(&config);
     assert_eq!(esp.api_key.expose_secret(), "from-the-file");
 }
 
@@ -153,7 +262,7 @@ fn variables_override_the_file() {
     let gigya = config.gigya.values().next().unwrap();
     assert_eq!(gigya.api_keys, ["4_x", "4_y"]);
     assert!(matches!(&gigya.auth, GigyaAuth::Secret { user_key, .. } if user_key == "123"));
-    let Esp::CampaignMonitor(esp) = config.esps.values().next().unwrap();
+    let esp = campaign_monitor(&config);
     assert_eq!(esp.api_key.expose_secret(), "456");
     assert!(!config.routes[0].double_opt_in);
     assert_eq!(config.routes[0].fields["FirstName"], FieldSource::Literal("x".into()));
@@ -197,7 +306,6 @@ fn what_does_not_fit_together_is_told() {
         ("\"delete\"", "\"suppress\"", "on_inactive: \"suppress\" needs the client's id"),
         ("accept_opt_ins = false", "create_lite_accounts = true", "create_lite_accounts: does nothing"),
         ("\"profile.firstName\"", "\"{profile.firstName\"", "fields.FirstName: has an opening brace"),
-        ("[[route]]", "[route]", "route: is one table"),
         ("127.0.0.1:9090", "0.0.0.0:8080", "admin_listen: is the same as server.listen"),
         ("[gigya.main]", "[gigya.Main]", "gigya.Main: is not a name"),
         ("news/a58ee1d3039b8bec838e6d1482a8a965", "news", "audience: does not name a connection and what is there"),
@@ -210,10 +318,17 @@ fn what_does_not_fit_together_is_told() {
 }
 
 #[test]
+fn a_route_in_one_bracket_is_told() {
+    let (with_one, _) = CONTRACT.rsplit_once("[[route]]").unwrap();
+    let message = problem_of(&with_one.replace("[[route]]", "[route]"));
+    assert!(message.contains("route: is one table"), "{message}");
+}
+
+#[test]
 fn a_route_that_is_there_twice_is_told() {
     let again = CONTRACT.split("[[route]]").nth(1).unwrap();
     let message = problem_of(&format!("{CONTRACT}\n[[route]]{again}"));
-    assert!(message.contains("route[1]: is there twice: main/newsletter -> news/"), "{message}");
+    assert!(message.contains("route[2]: is there twice: main/newsletter -> news/"), "{message}");
 }
 
 #[test]
@@ -262,6 +377,7 @@ fn the_shipped_example_is_valid_and_names_every_key() {
         ("GATEWAY_TELEMETRY__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
         ("GATEWAY_GIGYA__MAIN__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
         ("GATEWAY_CAMPAIGN_MONITOR__NEWS__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
+        ("GATEWAY_MARKETING_CLOUD__CRM__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
         ("GATEWAY_ROUTE__0__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
     ];
     let errors = parse_with(EXAMPLE, &strays).unwrap_err();

@@ -5,19 +5,22 @@
 //! Imports `upstream` and the floors below.
 
 mod campaign_monitor;
+mod marketing_cloud;
+mod media;
 mod profile;
 
+pub use media::takes_json;
 pub use profile::{Field, FieldValue, Person};
 
 use crate::config;
-use crate::domain::{ActedAt, Audience, ConnectionName, Consent, Email, OptOutReason, RemovalKind, Uid};
+use crate::domain::{ActedAt, Audience, ConnectionName, Consent, Email, OptOutReason, Outcome, RemovalKind, Uid};
 use crate::upstream::{Deadline, Fault, Transport};
 use async_trait::async_trait;
 use http::HeaderMap;
 use secrecy::SecretString;
 use std::sync::Arc;
 
-/// A provider as the edge and its documentation need to know it.
+/// A provider as the rest of the house needs to know it.
 #[derive(Clone, Copy, Debug)]
 pub struct ProviderInfo {
     /// Its name in paths: `/webhooks/{slug}/{connection}`.
@@ -31,7 +34,7 @@ pub struct ProviderInfo {
 }
 
 /// The providers that this build knows.
-pub const PROVIDERS: &[ProviderInfo] = &[campaign_monitor::INFO];
+pub const PROVIDERS: &[ProviderInfo] = &[campaign_monitor::INFO, marketing_cloud::INFO];
 
 /// Connects to an ESP as configured.
 #[must_use]
@@ -40,12 +43,16 @@ pub fn connect(esp: &config::Esp, transport: Arc<dyn Transport>) -> Arc<dyn Esp>
         config::Esp::CampaignMonitor(connection) => {
             Arc::new(campaign_monitor::CampaignMonitor::new(connection, transport))
         }
+        config::Esp::MarketingCloud(connection) => {
+            Arc::new(marketing_cloud::MarketingCloud::new(connection, &transport))
+        }
     }
 }
 
 /// One connection to an ESP: what it tells us, and what we can tell it.
 ///
-/// Every write is safe to repeat, except [`Esp::opt_in`] over an opt-out, which is tried once.
+/// Every write is safe to repeat, except [`Esp::opt_in`] over an opt-out, which is tried once. Writes are about a
+/// [`Record`] that [`Esp::find`] gave, which says by what the ESP knows it.
 #[async_trait]
 pub trait Esp: Send + Sync + 'static {
     /// Which provider this is.
@@ -57,23 +64,42 @@ pub trait Esp: Send + Sync + 'static {
     /// The settings that every connection has.
     fn common(&self) -> &config::Common;
 
+    /// What an operator should know of its settings, a line each. No secret.
+    fn remarks(&self) -> Vec<String>;
+
+    /// Whether an audience holds at most one record under an address. Where it may hold several, each is a person's
+    /// own, and one with another account's UID is left to that account.
+    fn one_record_an_address(&self) -> bool;
+
+    /// Whether somebody is found by their UID alone, whatever became of their address.
+    fn finds_by_uid(&self) -> bool;
+
     /// Whether calls are failing so that they are refused at once.
     fn breaker(&self) -> crate::upstream::BreakerState;
 
-    /// Verifies a callback and says what it tells, one notice an event, in its order.
-    fn receive(&self, token: Option<&SecretString>, headers: &HeaderMap, body: &[u8]) -> Result<Vec<Notice>, NotTaken>;
+    /// Verifies a callback and says what it tells, one notice an event, in its order. Where a callback leaves open
+    /// whom it is about, the ESP is asked.
+    async fn receive(
+        &self,
+        token: Option<&SecretString>,
+        headers: &HeaderMap,
+        body: &[u8],
+        deadline: Deadline,
+    ) -> Result<Received, NotTaken>;
 
-    /// What the audience holds under this address; `None` if it never held it.
-    async fn read(&self, audience: &Audience, address: &Email, deadline: Deadline) -> Result<Option<Record>, Fault>;
+    /// What the audience holds of somebody: every record under one of their UIDs or addresses, once. One whose
+    /// consent is [`Consent::Unknown`] is known to the ESP, and not (or not anymore) to the audience.
+    async fn find(&self, audience: &Audience, whom: &Whom<'_>, deadline: Deadline) -> Result<Vec<Record>, Fault>;
 
     /// Whether writing `person` over `record` would change anything but consent.
-    fn differs(&self, record: &Record, person: &Person) -> bool;
+    fn differs(&self, audience: &Audience, record: &Record, person: &Person) -> bool;
 
-    /// Opts a person in, with their fields. `over_opt_out` allows undoing an opt-out that is there; without it,
-    /// somebody who turns out to be opted out stays so.
+    /// Opts a person in, with their fields, over the `record` that is theirs, if there is one. `over_opt_out` allows
+    /// undoing an opt-out that is there; without it, somebody who turns out to be opted out stays so.
     async fn opt_in(
         &self,
         audience: &Audience,
+        record: Option<&Record>,
         person: &Person,
         over_opt_out: bool,
         deadline: Deadline,
@@ -88,17 +114,21 @@ pub trait Esp: Send + Sync + 'static {
         deadline: Deadline,
     ) -> Result<Written, Fault>;
 
-    /// Opts an address out.
-    async fn opt_out(&self, audience: &Audience, address: &Email, deadline: Deadline) -> Result<Written, Fault>;
+    /// Opts a record out.
+    async fn opt_out(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault>;
 
-    /// Removes an address.
+    /// Removes somebody whose account is gone.
     async fn remove(
         &self,
         audience: &Audience,
-        address: &Email,
+        record: &Record,
         kind: RemovalKind,
         deadline: Deadline,
     ) -> Result<Written, Fault>;
+
+    /// Takes a record out for which another one of the same person stands in. What the ESP calls back about it must
+    /// not read as if the person had opted out.
+    async fn discard(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault>;
 }
 
 /// What became of a write that wasn't a fault.
@@ -125,10 +155,32 @@ pub enum NotTaken {
     Malformed(String),
 }
 
+/// A callback that was believed.
+#[derive(Clone, Debug)]
+pub enum Received {
+    /// What it tells, one notice an event.
+    Notices(Vec<Notice>),
+    /// It was about the callback itself, which is dealt with; nothing happened to anybody.
+    Handshake,
+}
+
+/// Whom to look for: all by which an audience may hold them.
+#[derive(Clone, Debug)]
+pub struct Whom<'a> {
+    /// The account's UID, and UIDs that it had before.
+    pub uids: Vec<&'a Uid>,
+    /// The account's address, and others that it has or had.
+    pub addresses: Vec<&'a Email>,
+    /// What the route maps of the account, for ESPs that know people by one of these; empty where that isn't known.
+    pub fields: &'a [Field],
+}
+
 /// What an audience holds of one subscriber.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// The address under which it is held.
+    /// By what the ESP knows it.
+    pub key: RecordKey,
+    /// The address to which mail would go.
     pub address: Email,
     /// Consent as the ESP has it; `since` is when the ESP's state last changed, whoever changed it.
     pub consent: Consent,
@@ -136,6 +188,39 @@ pub struct Record {
     pub uid: Option<Uid>,
     /// Its other fields, as the ESP names and spells them.
     pub fields: Vec<(String, String)>,
+    /// Where the ESP keeps consent in several places: what each of them says, by its name.
+    pub levels: Vec<(&'static str, Consent)>,
+    /// What would have to be taken out still, although the consent says that they are out.
+    pub leftover: Leftover,
+}
+
+impl Record {
+    /// What one of the places says in which the ESP keeps consent; [`Consent::Unknown`] if there is no such place.
+    #[must_use]
+    pub fn level(&self, name: &str) -> Consent {
+        self.levels.iter().find(|(level, _)| *level == name).map_or(Consent::Unknown, |(_, consent)| *consent)
+    }
+}
+
+/// By what an ESP knows a record: an address or a key of its own. `Debug` hides it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RecordKey(pub Box<str>);
+
+impl std::fmt::Debug for RecordKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RecordKey(hidden)")
+    }
+}
+
+/// What is left of somebody who is out, as after a write that was done in part only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Leftover {
+    /// Nothing.
+    Nothing,
+    /// Something that is right for somebody opted out, and must go if their account is gone.
+    ForOptedOut,
+    /// Something by which they might be mailed still.
+    Mailable,
 }
 
 /// One thing that a callback tells.
@@ -143,10 +228,10 @@ pub struct Record {
 pub struct Notice {
     /// The ESP's id of the event, or one made from its content where it gives none (without any address in it).
     pub id: String,
-    /// The audience it happened in.
-    pub audience: Audience,
-    /// What happened to whom; `None` if the event lacks what it must have.
-    pub news: Option<News>,
+    /// The audiences that it concerns.
+    pub audiences: Vec<Audience>,
+    /// What happened to whom; or what becomes of the event where nothing can be forwarded.
+    pub news: Result<News, Outcome>,
 }
 
 /// What happened to whom.

@@ -5,10 +5,11 @@
 
 use super::gateway::{EspSide, Gateway, GigyaSide, Incoming, RouteEnds};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
+use super::progress::{BodyDigest, Done, Settled};
 use super::record::{self, Told, combined};
 use super::subscriber::{OUR_WRITE_MAY_LAG, Subscriber};
 use crate::domain::{ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, decide};
-use crate::esp::{News, NotTaken, Notice, What};
+use crate::esp::{News, NotTaken, Notice, Received, Record, What, Whom};
 use crate::gigya::{Account, OptInTag, Reading};
 use crate::telemetry::metrics as meter;
 use crate::upstream::{Deadline, Fault};
@@ -16,6 +17,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use std::collections::HashMap;
+use std::time::Instant;
 
 const DIRECTION: &str = "esp_to_gigya";
 
@@ -27,23 +29,35 @@ pub async fn receive(
     request: &Inbound,
 ) -> Result<Summary, Refusal> {
     let deadline = Deadline::after(request.received, side.esp.common().deadline);
-    let received = side.esp.receive(token, &request.headers, &request.body);
-    let notices = received.map_err(|reason| refuse(side, request, reason))?;
-    if notices.iter().any(|notice| !side.routes.contains_key(&notice.audience)) {
+    let received = side.esp.receive(token, &request.headers, &request.body, deadline).await;
+    let notices = match received.map_err(|reason| refuse(side, request, reason))? {
+        Received::Notices(notices) => notices,
+        Received::Handshake => return Ok(Summary::default()),
+    };
+    if notices.iter().flat_map(|notice| &notice.audiences).any(|audience| !side.routes.contains_key(audience)) {
         let what = "the list belongs to no route of this connection";
         return Err(refuse(side, request, NotTaken::Malformed(what.to_owned())));
     }
 
     meter::webhook_arrived(side.esp.name().as_str());
+    let body = BodyDigest::of(side.esp.name().as_str(), &request.body);
+    let before = side.progress.of(body, Instant::now());
     let groups = by_person(&notices);
     let at_once = side.esp.common().max_concurrent_calls;
-    let each = groups.into_iter().map(|group| settle_group(gateway, side, &notices, group, request, deadline));
+    let each = groups.into_iter().map(|group| settle_group(side, &notices, group, &before, deadline));
     let each: Vec<_> = each.collect();
     let settled: Vec<_> = futures_util::stream::iter(each).buffer_unordered(at_once).collect().await;
     let mut in_order: Vec<_> = settled.into_iter().flatten().collect();
     in_order.sort_by_key(|(index, _)| *index);
-    let events = in_order.into_iter().flat_map(|(_, outcomes)| outcomes).collect();
-    Ok(Summary { received: notices.len(), events })
+    let events = in_order.iter().flat_map(|(index, settled)| tell(gateway, side, &notices[*index], settled, request));
+    let summary = Summary { received: notices.len(), events: events.collect() };
+    if summary.is_settled() {
+        side.progress.forget(body);
+    } else {
+        in_order.retain(|(_, settled)| !settled.iter().any(|(_, outcome)| matches!(outcome, Outcome::Deferred(_))));
+        side.progress.remember(body, in_order.into_iter().collect(), Instant::now());
+    }
+    Ok(summary)
 }
 
 fn refuse(side: &EspSide, request: &Inbound, reason: NotTaken) -> Refusal {
@@ -68,7 +82,7 @@ fn by_person(notices: &[Notice]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut group_of: HashMap<&Email, usize> = HashMap::new();
     for (index, notice) in notices.iter().enumerate() {
-        let Some(news) = &notice.news else {
+        let Ok(news) = &notice.news else {
             groups.push(vec![index]);
             continue;
         };
@@ -87,39 +101,61 @@ fn by_person(notices: &[Notice]) -> Vec<Vec<usize>> {
 }
 
 async fn settle_group(
-    gateway: &Gateway,
     side: &EspSide,
     notices: &[Notice],
     group: Vec<usize>,
-    request: &Inbound,
+    before: &Done,
     deadline: Deadline,
-) -> Vec<(usize, Vec<EventOutcome>)> {
+) -> Vec<(usize, Settled)> {
     let mut settled = Vec::with_capacity(group.len());
     for index in group {
-        let notice = &notices[index];
-        let mut outcomes = Vec::new();
-        for Incoming { ends, gigya } in side.routes.get(&notice.audience).into_iter().flatten() {
-            let outcome = match &notice.news {
-                None => Outcome::Rejected(Reason::Malformed),
-                Some(news) => {
-                    let errand = Errand { side, gigya, ends, news, deadline };
-                    errand.settle().await.unwrap_or_else(Fault::outcome)
-                }
-            };
-            let event = EventOutcome { id: notice.id.clone(), route: Some(ends.label.clone()), outcome };
-            let told = Told {
-                request_id: &request.request_id,
-                connection: side.esp.name().as_str(),
-                direction: DIRECTION,
-                subscriber: notice.news.as_ref().map(|news| gateway.pseudonyms.of_email(&news.address)),
-                acted: notice.news.as_ref().and_then(acted),
-            };
-            record::settled(&event, &told);
-            outcomes.push(event);
-        }
+        let outcomes = match before.get(&index) {
+            Some(before) => before.iter().map(|(route, outcome)| (route.clone(), again(*outcome))).collect(),
+            None => settle(side, &notices[index], deadline).await,
+        };
         settled.push((index, outcomes));
     }
     settled
+}
+
+/// What was done before is there already.
+fn again(outcome: Outcome) -> Outcome {
+    if outcome == Outcome::Applied { Outcome::Unchanged } else { outcome }
+}
+
+async fn settle(side: &EspSide, notice: &Notice, deadline: Deadline) -> Settled {
+    let mut outcomes = Vec::new();
+    let routes: Vec<_> = notice.audiences.iter().filter_map(|audience| side.routes.get(audience)).collect();
+    for Incoming { ends, gigya } in routes.into_iter().flatten() {
+        let outcome = match &notice.news {
+            Err(outcome) => *outcome,
+            Ok(news) => {
+                let errand = Errand { side, gigya, ends, news, deadline };
+                errand.settle().await.unwrap_or_else(Fault::outcome)
+            }
+        };
+        outcomes.push((Some(ends.label.clone()), outcome));
+    }
+    if outcomes.is_empty() {
+        outcomes.push((None, notice.news.as_ref().err().copied().unwrap_or(Outcome::Skipped(Reason::NoRoute))));
+    }
+    outcomes
+}
+
+fn tell(gateway: &Gateway, side: &EspSide, notice: &Notice, settled: &Settled, request: &Inbound) -> Vec<EventOutcome> {
+    let tell = |(route, outcome): &(Option<String>, Outcome)| {
+        let event = EventOutcome { id: notice.id.clone(), route: route.clone(), outcome: *outcome };
+        let told = Told {
+            request_id: &request.request_id,
+            connection: side.esp.name().as_str(),
+            direction: DIRECTION,
+            subscriber: notice.news.as_ref().ok().map(|news| gateway.pseudonyms.of_email(&news.address)),
+            acted: notice.news.as_ref().ok().and_then(acted),
+        };
+        record::settled(&event, &told);
+        event
+    };
+    settled.iter().map(tell).collect()
 }
 
 fn acted(news: &News) -> Option<Timestamp> {
@@ -194,7 +230,7 @@ impl Errand<'_> {
     async fn is_left_behind(&self, account: &Account) -> Result<bool, Fault> {
         match &account.address {
             Some(address) if *address != self.news.address => {
-                let record = self.side.esp.read(&self.ends.route.audience, address, self.deadline).await?;
+                let record = self.record_at(address).await?;
                 Ok(record.is_some_and(|record| record.consent.is_opted_in()))
             }
             _ => Ok(false),
@@ -202,8 +238,7 @@ impl Errand<'_> {
     }
 
     async fn opted_in(&self, at: ActedAt) -> Result<Outcome, Fault> {
-        let audience = &self.ends.route.audience;
-        let record = self.side.esp.read(audience, &self.news.address, self.deadline).await?;
+        let record = self.record_at(&self.news.address).await?;
         let on_record = match record.map(|record| record.consent) {
             Some(Consent::OptedIn { since }) => since,
             Some(Consent::OptedOut { since, reason }) => return self.opted_out(since, reason).await,
@@ -251,8 +286,7 @@ impl Errand<'_> {
 
     /// After opting somebody in over there: if they opted out here in between, so they do there.
     async fn look_again(&self, account: &Account) -> Result<Outcome, Fault> {
-        let audience = &self.ends.route.audience;
-        let record = self.side.esp.read(audience, &self.news.address, self.deadline).await?;
+        let record = self.record_at(&self.news.address).await?;
         if let Some(Consent::OptedOut { .. }) = record.map(|record| record.consent) {
             self.set(account, false, None).await?;
         }
@@ -261,8 +295,7 @@ impl Errand<'_> {
 
     /// For an update of somebody who is out: since when, their record tells.
     async fn look(&self) -> Result<Outcome, Fault> {
-        let audience = &self.ends.route.audience;
-        let record = self.side.esp.read(audience, &self.news.address, self.deadline).await?;
+        let record = self.record_at(&self.news.address).await?;
         match record.map(|record| record.consent) {
             Some(Consent::OptedOut { since, reason }) => self.opted_out(since, reason).await,
             Some(_) => Ok(Outcome::Unchanged),
@@ -296,6 +329,15 @@ impl Errand<'_> {
         let nothing_to_move =
             if accounts.is_empty() { Outcome::Skipped(Reason::UnknownSubscriber) } else { Outcome::Unchanged };
         Ok(combined(outcomes).unwrap_or(nothing_to_move))
+    }
+
+    /// What the audience holds under an address: the record with the notice's UID, if it has one, else any.
+    async fn record_at(&self, address: &Email) -> Result<Option<Record>, Fault> {
+        let whom = Whom { uids: self.news.uid.iter().collect(), addresses: vec![address], fields: &[] };
+        let mut found = self.side.esp.find(&self.ends.route.audience, &whom, self.deadline).await?;
+        found.retain(|record| record.address == *address);
+        let theirs = found.iter().position(|record| record.uid.is_some() && record.uid == self.news.uid);
+        Ok(found.into_iter().nth(theirs.unwrap_or(0)))
     }
 
     /// The accounts that the notice is about: the one with its UID, else all with its address.

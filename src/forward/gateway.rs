@@ -1,6 +1,7 @@
 //! The gateway as a whole: its connections, its routes, and which line a request takes.
 
 use super::intake::{Endpoint, Inbound, Intake, Refusal, Summary};
+use super::progress::Progress;
 use super::{esp_to_gigya, gigya_to_esp};
 use crate::config::{self, Config, Route};
 use crate::domain::{Audience, ConnectionName};
@@ -31,6 +32,7 @@ pub(super) struct GigyaSide {
 pub(super) struct EspSide {
     pub esp: Arc<dyn Esp>,
     pub routes: HashMap<Audience, Vec<Incoming>>,
+    pub progress: Progress,
 }
 
 /// A route seen from its end: where it comes from.
@@ -114,7 +116,7 @@ impl EspSide {
                 routes.entry(audience).or_default().push(incoming);
             }
         }
-        Self { esp, routes }
+        Self { esp, routes, progress: Progress::default() }
     }
 }
 

@@ -9,12 +9,12 @@ use super::record::{self, Told, combined};
 use super::subscriber::{Settled, Subscriber};
 use crate::config::Route;
 use crate::domain::{Consent, Outcome, Reason, Uid};
+use crate::esp::takes_json;
 use crate::gigya::{Account, Event, EventKind, NotVerified, Reading, Rejection, Subject};
 use crate::telemetry::{Pseudonym, metrics as meter};
 use crate::upstream::{Deadline, Fault};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use http::{HeaderMap, header};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,7 +51,8 @@ struct RouteOutcome {
 
 /// Takes one request down the line.
 pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> Result<Summary, Refusal> {
-    check_media_type(&request.headers, &side.config.common.content_types)?;
+    // Never a compressed body, as the signature is over what was sent; and which type Gigya says isn't documented.
+    takes_json(&request.headers, &side.config.common.content_types).map_err(|_| Refusal::MediaType)?;
     let deadline = Deadline::after(request.received, side.config.common.deadline);
     let opened = side.verifier.open(&request.headers, &request.body, Timestamp::now(), deadline).await;
     let notification = opened.map_err(|rejection| refuse(side, request, rejection))?;
@@ -105,19 +106,6 @@ fn tell(
     };
     record::settled(&outcome, &told);
     summary.events.push(outcome);
-}
-
-/// JSON, or no content type at all: which one Gigya sends is not documented. Never a compressed body, as the
-/// signature is over what was sent.
-fn check_media_type(headers: &HeaderMap, also: &[String]) -> Result<(), Refusal> {
-    let Some(stated) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let stated = stated.to_str().map_err(|_| Refusal::MediaType)?;
-    let essence = stated.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = matches!(essence.as_str(), "application/json" | "text/json") || essence.ends_with("+json");
-    if is_json || also.iter().any(|accepted| accepted.eq_ignore_ascii_case(&essence)) {
-        return Ok(());
-    }
-    Err(Refusal::MediaType)
 }
 
 fn refuse(side: &GigyaSide, request: &Inbound, rejection: Rejection) -> Refusal {
@@ -332,24 +320,29 @@ fn acted(route: &Route, account: &Account) -> Option<Timestamp> {
 }
 
 /// For an account that can't be read anymore. The search index is late by nature, which helps here: it may still
-/// know the address. If not, only a journal could tell, and the event is set aside.
+/// know the address. If not, an ESP that knows people by their UID can take them out; for others only a journal could
+/// tell, and the event is set aside.
 async fn remove_gone(side: &GigyaSide, uid: Option<&Uid>, deadline: Deadline) -> Vec<RouteOutcome> {
-    let known = match uid {
-        Some(uid) => side.client.search_by_uid(uid, deadline).await,
-        None => Ok(Vec::new()),
+    let Some(uid) = uid else {
+        return every_route(side, Outcome::Rejected(Reason::AddressUnknown)).routes;
     };
-    let account = match known {
+    let known = match side.client.search_by_uid(uid, deadline).await {
         Ok(rows) => rows.into_iter().find(|row| row.address.is_some()),
         Err(fault) => return every_route(side, fault.outcome()).routes,
     };
-    let Some(mut account) = account else {
-        return every_route(side, Outcome::Rejected(Reason::AddressUnknown)).routes;
-    };
     // Should the address be somebody else's by now, who is opted in, the subscriber stays theirs.
+    let mut account = known.unwrap_or_else(|| Account::gone(uid));
     account.is_active = false;
+    let account = account;
     let each = side.routes.iter().map(|ends| async {
-        let subscriber = Subscriber { side, ends, account: &account, formerly: None, also_at: &[], deadline };
-        RouteOutcome { ends: Some(Arc::clone(ends)), outcome: subscriber.settle().await.outcome, acted: None }
+        let can_be_found = account.address.is_some() || ends.esp.finds_by_uid();
+        let outcome = if can_be_found {
+            Subscriber { side, ends, account: &account, formerly: None, also_at: &[], deadline }.settle().await.outcome
+        } else {
+            Outcome::Rejected(Reason::AddressUnknown)
+        };
+        RouteOutcome { ends: Some(Arc::clone(ends)), outcome, acted: None }
     });
-    join_all(each).await
+    let routes = join_all(each).await;
+    if routes.is_empty() { every_route(side, Outcome::Skipped(Reason::NoRoute)).routes } else { routes }
 }

@@ -13,6 +13,7 @@ mod esp_to_gigya;
 mod gateway;
 mod gigya_to_esp;
 mod intake;
+mod progress;
 mod record;
 mod subscriber;
 

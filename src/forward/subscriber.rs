@@ -6,13 +6,10 @@
 use super::gateway::{GigyaSide, RouteEnds};
 use super::record::combined;
 use crate::config::Route;
-use crate::domain::{
-    ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, RemovalKind, Uid, decide,
-};
-use crate::esp::{Person, Record, Written};
+use crate::domain::{ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, Uid, decide};
+use crate::esp::{Leftover, Person, Record, Whom, Written};
 use crate::gigya::{Account, Reading, fields_of};
 use crate::upstream::{Deadline, Fault};
-use futures_util::future::try_join_all;
 use jiff::SignedDuration;
 
 /// How long before an ESP's record of an opt-in the person may have acted, when the gateway itself wrote it:
@@ -41,10 +38,11 @@ pub struct Settled {
 }
 
 /// What the audience holds of one person.
+#[derive(Default)]
 struct Held {
-    /// Under the account's present address.
+    /// The record that stands for them, under the account's present address.
     present: Option<Record>,
-    /// Under others, with the account's UID.
+    /// Others of theirs: with the account's UID under other addresses, or nobody else's under the present one.
     strays: Vec<Record>,
 }
 
@@ -121,7 +119,7 @@ impl Subscriber<'_> {
             return self.act(decide(desired, Consent::Unknown), None, &person, done, opted_in).await;
         };
         for stray in strays.filter(|stray| stray.consent.is_opted_in()) {
-            esp.remove(audience, &stray.address, RemovalKind::Delete, self.deadline).await?;
+            esp.discard(audience, &stray, self.deadline).await?;
             done.push(Outcome::Applied);
         }
         let decision = decide(desired, trusted(record.consent, self.route()));
@@ -142,19 +140,19 @@ impl Subscriber<'_> {
             (Decision::OptIn { over_opt_out }, _) => {
                 // Said before it is done: a call that fails may have taken effect.
                 *opted_in = true;
-                match esp.opt_in(audience, person, over_opt_out, self.deadline).await? {
+                match esp.opt_in(audience, record, person, over_opt_out, self.deadline).await? {
                     Written::Done => Ok(Step::Settled(Outcome::Applied)),
                     Written::NothingToDo => Ok(Step::Settled(Outcome::Unchanged)),
                     // Opted out meanwhile, or kept out by the ESP: if it shows, decide by it.
                     Written::Held | Written::Moved => {
-                        let now = esp.read(audience, &person.address, self.deadline).await?;
+                        let now = self.look().await?.present;
                         let shows = now.is_some_and(|now| Some(now.consent) != record.map(|record| record.consent));
                         if shows { Ok(Step::LookAgain) } else { Ok(Step::Settled(Outcome::Skipped(Reason::HeldByEsp))) }
                     }
                 }
             }
             (Decision::Keep, Some(record))
-                if esp.differs(record, person) && !self.belongs_to_another(record).await? =>
+                if esp.differs(audience, record, person) && !self.belongs_to_another(record).await? =>
             {
                 match esp.update(audience, record, person, self.deadline).await? {
                     Written::Done => done.push(Outcome::Applied),
@@ -213,19 +211,22 @@ impl Subscriber<'_> {
 
     async fn take_out_record(&self, desired: Desired, record: &Record) -> Result<Step, Fault> {
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
-        let written = match decide(desired, trusted(record.consent, self.route())) {
-            Decision::Keep => return Ok(Step::Settled(Outcome::Unchanged)),
+        // Known to the ESP, but not on the list: there is nothing to take out of it.
+        if record.consent == Consent::Unknown && record.leftover == Leftover::Nothing {
+            return Ok(Step::Settled(Outcome::Unchanged));
+        }
+        let decision = decide(desired, trusted(record.consent, self.route()));
+        let written = match decision {
+            Decision::Keep => return self.finish(desired, record).await,
             Decision::Refuse(reason) => return Ok(Step::Settled(Outcome::Skipped(reason))),
-            // Somebody who never confirmed can't be unsubscribed; only the record can go.
-            Decision::OptOut | Decision::Remove(_) if matches!(record.consent, Consent::Pending { .. }) => {
-                esp.remove(audience, &record.address, RemovalKind::Delete, self.deadline).await?
-            }
-            Decision::OptOut => esp.opt_out(audience, &record.address, self.deadline).await?,
+            Decision::OptOut => esp.opt_out(audience, record, self.deadline).await?,
             Decision::Remove(kind) => {
-                if let Some(other) = self.other_account_opted_in(record).await? {
+                if esp.one_record_an_address()
+                    && let Some(other) = self.other_account_opted_in(record).await?
+                {
                     return self.hand_over(record, &other).await;
                 }
-                esp.remove(audience, &record.address, kind, self.deadline).await?
+                esp.remove(audience, record, kind, self.deadline).await?
             }
             Decision::OptIn { .. } => return Ok(Step::Settled(Outcome::Deferred(Reason::Internal))),
         };
@@ -236,10 +237,23 @@ impl Subscriber<'_> {
         }
     }
 
+    /// For a record that is out: what an earlier attempt may have left is taken out, too.
+    async fn finish(&self, desired: Desired, record: &Record) -> Result<Step, Fault> {
+        let (esp, audience) = (&self.ends.esp, &self.route().audience);
+        let written = match (desired, record.leftover) {
+            (Desired::Removal(kind), Leftover::ForOptedOut | Leftover::Mailable) => {
+                esp.remove(audience, record, kind, self.deadline).await?
+            }
+            (Desired::Consent(_), Leftover::Mailable) => esp.opt_out(audience, record, self.deadline).await?,
+            _ => Written::NothingToDo,
+        };
+        Ok(Step::Settled(if written == Written::Done { Outcome::Applied } else { Outcome::Unchanged }))
+    }
+
     /// Somebody else with the same address is opted in: the record becomes theirs.
     async fn hand_over(&self, record: &Record, other: &Account) -> Result<Step, Fault> {
         let person = person(self.route(), other, &record.address);
-        if !self.ends.esp.differs(record, &person) {
+        if !self.ends.esp.differs(&self.route().audience, record, &person) {
             return Ok(Step::Settled(Outcome::Unchanged));
         }
         match self.ends.esp.update(&self.route().audience, record, &person, self.deadline).await? {
@@ -250,22 +264,38 @@ impl Subscriber<'_> {
     }
 
     async fn look(&self) -> Result<Held, Fault> {
-        let (esp, audience) = (&self.ends.esp, &self.route().audience);
         let present = self.account.address.as_ref();
-        let mut elsewhere: Vec<&Email> = self.account.other_addresses.iter().collect();
-        elsewhere.extend(self.also_at.iter().filter(|also| Some(*also) != present));
-        elsewhere.dedup();
-        let addresses = present.into_iter().chain(elsewhere);
-        let reads = addresses.map(|address| async move {
-            let record = esp.read(audience, address, self.deadline).await?;
-            Ok::<_, Fault>(record.map(|record| (Some(address) == present, record)))
-        });
-        let mut held = Held { present: None, strays: Vec::new() };
-        for (at_present, record) in try_join_all(reads).await?.into_iter().flatten() {
-            if at_present {
+        let mut addresses: Vec<&Email> = present.into_iter().collect();
+        for other in self.account.other_addresses.iter().chain(self.also_at) {
+            if !addresses.contains(&other) {
+                addresses.push(other);
+            }
+        }
+        let uids = std::iter::once(&self.account.uid).chain(self.formerly).collect();
+        let fields = fields_of(self.route(), self.account);
+        let whom = Whom { uids, addresses, fields: &fields };
+        let found = self.ends.esp.find(&self.route().audience, &whom, self.deadline).await?;
+        let (ours, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|record| self.is_ours(record));
+        let mut held = Held::default();
+        let is_at_home = |record: &Record| Some(&record.address) == present;
+        for record in ours {
+            if held.present.is_none() && is_at_home(&record) {
                 held.present = Some(record);
-            } else if self.is_ours(&record) && !held.strays.iter().any(|stray| stray.address == record.address) {
+            } else {
                 held.strays.push(record);
+            }
+        }
+        let is_alone = self.ends.esp.one_record_an_address();
+        for record in others.into_iter().filter(is_at_home) {
+            if is_alone {
+                // It is everybody's who has the address.
+                held.present = Some(record);
+            } else if !self.is_somebody_elses(&record).await? {
+                // One of theirs that has moved here or will goes before one that nobody has.
+                match &held.present {
+                    None if held.strays.is_empty() => held.present = Some(record),
+                    _ => held.strays.push(record),
+                }
             }
         }
         Ok(held)
@@ -273,6 +303,12 @@ impl Subscriber<'_> {
 
     fn is_ours(&self, record: &Record) -> bool {
         record.uid.as_ref().is_some_and(|uid| *uid == self.account.uid || Some(uid) == self.formerly)
+    }
+
+    /// Whether a record is that of another account which there is.
+    async fn is_somebody_elses(&self, record: &Record) -> Result<bool, Fault> {
+        let Some(uid) = &record.uid else { return Ok(false) };
+        Ok(matches!(self.side.client.account(uid, None, self.deadline).await?, Reading::Found(_)))
     }
 
     /// Whether a record with another UID is rightly that account's: active, with this address, opted in. Then

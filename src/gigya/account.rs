@@ -82,6 +82,19 @@ impl Account {
         Some(Self { handle, uid, address, other_addresses, is_active, json })
     }
 
+    /// An account of which nothing is left but its UID: nobody may be mailed on its behalf.
+    #[must_use]
+    pub fn gone(uid: &Uid) -> Self {
+        Self {
+            handle: Handle::Uid(uid.clone()),
+            uid: uid.clone(),
+            address: None,
+            other_addresses: Vec::new(),
+            is_active: false,
+            json: Value::Null,
+        }
+    }
+
     /// Whether this is one of the account's addresses, its present one or another.
     #[must_use]
     pub fn has_address(&self, address: &Email) -> bool {

@@ -81,3 +81,59 @@ impl Standing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Waits after each attempt, in seconds, all of them at `age`.
+    fn waits(rule: GivingUp, attempts: u32, age: Duration) -> Vec<Option<u64>> {
+        let wait = |number| rule.wait(number, age, SECOND * number, SECOND).map(|wait| wait.as_secs());
+        (1..=attempts).map(wait).collect()
+    }
+
+    #[test]
+    fn a_request_is_put_off_after_its_attempts_and_then_ever_less() {
+        let rule = GivingUp::AfterDays { attempts: 3, deferral: SECOND * 16, in_all: SECOND * 100 };
+        let expected = [1, 2, 16, 8, 4, 2, 1, 1].map(Some);
+        assert_eq!(waits(rule, 8, SECOND), expected);
+        assert_eq!(waits(rule, 2, SECOND * 100), [None, None], "its days are over");
+    }
+
+    #[test]
+    fn a_request_is_lost_after_its_retries() {
+        let (within, suspension) = (SECOND, SECOND);
+        let rule = GivingUp::AfterRetries { retries: 3, within, suspension, longest_suspension: SECOND };
+        assert_eq!(waits(rule, 4, SECOND), [Some(1), Some(2), Some(3), None]);
+        assert_eq!(waits(GivingUp::Never, 2, SECOND), [Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn suspensions_grow_until_a_request_is_answered() {
+        let (within, suspension, longest_suspension) = (SECOND * 5, SECOND * 10, SECOND * 30);
+        let rule = GivingUp::AfterRetries { retries: 3, within, suspension, longest_suspension };
+        let (mut standing, start) = (Standing::default(), Instant::now());
+        let suspended_for = |standing: &mut Standing| {
+            standing.gave_up(rule, start);
+            standing.gave_up(rule, start + SECOND);
+            standing.until.map(|until| until.duration_since(start).as_secs() - 1)
+        };
+        assert_eq!([10, 20, 30, 30].map(Some), [(); 4].map(|()| suspended_for(&mut standing)));
+        standing.answered();
+        assert_eq!(suspended_for(&mut standing), Some(10));
+    }
+
+    #[test]
+    fn requests_lost_far_apart_do_not_suspend() {
+        let (within, suspension) = (SECOND * 5, SECOND * 10);
+        let rule = GivingUp::AfterRetries { retries: 3, within, suspension, longest_suspension: suspension };
+        let (mut standing, start) = (Standing::default(), Instant::now());
+        standing.gave_up(rule, start);
+        standing.gave_up(rule, start + SECOND * 6);
+        assert!(!standing.is_suspended(start + SECOND * 6));
+        standing.gave_up(rule, start + SECOND * 7);
+        assert!(standing.is_suspended(start + SECOND * 7) && !standing.is_suspended(start + SECOND * 17));
+    }
+}

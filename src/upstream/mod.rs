@@ -8,11 +8,13 @@
 mod breaker;
 mod deadline;
 mod fault;
+mod pace;
 mod transport;
 
 pub use breaker::{Breaker, BreakerState};
 pub use deadline::Deadline;
 pub use fault::Fault;
+pub use pace::Pace;
 pub use transport::{HttpTransport, Transport, TransportError};
 
 use crate::config::Common;
@@ -33,6 +35,7 @@ pub struct Upstream {
     name: String,
     transport: Arc<dyn Transport>,
     breaker: Breaker,
+    pace: Pace,
     permits: Semaphore,
     attempt_timeout: Duration,
 }
@@ -117,6 +120,7 @@ impl Upstream {
             name,
             transport,
             breaker: Breaker::default(),
+            pace: Pace::new(common.max_calls_per_minute),
             permits: Semaphore::new(common.max_concurrent_calls),
             attempt_timeout: common.attempt_timeout,
         }
@@ -158,6 +162,12 @@ impl Upstream {
         build: &(impl Fn() -> Request<Bytes> + Send + Sync),
         judge: &(impl Fn(&Response<Bytes>) -> Verdict<T> + Send + Sync),
     ) -> Verdict<T> {
+        let Some(turn) = self.pace.reserve(Instant::now(), deadline.at()) else {
+            return Verdict::Fail(Fault::RateLimited);
+        };
+        if !turn.is_zero() {
+            tokio::time::sleep(turn).await;
+        }
         let Ok(permit) = tokio::time::timeout_at(deadline.at().into(), self.permits.acquire()).await else {
             return Verdict::Fail(Fault::DeadlineReached);
         };
@@ -192,6 +202,10 @@ impl Upstream {
             }
         };
         meter::upstream_call(&self.name, operation, result, started.elapsed());
+        // What one caller is told counts for all.
+        if let Verdict::Again(Again::SlowDown { wait: Some(wait) }) = &verdict {
+            self.pace.rest(Instant::now(), *wait);
+        }
         if pass.settle(healthy, Instant::now()) {
             let state = self.breaker_state();
             tracing::warn!(upstream = %self.name, ?state, "breaker changed");

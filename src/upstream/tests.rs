@@ -35,6 +35,7 @@ fn common() -> Common {
         deadline: Duration::from_secs(8),
         attempt_timeout: Duration::from_secs(4),
         max_concurrent_calls: 8,
+        max_calls_per_minute: 0,
         content_types: Vec::new(),
     }
 }
@@ -112,4 +113,19 @@ async fn a_dead_system_is_left_alone() {
     }
     assert_eq!(*script.made.lock().unwrap(), 10);
     assert_eq!(upstream.breaker_state(), BreakerState::Open);
+}
+
+#[tokio::test]
+async fn what_one_caller_is_told_about_pace_counts_for_the_next() {
+    let answers = vec![Ok((429, Some("60"))), Ok((200, None))];
+    let script = Arc::new(Script { answers: Mutex::new(answers.into()), made: Mutex::new(0) });
+    let upstream = Upstream::new("test".into(), Arc::clone(&script) as Arc<dyn Transport>, &common());
+    let judge =
+        |response: &Response<Bytes>| Verdict::of_status(response).unwrap_or_else(|| Verdict::Answer(response.status()));
+    for _ in 0..3 {
+        let deadline = Deadline::after(Instant::now(), PLENTY);
+        let result = upstream.call("test", Attempts::Few, deadline, || Request::new(Bytes::new()), judge).await;
+        assert_eq!(result, Err(Fault::RateLimited));
+    }
+    assert_eq!(*script.made.lock().unwrap(), 1);
 }

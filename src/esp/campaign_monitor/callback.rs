@@ -6,9 +6,9 @@
 use super::signature;
 use super::wire::{self, WireField};
 use crate::config::CampaignMonitor as Settings;
-use crate::domain::{Audience, Email};
-use crate::esp::{News, NotTaken, Notice, What};
-use http::{HeaderMap, header};
+use crate::domain::{Audience, Email, Outcome, Reason};
+use crate::esp::{News, NotTaken, Notice, What, media};
+use http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -80,16 +80,13 @@ pub fn receive(
 fn format(headers: &HeaderMap, body: &[u8], also: &[String]) -> Result<Format, NotTaken> {
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     let by_content = if first == Some(&b'<') { Format::Xml } else { Format::Json };
-    let Some(stated) = headers.get(header::CONTENT_TYPE) else { return Ok(by_content) };
-    let stated = stated.to_str().map_err(|_| NotTaken::MediaType)?;
-    let essence = stated.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "application/json" | "text/json" => Ok(Format::Json),
-        "application/xml" | "text/xml" => Ok(Format::Xml),
-        other if other.ends_with("+json") => Ok(Format::Json),
-        other if other.ends_with("+xml") => Ok(Format::Xml),
-        other if also.iter().any(|accepted| accepted.eq_ignore_ascii_case(other)) => Ok(by_content),
-        _ => Err(NotTaken::MediaType),
+    match media::essence(headers)?.as_deref() {
+        None => Ok(by_content),
+        Some(json) if media::is_json(json) => Ok(Format::Json),
+        Some("application/xml" | "text/xml") => Ok(Format::Xml),
+        Some(other) if other.ends_with("+xml") => Ok(Format::Xml),
+        Some(other) if media::is_one_of(other, also) => Ok(by_content),
+        Some(_) => Err(NotTaken::MediaType),
     }
 }
 
@@ -133,7 +130,7 @@ impl JsonEvent {
                 what: self.what(settings),
             }
         });
-        Notice { id, audience: audience.clone(), news }
+        Notice { id, audiences: vec![audience.clone()], news: news.ok_or(Outcome::Rejected(Reason::Malformed)) }
     }
 
     fn what(&self, settings: &Settings) -> What {

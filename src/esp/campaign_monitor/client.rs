@@ -6,13 +6,14 @@
 use super::wire::{self, WireSubscriber, WireWrite};
 use super::{INFO, callback};
 use crate::config::{self, CampaignMonitor as Settings, SubscribeWith};
-use crate::domain::{Audience, ConnectionName, Email, RemovalKind};
-use crate::esp::{Esp, NotTaken, Notice, Person, ProviderInfo, Record, Written};
+use crate::domain::{Audience, ConnectionName, Consent, Email, RemovalKind};
+use crate::esp::{Esp, NotTaken, Person, ProviderInfo, Received, Record, Whom, Written};
 use crate::upstream::{Again, Attempts, BreakerState, Deadline, Fault, Transport, Upstream, Verdict};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -164,12 +165,38 @@ impl CampaignMonitor {
         format!("/subscribers/{list}{tail}.json{query}")
     }
 
+    async fn read(&self, audience: &Audience, address: &Email, deadline: Deadline) -> Result<Option<Record>, Fault> {
+        let path = Self::subscriber_path(audience, "", Some(address)) + "&includetrackingpreference=true";
+        match self.call("subscriber.get", Method::GET, &path, None, Attempts::Few, deadline).await? {
+            Answer::State(NOT_IN_LIST) => Ok(None),
+            Answer::State(code) => Err(Fault::Failing { code }),
+            Answer::Done(body) => {
+                let wire: WireSubscriber =
+                    serde_json::from_slice(&body).map_err(|_| Fault::Unavailable { cause: "answer_not_understood" })?;
+                Ok(wire.into_record(&self.settings))
+            }
+        }
+    }
+
+    async fn unsubscribe(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault> {
+        let path = Self::subscriber_path(audience, "/unsubscribe", None);
+        let body = Some(json(&Address { email_address: record.address.expose() }));
+        let answer = self.call("subscriber.unsubscribe", Method::POST, &path, body, Attempts::Few, deadline).await?;
+        Ok(done_or_gone(&answer))
+    }
+
+    async fn delete(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault> {
+        let path = Self::subscriber_path(audience, "", Some(&record.address));
+        let answer = self.call("subscriber.delete", Method::DELETE, &path, None, Attempts::Few, deadline).await?;
+        Ok(done_or_gone(&answer))
+    }
+
     /// Waits until somebody who was added to Campaign Monitor's queue can be read.
     async fn await_queue(&self, audience: &Audience, address: &Email, deadline: Deadline) -> Result<Written, Fault> {
         loop {
             match self.read(audience, address, deadline).await? {
                 Some(record) if record.consent.is_opted_in() => return Ok(Written::Done),
-                Some(record) if matches!(record.consent, crate::domain::Consent::Pending { .. }) => {
+                Some(record) if matches!(record.consent, Consent::Pending { .. }) => {
                     return Ok(Written::Done);
                 }
                 _ if !deadline.allows(QUEUE_LOOK) => return Err(Fault::DeadlineReached),
@@ -193,34 +220,53 @@ impl Esp for CampaignMonitor {
         &self.settings.common
     }
 
+    fn remarks(&self) -> Vec<String> {
+        vec![format!("times are read in {}", self.settings.time_zone.iana_name().unwrap_or("UTC"))]
+    }
+
+    fn one_record_an_address(&self) -> bool {
+        true
+    }
+
+    /// The API can't look for a custom field.
+    fn finds_by_uid(&self) -> bool {
+        false
+    }
+
     fn breaker(&self) -> BreakerState {
         self.upstream.breaker_state()
     }
 
-    fn receive(&self, token: Option<&SecretString>, headers: &HeaderMap, body: &[u8]) -> Result<Vec<Notice>, NotTaken> {
-        callback::receive(&self.settings, token, headers, body)
+    async fn receive(
+        &self,
+        token: Option<&SecretString>,
+        headers: &HeaderMap,
+        body: &[u8],
+        _: Deadline,
+    ) -> Result<Received, NotTaken> {
+        callback::receive(&self.settings, token, headers, body).map(Received::Notices)
     }
 
-    async fn read(&self, audience: &Audience, address: &Email, deadline: Deadline) -> Result<Option<Record>, Fault> {
-        let path = Self::subscriber_path(audience, "", Some(address)) + "&includetrackingpreference=true";
-        match self.call("subscriber.get", Method::GET, &path, None, Attempts::Few, deadline).await? {
-            Answer::State(NOT_IN_LIST) => Ok(None),
-            Answer::State(code) => Err(Fault::Failing { code }),
-            Answer::Done(body) => {
-                let wire: WireSubscriber =
-                    serde_json::from_slice(&body).map_err(|_| Fault::Unavailable { cause: "answer_not_understood" })?;
-                Ok(wire.into_record(&self.settings))
+    /// By address only.
+    async fn find(&self, audience: &Audience, whom: &Whom<'_>, deadline: Deadline) -> Result<Vec<Record>, Fault> {
+        let reads = whom.addresses.iter().map(|address| self.read(audience, address, deadline));
+        let mut found: Vec<Record> = Vec::new();
+        for record in try_join_all(reads).await?.into_iter().flatten() {
+            if found.iter().all(|known| known.address != record.address) {
+                found.push(record);
             }
         }
+        Ok(found)
     }
 
-    fn differs(&self, record: &Record, person: &Person) -> bool {
+    fn differs(&self, _: &Audience, record: &Record, person: &Person) -> bool {
         wire::differs(record, person, &self.settings)
     }
 
     async fn opt_in(
         &self,
         audience: &Audience,
+        _: Option<&Record>,
         person: &Person,
         over_opt_out: bool,
         deadline: Deadline,
@@ -276,39 +322,40 @@ impl Esp for CampaignMonitor {
         }
     }
 
-    async fn opt_out(&self, audience: &Audience, address: &Email, deadline: Deadline) -> Result<Written, Fault> {
-        let path = Self::subscriber_path(audience, "/unsubscribe", None);
-        let body = Some(json(&Address { email_address: address.expose() }));
-        let answer = self.call("subscriber.unsubscribe", Method::POST, &path, body, Attempts::Few, deadline).await?;
-        Ok(done_or_gone(&answer))
+    async fn opt_out(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault> {
+        // Somebody who never confirmed can't be unsubscribed; only the record can go.
+        if matches!(record.consent, Consent::Pending { .. }) {
+            return self.delete(audience, record, deadline).await;
+        }
+        self.unsubscribe(audience, record, deadline).await
     }
 
     async fn remove(
         &self,
         audience: &Audience,
-        address: &Email,
+        record: &Record,
         kind: RemovalKind,
         deadline: Deadline,
     ) -> Result<Written, Fault> {
         match kind {
-            RemovalKind::Unsubscribe => self.opt_out(audience, address, deadline).await,
-            RemovalKind::Delete => {
-                let path = Self::subscriber_path(audience, "", Some(address));
-                let answer =
-                    self.call("subscriber.delete", Method::DELETE, &path, None, Attempts::Few, deadline).await?;
-                Ok(done_or_gone(&answer))
-            }
+            RemovalKind::Unsubscribe => self.opt_out(audience, record, deadline).await,
+            RemovalKind::Delete => self.delete(audience, record, deadline).await,
             RemovalKind::Suppress => {
                 let client = self.settings.client_id.as_deref().unwrap_or_default();
                 let client: String = form_urlencoded::byte_serialize(client.as_bytes()).collect();
                 let path = format!("/clients/{client}/suppress.json");
-                let body = Some(json(&Addresses { email_addresses: [address.expose()] }));
+                let body = Some(json(&Addresses { email_addresses: [record.address.expose()] }));
                 self.call("client.suppress", Method::POST, &path, body, Attempts::Few, deadline).await?;
                 // A list may be set not to follow the suppression list.
-                self.opt_out(audience, address, deadline).await?;
+                self.opt_out(audience, record, deadline).await?;
                 Ok(Written::Done)
             }
         }
+    }
+
+    /// Deletes it: an unsubscribe would call back as one.
+    async fn discard(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault> {
+        self.delete(audience, record, deadline).await
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::config::CampaignMonitor as Settings;
 use crate::domain::{ActedAt, Consent, Email, OptOutReason, Uid};
-use crate::esp::{Field, FieldValue, Person, Record};
+use crate::esp::{Field, FieldValue, Leftover, Person, Record, RecordKey};
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
@@ -140,7 +140,8 @@ impl WireSubscriber {
             (CONSENT_TO_SEND_SMS, self.consent_to_send_sms),
         ];
         fields.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-        Some(Record { address, consent, uid, fields })
+        let key = RecordKey(address.expose().into());
+        Some(Record { key, address, consent, uid, fields, levels: Vec::new(), leftover: Leftover::Nothing })
     }
 }
 

@@ -10,6 +10,7 @@ pub fn settings() -> Settings {
             deadline: Duration::from_secs(8),
             attempt_timeout: Duration::from_secs(4),
             max_concurrent_calls: 8,
+            max_calls_per_minute: 0,
             content_types: Vec::new(),
         },
         api_key: "key".into(),

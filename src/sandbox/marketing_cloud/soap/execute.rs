@@ -1,4 +1,4 @@
-//! Execute: LogUnsubEvent, an opt-out tied to a mail or a list (vendor pages "LogUnsubEvent" and "Subscription
+//! Execute: `LogUnsubEvent`, an opt-out tied to a mail or a list (vendor pages of that name and "Subscription
 //! validation errors").
 
 use super::xml::Element;

@@ -1,4 +1,4 @@
-//! Which objects a Retrieve asks for (vendor pages "SimpleFilterPart" and "ComplexFilterPart").
+//! Which objects a Retrieve asks for (vendor pages "Simple filter part" and "Complex filter part").
 
 use super::Unreadable;
 use super::xml::Element;

@@ -1,0 +1,198 @@
+//! Which keys there are, their defaults, and what must hold between them.
+
+mod campaign_monitor;
+mod gigya;
+mod marketing_cloud;
+mod route;
+
+use super::model::{Common, Config, Esp, LogFormat, Server, Telemetry};
+use super::problem::{Place, Problem};
+use super::reader::{Reader, Source};
+use super::tree::{Table, Value};
+use crate::domain::ConnectionName;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use route::Rules;
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const NO_TIME: Duration = Duration::ZERO;
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// Reads everything. `None` where a part is unusable; what is wrong stands in `problems`.
+pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> Option<Config> {
+    let mut root = Reader::new(String::new(), Place::File, tree, source, problems);
+    let server = server(&mut root);
+    let telemetry = telemetry(&mut root);
+    let gigya = connections(&mut root, "gigya", gigya::read);
+    let campaign_monitor = connections(&mut root, "campaign_monitor", campaign_monitor::read);
+    let marketing_cloud = connections(&mut root, "marketing_cloud", marketing_cloud::read);
+    let named: Vec<_> = gigya.iter().map(|(name, _)| name.clone()).collect();
+    let esps = rules_by_name(&mut root, &campaign_monitor, &marketing_cloud);
+    if named.is_empty() {
+        root.missing("gigya", "add a [gigya.main] table; see deploy/gateway.example.toml");
+    }
+    if esps.is_empty() {
+        let remedy = "add a [campaign_monitor.news] or [marketing_cloud.crm] table; see deploy/gateway.example.toml";
+        root.missing("campaign_monitor", remedy);
+    }
+    let routes = route::all(&mut root, &named, &esps);
+    if let Some(routes) = &routes {
+        marketing_cloud::check_together(&mut root, &marketing_cloud, routes);
+    }
+    root.end();
+    let routes = routes?;
+    let campaign_monitor = campaign_monitor
+        .into_iter()
+        .map(|(name, connection)| Some((name, Esp::CampaignMonitor(Box::new(connection?)))));
+    let marketing_cloud = marketing_cloud.into_iter().map(|(name, connection)| {
+        let connection = marketing_cloud::with_audiences(connection?, &routes);
+        Some((name, Esp::MarketingCloud(Box::new(connection))))
+    });
+    Some(Config {
+        server: server?,
+        telemetry,
+        gigya: gigya.into_iter().map(|(name, connection)| Some((name, connection?))).collect::<Option<_>>()?,
+        esps: campaign_monitor.chain(marketing_cloud).collect::<Option<_>>()?,
+        routes,
+    })
+}
+
+/// What routes to each ESP connection may say. Routes name the connection alone, so no two may share a name.
+fn rules_by_name(
+    root: &mut Reader<'_>,
+    campaign_monitor: &[(ConnectionName, Option<super::model::CampaignMonitor>)],
+    marketing_cloud: &[(ConnectionName, Option<super::model::MarketingCloud>)],
+) -> BTreeMap<ConnectionName, Rules> {
+    let first = campaign_monitor.iter().map(|(name, connection)| (name, campaign_monitor::rules(connection.as_ref())));
+    let mut all: BTreeMap<_, _> = first.map(|(name, rules)| (name.clone(), rules)).collect();
+    for (name, connection) in marketing_cloud {
+        if all.insert(name.clone(), marketing_cloud::rules(connection.as_ref())).is_some() {
+            let key = format!("marketing_cloud.{name}");
+            let remedy = "give one of the two another name: routes tell ESP connections apart by it";
+            root.report(&key, None, "has the name of another ESP connection", remedy);
+        }
+    }
+    all
+}
+
+fn subtable(root: &mut Reader<'_>, key: &'static str) -> (Table, Place) {
+    root.table(key).unwrap_or((Table::new(), Place::File))
+}
+
+fn server(root: &mut Reader<'_>) -> Option<Server> {
+    let (table, place) = subtable(root, "server");
+    let mut server = root.sub("server", place, table);
+    let address = |server: &mut Reader<'_>, key, default: &str| {
+        if let Some((text, place)) = server.text(key) {
+            let parsed = text.parse::<SocketAddr>().ok();
+            if parsed.is_none() {
+                server.report(key, Some(&place), "is not an address and port", format!("write \"{default}\""));
+            }
+            parsed
+        } else {
+            default.parse().ok()
+        }
+    };
+    let listen = address(&mut server, "listen", "0.0.0.0:8080");
+    let admin_listen = address(&mut server, "admin_listen", "127.0.0.1:9090");
+    if let (Some(listen), Some(admin)) = (listen, admin_listen)
+        && listen == admin
+        && listen.port() != 0
+    {
+        server.report("admin_listen", None, "is the same as server.listen", "give operations a port of their own");
+    }
+    let hour = Duration::from_hours(1);
+    let read = Server {
+        listen: listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
+        admin_listen: admin_listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
+        max_connections: server.count("max_connections", 10_000, 1, 1_000_000),
+        max_in_flight: server.count("max_in_flight", 1_000, 1, 1_000_000),
+        max_body_bytes: server.count("max_body_bytes", 1 << 20, 1 << 10, 64 << 20),
+        header_timeout: server.time("header_timeout", Duration::from_secs(5), SHORTEST, hour),
+        body_timeout: server.time("body_timeout", Duration::from_secs(10), SHORTEST, hour),
+        drain_timeout: server.time("drain_timeout", Duration::from_secs(25), NO_TIME, hour),
+        drain_delay: server.time("drain_delay", NO_TIME, NO_TIME, hour),
+    };
+    server.end();
+    listen.and(admin_listen).map(|_| read)
+}
+
+fn telemetry(root: &mut Reader<'_>) -> Telemetry {
+    let (table, place) = subtable(root, "telemetry");
+    let mut telemetry = root.sub("telemetry", place, table);
+    let formats = [("json", LogFormat::Json), ("text", LogFormat::Text)];
+    let read = Telemetry {
+        log_format: telemetry.choice("log_format", &formats).unwrap_or(LogFormat::Json),
+        log_filter: telemetry.text("log_filter").map_or_else(|| "info".to_owned(), |(text, _)| text),
+        address_hash_key: telemetry.secret("address_hash_key"),
+    };
+    telemetry.end();
+    read
+}
+
+/// Every connection of one kind, with its name; `None` for one that can't be used.
+fn connections<T>(
+    root: &mut Reader<'_>,
+    kind: &'static str,
+    read: impl Fn(&mut Reader<'_>, ConnectionName) -> Option<T>,
+) -> Vec<(ConnectionName, Option<T>)> {
+    let (table, _) = subtable(root, kind);
+    let mut all = root.sub(kind, Place::File, Table::new());
+    let mut found = Vec::new();
+    for (name, node) in table {
+        let Value::Table(table) = node.value else {
+            let remedy = format!("each {kind} connection has a name: write [{kind}.NAME]");
+            all.report(&name, Some(&node.place), "is not a connection", remedy);
+            continue;
+        };
+        let is_name = name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'));
+        if !is_name {
+            let remedy = "use small letters, digits, - and _ only: the name is part of the webhook's path";
+            all.report(&name, Some(&node.place), "is not a name for a connection", remedy);
+        }
+        let connection = ConnectionName::new(&name);
+        let mut reader = all.sub(&name, node.place, table);
+        let value = read(&mut reader, connection.clone());
+        reader.end();
+        found.push((connection, value));
+    }
+    found
+}
+
+/// What the settings that every connection has are by default.
+struct Defaults {
+    deadline: Duration,
+    /// Whether calls to the system are made for its own webhooks above all, so that none need take longer.
+    attempts_within_deadline: bool,
+}
+
+impl Defaults {
+    const ORDINARY: Self = Self { deadline: Duration::from_secs(8), attempts_within_deadline: true };
+}
+
+fn common(reader: &mut Reader<'_>, defaults: Defaults) -> Common {
+    let (most, least) = (Duration::from_mins(10), SHORTEST);
+    let deadline = reader.time("deadline", defaults.deadline, least, most);
+    let default = Duration::from_secs(4);
+    let default = if defaults.attempts_within_deadline { default.min(deadline) } else { default };
+    let attempt_timeout = reader.time("attempt_timeout", default, least, most);
+    if defaults.attempts_within_deadline && attempt_timeout > deadline {
+        let remedy = "an attempt can't take longer than the whole request; make it at most the deadline";
+        reader.report("attempt_timeout", None, "is longer than deadline", remedy);
+    }
+    Common {
+        deadline,
+        attempt_timeout,
+        max_concurrent_calls: reader.count("max_concurrent_calls", 64, 1, 10_000),
+        max_calls_per_minute: reader.count("max_calls_per_minute", 0, 0, 10_000_000),
+        content_types: reader.texts("content_types").map(|(types, _)| types).unwrap_or_default(),
+    }
+}
+
+fn is_base64(secret: &SecretString) -> bool {
+    BASE64_STANDARD.decode(secret.expose_secret()).is_ok()
+}

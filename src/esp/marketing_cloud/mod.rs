@@ -1,0 +1,45 @@
+//! Salesforce Marketing Cloud Engagement: the Event Notification Service in, SOAP and REST out.
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | `callback` | what an event notification says |
+//! | `signature` | whether to believe it: HMAC-SHA256 over the body |
+//! | `handshake` | the verification of a new callback |
+//! | `inbound` | from an event to whom it is about, and what they left |
+//! | `find` | what an audience holds of somebody |
+//! | `provider` | the `impl Esp`: how it is changed |
+//! | `levels` | the places where consent is kept, and how each is written |
+//! | `client` | the calls, each with a token |
+//! | `token` | `OAuth2` client credentials: fetched once for everybody, early |
+//! | `soap` | envelopes, answers, and what their codes mean |
+//! | `rest` | what the REST API's errors mean |
+//! | `wire` | statuses, local times, rows |
+//!
+//! Sources: the vendor's developer documentation (SOAP and REST API, Event Notification Service), and recorded answers
+//! in public SDKs. What these leave open is a setting, or taken both ways.
+
+mod callback;
+mod client;
+mod find;
+mod handshake;
+mod inbound;
+mod levels;
+mod provider;
+mod rest;
+mod signature;
+mod soap;
+mod token;
+mod wire;
+
+pub use provider::MarketingCloud;
+
+use super::ProviderInfo;
+
+/// Marketing Cloud, for the edge and the API document.
+pub const INFO: ProviderInfo = ProviderInfo {
+    slug: "marketing-cloud",
+    title: "Marketing Cloud",
+    token_in_path: false,
+    callback: "Events of the Event Notification Service, up to 1,000, signed in x-sfmc-ens-signature; or the unsigned \
+               verification of a new callback.",
+};

@@ -1,0 +1,131 @@
+//! Whether a callback is Marketing Cloud's: `x-sfmc-ens-signature`, the base64 of HMAC-SHA256 over the body as it was
+//! received.
+//!
+//! The documentation doesn't say whether the key is the text that is shown when a callback is created, or the 32 bytes
+//! that this text is the base64 of; public receivers do the one or the other. Unless configured, either may fit.
+//! There is no timestamp: a replay is harmless, as whom it is about is looked at again.
+
+use crate::config::SignatureKeyEncoding;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use http::HeaderMap;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use subtle::{Choice, ConstantTimeEq};
+
+/// The header that carries it.
+const HEADER: &str = "x-sfmc-ens-signature";
+/// How long a decoded key is. A lenient decoder could make an empty one, which anybody could sign with.
+const KEY_BYTES: usize = 32;
+
+/// Checks the signature against every key; the label of what is wrong is for the log.
+pub fn check(
+    headers: &HeaderMap,
+    body: &[u8],
+    keys: &[SecretString],
+    encoding: SignatureKeyEncoding,
+) -> Result<(), &'static str> {
+    let mut stated = headers.get_all(HEADER).iter();
+    let (Some(stated), None) = (stated.next(), stated.next()) else { return Err("signature_missing") };
+    let stated = BASE64_STANDARD.decode(stated.as_bytes()).map_err(|_| "signature_malformed")?;
+    if stated.len() != KEY_BYTES {
+        return Err("signature_malformed");
+    }
+    // All of them, so that the time taken doesn't show which one fits.
+    let fits = keys
+        .iter()
+        .flat_map(|key| readings(key, encoding))
+        .fold(Choice::from(0), |fits, key| fits | signature(&key, body).as_slice().ct_eq(&stated));
+    if fits.into() { Ok(()) } else { Err("signature_wrong") }
+}
+
+fn readings(key: &SecretString, encoding: SignatureKeyEncoding) -> Vec<Vec<u8>> {
+    let text = key.expose_secret();
+    let as_text = (encoding != SignatureKeyEncoding::Base64).then(|| text.as_bytes().to_vec());
+    let decoded = (encoding != SignatureKeyEncoding::Text).then(|| decoded(text)).flatten();
+    as_text.into_iter().chain(decoded).collect()
+}
+
+/// The key's bytes, if the text is the base64 of a key and nothing else.
+pub fn decoded(text: &str) -> Option<Vec<u8>> {
+    BASE64_STANDARD.decode(text).ok().filter(|bytes| bytes.len() == KEY_BYTES)
+}
+
+fn signature(key: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length will do");
+    mac.update(body);
+    mac.finalize().into_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use SignatureKeyEncoding::{Base64, Either, Text};
+
+    const BODY: &str = r#"[{"eventCategoryType":"EngagementEvents.EmailUnsubscribe","timestampUTC":1764000000000}]"#;
+    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    // Made with another implementation.
+    const BY_TEXT: &str = "dWmj2QR78kgAjrsYAeyNGc8BWMrUTcLfmuT7MX8zT24=";
+    const BY_BYTES: &str = "m7B4Hqp19UfNcz0HgsCxOzxlIITWXnG8qMAmlTZNxr4=";
+
+    fn with(signature: &str, body: &str, keys: &[&str], encoding: SignatureKeyEncoding) -> Result<(), &'static str> {
+        let mut headers = HeaderMap::new();
+        headers.insert(HEADER, signature.parse().unwrap());
+        let keys: Vec<SecretString> = keys.iter().map(|key| SecretString::from(*key)).collect();
+        check(&headers, body.as_bytes(), &keys, encoding)
+    }
+
+    #[test]
+    fn both_readings_of_the_key_fit_unless_one_is_configured() {
+        let wrong = Err("signature_wrong");
+        for (signature, encoding, expected) in [
+            (BY_TEXT, Either, Ok(())),
+            (BY_BYTES, Either, Ok(())),
+            (BY_TEXT, Text, Ok(())),
+            (BY_BYTES, Text, wrong),
+            (BY_TEXT, Base64, wrong),
+            (BY_BYTES, Base64, Ok(())),
+        ] {
+            assert_eq!(with(signature, BODY, &[KEY], encoding), expected, "{signature} {encoding:?}");
+        }
+    }
+
+    #[test]
+    fn any_of_several_keys_fits() {
+        assert_eq!(with(BY_TEXT, BODY, &["another", KEY], Either), Ok(()));
+        assert_eq!(with(BY_BYTES, BODY, &[KEY, "another"], Either), Ok(()));
+        assert_eq!(with(BY_BYTES, BODY, &["another"], Either), Err("signature_wrong"));
+        assert_eq!(with(BY_BYTES, BODY, &[], Either), Err("signature_wrong"));
+    }
+
+    #[test]
+    fn one_byte_of_the_body_matters() {
+        assert_eq!(with(BY_TEXT, &BODY.replace('7', "8"), &[KEY], Either), Err("signature_wrong"));
+        assert_eq!(with(BY_TEXT, &format!("{BODY}\n"), &[KEY], Either), Err("signature_wrong"));
+    }
+
+    #[test]
+    fn what_is_no_signature_is_none() {
+        for text in
+            ["", "x", "dWmj2QR78kgAjrsYAeyNGc8BWMrUTcLfmuT7MX8zT24", "AAAA", &"A".repeat(44), &BY_TEXT.repeat(9)]
+        {
+            assert_eq!(with(text, BODY, &[KEY], Either), Err("signature_malformed"), "{text}");
+        }
+        assert_eq!(check(&HeaderMap::new(), b"", &[KEY.into()], Either), Err("signature_missing"));
+        let mut twice = HeaderMap::new();
+        twice.append(HEADER, BY_TEXT.parse().unwrap());
+        twice.append(HEADER, BY_TEXT.parse().unwrap());
+        assert_eq!(check(&twice, BODY.as_bytes(), &[KEY.into()], Either), Err("signature_missing"));
+    }
+
+    #[test]
+    fn a_key_that_is_no_base64_of_32_bytes_is_not_decoded() {
+        // An empty key would be what a lenient decoder makes of it.
+        let by_nothing = BASE64_STANDARD.encode(signature(b"", BODY.as_bytes()));
+        for key in ["!!!!", "====", "c2hvcnQ="] {
+            assert_eq!(decoded(key), None);
+            assert_eq!(with(&by_nothing, BODY, &[key], Either), Err("signature_wrong"), "{key}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The simulators say what the vendors' documentation says that their systems say.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod campaign_monitor;
+mod gigya;
+mod marketing_cloud;
