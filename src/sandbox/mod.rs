@@ -24,7 +24,7 @@ pub use delivery::{Attempt, Courier, Sealed, Temper};
 pub use esp::SimulatedEsp;
 pub use faults::{Faults, Weather};
 pub use giving_up::GivingUp;
-pub use setup::Setup;
+pub use setup::{Esps, Setup};
 pub use whole::{NotStarted, Sandbox};
 
 use std::net::SocketAddr;

@@ -4,10 +4,11 @@
 //! configuration text.
 
 use super::campaign_monitor::CampaignMonitorSim;
-use super::esp::CampaignMonitorList;
+use super::esp::{CampaignMonitorList, MarketingCloudAudience};
 use super::gigya::GigyaSim;
-use super::setup::{CALLBACK_TOKEN, Setup};
-use super::{Attempt, Clock, Courier, SimulatedEsp};
+use super::marketing_cloud::MarketingCloudSim;
+use super::setup::{Addresses, CALLBACK_TOKEN, Setup};
+use super::{Attempt, Clock, Courier, Faults, SimulatedEsp, Temper};
 use crate::config::Config;
 use crate::forward::Gateway;
 use crate::http::Bound;
@@ -25,12 +26,14 @@ use tokio_util::sync::CancellationToken;
 pub struct Sandbox {
     /// The simulated Gigya site.
     pub gigya: GigyaSim,
-    /// Every ESP, as the audience that the newsletter goes to.
+    /// Every ESP that takes part, as the audience that the newsletter goes to.
     pub esps: Vec<Arc<dyn SimulatedEsp>>,
-    /// The simulated Campaign Monitor client.
+    /// The simulated Campaign Monitor client, whether it takes part or not.
     pub campaign_monitor: CampaignMonitorSim,
     /// The list there that the newsletter goes to.
     pub list: String,
+    /// The simulated Marketing Cloud account, whether it takes part or not.
+    pub marketing_cloud: MarketingCloudSim,
     /// The clock of all simulators.
     pub clock: Clock,
     /// Every webhook request, as it is answered.
@@ -57,15 +60,28 @@ impl Sandbox {
         let gigya = GigyaSim::start(setup.gigya.clone(), clock.clone(), attempts.clone());
         let campaign_monitor =
             CampaignMonitorSim::start(setup.campaign_monitor.clone(), clock.clone(), attempts.clone());
-        let gigya_at = gigya.serve().await.map_err(not_started)?;
-        let campaign_monitor_at = campaign_monitor.serve().await.map_err(not_started)?;
-        let text = setup.configuration(gigya_at, campaign_monitor_at);
+        let marketing_cloud = MarketingCloudSim::start(setup.marketing_cloud.clone(), clock.clone(), attempts.clone());
+        let at = Addresses {
+            gigya: gigya.serve().await.map_err(not_started)?,
+            campaign_monitor: campaign_monitor.serve().await.map_err(not_started)?,
+            marketing_cloud: marketing_cloud.serve().await.map_err(not_started)?,
+        };
+        let text = setup.configuration(at);
         let config = Config::parse(&text, Path::new("sandbox.toml"), &setup.secrets()).map_err(not_started)?;
+        let mut esps: Vec<Arc<dyn SimulatedEsp>> = Vec::new();
+        if setup.esps.has_campaign_monitor() {
+            esps.push(Arc::new(CampaignMonitorList::new(campaign_monitor.clone(), &list)));
+        }
+        if setup.esps.has_marketing_cloud() {
+            let audience = &setup.marketing_cloud_audience;
+            esps.push(Arc::new(MarketingCloudAudience::new(marketing_cloud.clone(), audience)));
+        }
         let mut sandbox = Self {
-            esps: vec![Arc::new(CampaignMonitorList::new(campaign_monitor.clone(), &list))],
             gigya,
+            esps,
             campaign_monitor,
             list,
+            marketing_cloud,
             clock,
             attempts,
             gateways: Vec::new(),
@@ -95,9 +111,24 @@ impl Sandbox {
     /// Has every system's webhooks go to one replica from now on.
     pub fn deliver_to(&self, replica: usize) {
         self.gigya.courier().deliver_to(&self.gigya_url(replica));
-        for esp in &self.esps {
-            esp.call_back(&self.callback_url(replica));
+        self.campaign_monitor.courier().deliver_to(&self.callback_url(replica));
+        self.marketing_cloud.register(&self.marketing_cloud_url(replica));
+    }
+
+    /// Changes how every system delivers its webhooks.
+    pub fn set_tempers(&self, change: impl Fn(Temper) -> Temper) {
+        for courier in self.couriers() {
+            courier.set_temper(change(courier.temper()));
         }
+    }
+
+    fn couriers(&self) -> impl Iterator<Item = &Courier> {
+        std::iter::once(self.gigya.courier()).chain(self.esps.iter().map(|esp| esp.courier()))
+    }
+
+    /// How each system's API is doing, Gigya's first.
+    pub fn faults(&self) -> impl Iterator<Item = &Faults> {
+        std::iter::once(self.gigya.faults()).chain(self.esps.iter().map(|esp| esp.faults()))
     }
 
     /// Where Gigya's webhooks go, at one replica.
@@ -110,6 +141,12 @@ impl Sandbox {
     #[must_use]
     pub fn callback_url(&self, replica: usize) -> String {
         format!("http://{}/webhooks/campaign-monitor/news/{CALLBACK_TOKEN}", self.gateways[replica])
+    }
+
+    /// Where Marketing Cloud's events go, at one replica.
+    #[must_use]
+    pub fn marketing_cloud_url(&self, replica: usize) -> String {
+        format!("http://{}/webhooks/marketing-cloud/crm", self.gateways[replica])
     }
 
     /// Waits until every webhook of every system, echoes too, was answered 2xx; returns whether they were in time.

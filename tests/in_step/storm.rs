@@ -1,7 +1,7 @@
 //! Everything fails now and then, for everybody, and in the end all sides are equal.
 
 use crate::town::{NEWSLETTER, address};
-use gigya_esp_gateway::sandbox::{Attempt, Faults, Sandbox, Setup, Temper, Weather};
+use gigya_esp_gateway::sandbox::{Attempt, Esps, Faults, Sandbox, Setup, Temper, Weather};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -45,7 +45,25 @@ fn count(sandbox: &Sandbox) -> Arc<Mutex<Counted>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_events_in_a_storm_end_with_both_sides_equal() {
-    a_storm(Setup::default()).await;
+    a_storm(Setup::with_esps(Esps::CampaignMonitor)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn and_with_marketing_cloud() {
+    a_storm(Setup::with_esps(Esps::MarketingCloud)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn and_with_a_publication_list_there() {
+    let mut setup = Setup::with_esps(Esps::MarketingCloud);
+    setup.marketing_cloud_audience = "publication-list:69238".to_owned();
+    setup.marketing_cloud_route = "fields = { \"First Name\" = \"profile.firstName\" }".to_owned();
+    a_storm(setup).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn and_with_both_esps_at_once() {
+    a_storm(Setup::with_esps(Esps::Both)).await;
 }
 
 /// 10,000 signed events, one upstream call in twenty failing in one of six ways, two replicas, deliveries twice, late
@@ -55,21 +73,15 @@ async fn a_storm(mut setup: Setup) {
     setup = setup.with_lines("deadline = \"3s\"\nattempt_timeout = \"300ms\"");
     setup.gigya_lines.push_str("clock_tolerance = \"1h\"\n");
     let sandbox = Sandbox::start(setup).await.unwrap();
-    let temper = Temper {
+    sandbox.set_tempers(|temper| Temper {
         batch: 20,
         first_interval: Duration::from_millis(100),
         longest_interval: Duration::from_secs(1),
         twice: 0.1,
         shuffle: Duration::from_millis(50),
-        ..Temper::default()
-    };
-    let gigya = &sandbox.gigya;
-    gigya.courier().set_temper(temper);
-    for esp in &sandbox.esps {
-        esp.courier().set_temper(temper);
-    }
-    let systems: Vec<&Faults> =
-        std::iter::once(gigya.faults()).chain(sandbox.esps.iter().map(|esp| esp.faults())).collect();
+        ..temper
+    });
+    let (gigya, systems) = (&sandbox.gigya, sandbox.faults().collect::<Vec<&Faults>>());
     let counted = count(&sandbox);
 
     let uids: Vec<String> = (0..PEOPLE).map(|n| gigya.sign_up(&of_person(n), "name")).collect();

@@ -33,10 +33,6 @@ impl SimulatedEsp for CampaignMonitorList {
         self.sim.courier()
     }
 
-    fn call_back(&self, url: &str) {
-        self.sim.courier().deliver_to(url);
-    }
-
     fn people(&self) -> Vec<Subscriber> {
         self.sim.subscribers(&self.list).into_iter().map(view).collect()
     }

@@ -2,8 +2,10 @@
 //! happens to the people there.
 
 mod campaign_monitor;
+mod marketing_cloud;
 
 pub(super) use campaign_monitor::CampaignMonitorList;
+pub(super) use marketing_cloud::MarketingCloudAudience;
 
 use super::{Courier, Faults};
 use jiff::Timestamp;
@@ -21,9 +23,6 @@ pub trait SimulatedEsp: Send + Sync {
 
     /// What delivers its callbacks.
     fn courier(&self) -> &Courier;
-
-    /// Has its callbacks go there from now on.
-    fn call_back(&self, url: &str);
 
     /// Everybody whom it holds.
     fn people(&self) -> Vec<Subscriber>;

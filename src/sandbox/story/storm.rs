@@ -26,8 +26,7 @@ pub async fn comes(stage: &mut Stage<'_>) -> Result<(), WrongEnd> {
     stage.holds(all_in, &text)?;
 
     stage.act("One call in ten fails, everywhere. They opt out and in, here and there, without waiting.");
-    let systems: Vec<Faults> =
-        std::iter::once(gigya.faults().clone()).chain(stage.esps().iter().map(|esp| esp.faults().clone())).collect();
+    let systems: Vec<Faults> = stage.sandbox.faults().cloned().collect();
     let failed = || systems.iter().map(Faults::failed).sum::<u64>();
     let (failed_before, heard_before) = (failed(), stage.heard);
     for system in &systems {
