@@ -27,7 +27,7 @@ enum Command {
     Serve(ConfigFile),
     /// Checks the configuration and says what it means.
     Check(ConfigFile),
-    /// Shows it at work without any account: simulated Gigya and Campaign Monitor, and a page.
+    /// Shows it at work without any account: a simulated Gigya, simulated ESPs, and a page.
     Sandbox(sandbox::SandboxArgs),
     /// Prints the description of the HTTP interface (`OpenAPI` 3.1, JSON).
     Openapi,

@@ -1,13 +1,13 @@
-//! `sandbox`: a simulated Gigya, a simulated Campaign Monitor and the real gateway, on this machine only.
+//! `sandbox`: a simulated Gigya, simulated ESPs and the real gateway, on this machine only.
 
 use super::failed;
 use crate::config::{LogFormat, Telemetry};
 use crate::http;
 use crate::sandbox::gigya::GigyaSettings;
 use crate::sandbox::story::{self, Line};
-use crate::sandbox::{Sandbox, Setup, page};
+use crate::sandbox::{Esps, Sandbox, Setup, page};
 use crate::telemetry::logs;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,12 +20,33 @@ pub struct SandboxArgs {
     /// Tells a story in the terminal instead of serving the page; fails if a side ends wrong.
     #[arg(long)]
     script: bool,
+    /// Which ESPs take part.
+    #[arg(long, value_enum, default_value_t = Esp::Both)]
+    esp: Esp,
     /// The page's port on 127.0.0.1; 0 for any that is free.
     #[arg(long, default_value_t = 7070)]
     port: u16,
     /// Shows the gateway's log lines, on standard error.
     #[arg(long)]
     log: bool,
+}
+
+/// A choice of ESPs.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Esp {
+    CampaignMonitor,
+    MarketingCloud,
+    Both,
+}
+
+impl From<Esp> for Esps {
+    fn from(esp: Esp) -> Self {
+        match esp {
+            Esp::CampaignMonitor => Self::CampaignMonitor,
+            Esp::MarketingCloud => Self::MarketingCloud,
+            Esp::Both => Self::Both,
+        }
+    }
 }
 
 /// Runs the sandbox.
@@ -37,15 +58,15 @@ pub fn run(args: &SandboxArgs) -> Result<ExitCode, ExitCode> {
     }
     let runtime = tokio::runtime::Runtime::new().map_err(|error| failed(&error))?;
     if args.script {
-        return runtime.block_on(script());
+        return runtime.block_on(script(args.esp.into()));
     }
-    runtime.block_on(page(args.port))
+    runtime.block_on(page(args.esp.into(), args.port))
 }
 
-async fn script() -> Result<ExitCode, ExitCode> {
+async fn script(esps: Esps) -> Result<ExitCode, ExitCode> {
     let stdout = std::io::stdout();
     let has_colours = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let told = story::play(|line| {
+    let told = story::play(esps, |line| {
         let text = if has_colours { coloured(line) } else { line.to_string() };
         // Whoever stopped reading, as `head` does, doesn't stop the story.
         let _ = writeln!(stdout.lock(), "{text}");
@@ -69,19 +90,18 @@ fn coloured(line: &Line) -> String {
     format!("\x1b[{colour}m{line}\x1b[0m")
 }
 
-async fn page(port: u16) -> Result<ExitCode, ExitCode> {
+async fn page(esps: Esps, port: u16) -> Result<ExitCode, ExitCode> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
         failed(&format!("cannot listen on 127.0.0.1:{port}: {error}; choose another port with --port, or --port 0"))
     })?;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     let setup = Setup {
-        // Short, so that a broken side shows soon.
-        gigya_lines: "deadline = \"5s\"\nattempt_timeout = \"2s\"".to_owned(),
-        campaign_monitor_lines: "deadline = \"5s\"\nattempt_timeout = \"2s\"".to_owned(),
         // As at Gigya: for a while, a search still finds what was deleted.
         gigya: GigyaSettings { index_delay: Duration::from_secs(3), ..GigyaSettings::default() },
-        ..Setup::default()
+        ..Setup::with_esps(esps)
     };
+    // Short, so that a broken system shows soon.
+    let setup = setup.with_lines("deadline = \"5s\"\nattempt_timeout = \"2s\"");
     let sandbox = Sandbox::start(setup).await.map_err(|error| failed(&error))?;
     let stop = http::stop_signal().map_err(|error| failed(&error))?;
     println!("The sandbox is on http://{address}/ (stop it with Ctrl-C).");

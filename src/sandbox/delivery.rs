@@ -178,7 +178,8 @@ impl Courier {
     }
 
     /// How it delivers now.
-    pub(super) fn temper(&self) -> Temper {
+    #[must_use]
+    pub fn temper(&self) -> Temper {
         self.lock().temper
     }
 

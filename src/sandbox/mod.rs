@@ -3,25 +3,29 @@
 //!
 //! Each simulator keeps state, speaks its system's protocol over real sockets, sends its webhooks really signed
 //! and again and again until they are answered 2xx, and can be made to fail. They are written from the vendors'
-//! documentation and share no code with what they check. Only `whole`, which starts the gateway between them,
-//! imports the floors below.
+//! documentation and share no code with what they check. Only `setup` and `whole`, which start the gateway between
+//! them, import the floors below.
 
 pub mod campaign_monitor;
 mod clock;
 mod delivery;
+pub mod esp;
 mod faults;
 pub mod gigya;
 mod giving_up;
 pub mod marketing_cloud;
 pub mod page;
+mod setup;
 pub mod story;
 mod whole;
 
 pub use clock::Clock;
 pub use delivery::{Attempt, Courier, Sealed, Temper};
+pub use esp::SimulatedEsp;
 pub use faults::{Faults, Weather};
 pub use giving_up::GivingUp;
-pub use whole::{NotStarted, Sandbox, Setup};
+pub use setup::{Esps, Setup};
+pub use whole::{NotStarted, Sandbox};
 
 use std::net::SocketAddr;
 use tokio::net::TcpListener;

@@ -1,11 +1,15 @@
-//! The whole thing in one process: both simulators, and the real gateway between them.
+//! The whole thing in one process: the simulators, and the real gateway between them.
 //!
-//! The one room of the sandbox that knows the gateway: it starts it as `serve` does, from a configuration text.
+//! With `setup` the one room of the sandbox that knows the gateway: it starts it as `serve` does, from a
+//! configuration text.
 
-use super::campaign_monitor::{CampaignMonitorSettings, CampaignMonitorSim};
-use super::gigya::{GigyaSettings, GigyaSim, WebhookVersion};
-use super::{Attempt, Clock};
-use crate::config::{Config, Environment};
+use super::campaign_monitor::CampaignMonitorSim;
+use super::esp::{CampaignMonitorList, MarketingCloudAudience};
+use super::gigya::GigyaSim;
+use super::marketing_cloud::MarketingCloudSim;
+use super::setup::{Addresses, CALLBACK_TOKEN, Setup};
+use super::{Attempt, Clock, Courier, Faults, SimulatedEsp, Temper};
+use crate::config::Config;
 use crate::forward::Gateway;
 use crate::http::Bound;
 use crate::telemetry::metrics;
@@ -18,57 +22,19 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// The callback token of the sandbox's Campaign Monitor connection.
-const CALLBACK_TOKEN: &str = "sandbox-callback-token-0123456789";
-
-/// How to set everything up.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// The simulated Gigya site.
-    pub gigya: GigyaSettings,
-    /// The simulated Campaign Monitor client.
-    pub campaign_monitor: CampaignMonitorSettings,
-    /// Lines for `[server]`.
-    pub server: String,
-    /// The list of secrets that sign webhooks of versions 1.0 and 1.1, in TOML.
-    pub webhook_secrets: String,
-    /// Lines for `[gigya.main]`.
-    pub gigya_lines: String,
-    /// Lines for `[campaign_monitor.news]`.
-    pub campaign_monitor_lines: String,
-    /// Lines for the `[[route]]` of `newsletter`.
-    pub route: String,
-    /// Further tables, further routes.
-    pub more: String,
-    /// How many replicas of the gateway.
-    pub replicas: usize,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            gigya: GigyaSettings::default(),
-            campaign_monitor: CampaignMonitorSettings::default(),
-            server: String::new(),
-            webhook_secrets: "[{ env = \"WEBHOOK_SECRET\" }]".to_owned(),
-            gigya_lines: String::new(),
-            campaign_monitor_lines: String::new(),
-            route: "fields = { \"First Name\" = \"profile.firstName\" }".to_owned(),
-            more: String::new(),
-            replicas: 1,
-        }
-    }
-}
-
-/// Both simulators and the gateway, running.
+/// The simulators and the gateway, running.
 pub struct Sandbox {
     /// The simulated Gigya site.
     pub gigya: GigyaSim,
-    /// The simulated Campaign Monitor client.
+    /// Every ESP that takes part, as the audience that the newsletter goes to.
+    pub esps: Vec<Arc<dyn SimulatedEsp>>,
+    /// The simulated Campaign Monitor client, whether it takes part or not.
     pub campaign_monitor: CampaignMonitorSim,
-    /// The list that the newsletter goes to.
+    /// The list there that the newsletter goes to.
     pub list: String,
-    /// The clock of both simulators.
+    /// The simulated Marketing Cloud account, whether it takes part or not.
+    pub marketing_cloud: MarketingCloudSim,
+    /// The clock of all simulators.
     pub clock: Clock,
     /// Every webhook request, as it is answered.
     pub attempts: broadcast::Sender<Attempt>,
@@ -86,22 +52,36 @@ pub struct Sandbox {
 pub struct NotStarted(String);
 
 impl Sandbox {
-    /// Starts everything, and points both systems' webhooks at the gateway.
+    /// Starts everything, and points every system's webhooks at the gateway.
     pub async fn start(setup: Setup) -> Result<Self, NotStarted> {
         let clock = Clock::default();
         let (attempts, _) = broadcast::channel(10_000);
-        let list = setup.campaign_monitor.lists.first().map(|list| list.id.clone()).unwrap_or_default();
+        let list = setup.list();
         let gigya = GigyaSim::start(setup.gigya.clone(), clock.clone(), attempts.clone());
         let campaign_monitor =
             CampaignMonitorSim::start(setup.campaign_monitor.clone(), clock.clone(), attempts.clone());
-        let gigya_at = gigya.serve().await.map_err(not_started)?;
-        let campaign_monitor_at = campaign_monitor.serve().await.map_err(not_started)?;
-        let text = configuration(&setup, gigya_at, campaign_monitor_at, &list);
-        let config = Config::parse(&text, Path::new("sandbox.toml"), &secrets(&setup)).map_err(not_started)?;
+        let marketing_cloud = MarketingCloudSim::start(setup.marketing_cloud.clone(), clock.clone(), attempts.clone());
+        let at = Addresses {
+            gigya: gigya.serve().await.map_err(not_started)?,
+            campaign_monitor: campaign_monitor.serve().await.map_err(not_started)?,
+            marketing_cloud: marketing_cloud.serve().await.map_err(not_started)?,
+        };
+        let text = setup.configuration(at);
+        let config = Config::parse(&text, Path::new("sandbox.toml"), &setup.secrets()).map_err(not_started)?;
+        let mut esps: Vec<Arc<dyn SimulatedEsp>> = Vec::new();
+        if setup.esps.has_campaign_monitor() {
+            esps.push(Arc::new(CampaignMonitorList::new(campaign_monitor.clone(), &list)));
+        }
+        if setup.esps.has_marketing_cloud() {
+            let audience = &setup.marketing_cloud_audience;
+            esps.push(Arc::new(MarketingCloudAudience::new(marketing_cloud.clone(), audience)));
+        }
         let mut sandbox = Self {
             gigya,
+            esps,
             campaign_monitor,
             list,
+            marketing_cloud,
             clock,
             attempts,
             gateways: Vec::new(),
@@ -112,8 +92,7 @@ impl Sandbox {
         for _ in 0..setup.replicas.max(1) {
             sandbox.start_gateway(&config).await?;
         }
-        sandbox.gigya.courier().deliver_to(&sandbox.gigya_url(0));
-        sandbox.campaign_monitor.courier().deliver_to(&sandbox.callback_url(0));
+        sandbox.deliver_to(0);
         Ok(sandbox)
     }
 
@@ -129,6 +108,29 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Has every system's webhooks go to one replica from now on.
+    pub fn deliver_to(&self, replica: usize) {
+        self.gigya.courier().deliver_to(&self.gigya_url(replica));
+        self.campaign_monitor.courier().deliver_to(&self.callback_url(replica));
+        self.marketing_cloud.register(&self.marketing_cloud_url(replica));
+    }
+
+    /// Changes how every system delivers its webhooks.
+    pub fn set_tempers(&self, change: impl Fn(Temper) -> Temper) {
+        for courier in self.couriers() {
+            courier.set_temper(change(courier.temper()));
+        }
+    }
+
+    fn couriers(&self) -> impl Iterator<Item = &Courier> {
+        std::iter::once(self.gigya.courier()).chain(self.esps.iter().map(|esp| esp.courier()))
+    }
+
+    /// How each system's API is doing, Gigya's first.
+    pub fn faults(&self) -> impl Iterator<Item = &Faults> {
+        std::iter::once(self.gigya.faults()).chain(self.esps.iter().map(|esp| esp.faults()))
+    }
+
     /// Where Gigya's webhooks go, at one replica.
     #[must_use]
     pub fn gigya_url(&self, replica: usize) -> String {
@@ -141,15 +143,28 @@ impl Sandbox {
         format!("http://{}/webhooks/campaign-monitor/news/{CALLBACK_TOKEN}", self.gateways[replica])
     }
 
-    /// Waits until every webhook of both sides, echoes too, was answered 2xx; returns whether they were in time.
+    /// Where Marketing Cloud's events go, at one replica.
+    #[must_use]
+    pub fn marketing_cloud_url(&self, replica: usize) -> String {
+        format!("http://{}/webhooks/marketing-cloud/crm", self.gateways[replica])
+    }
+
+    /// Waits until every webhook of every system, echoes too, was answered 2xx; returns whether they were in time.
     pub async fn settled(&self, within: Duration) -> bool {
+        self.settled_but(None, within).await
+    }
+
+    /// The same, without the callbacks of one ESP.
+    pub async fn settled_but(&self, without: Option<&dyn SimulatedEsp>, within: Duration) -> bool {
+        let is_waited_for = |esp: &&Arc<dyn SimulatedEsp>| without.is_none_or(|other| other.slug() != esp.slug());
+        let esps = self.esps.iter().filter(is_waited_for).map(|esp| esp.courier());
+        let couriers: Vec<&Courier> = std::iter::once(self.gigya.courier()).chain(esps).collect();
         let settle = async {
-            loop {
-                let (here, there) = (self.gigya.courier(), self.campaign_monitor.courier());
-                here.settled(within).await;
-                there.settled(within).await;
-                if here.pending() == 0 && there.pending() == 0 {
-                    return;
+            // What one courier delivers gives another one something to deliver, maybe behind this look's back: so
+            // each is looked at twice.
+            while couriers.iter().chain(&couriers).any(|courier| courier.pending() > 0) {
+                for courier in &couriers {
+                    courier.settled(within).await;
                 }
             }
         };
@@ -167,66 +182,4 @@ impl Sandbox {
 
 fn not_started(error: impl std::fmt::Display) -> NotStarted {
     NotStarted(error.to_string())
-}
-
-fn configuration(setup: &Setup, gigya: SocketAddr, campaign_monitor: SocketAddr, list: &str) -> String {
-    let webhook_auth = match setup.gigya.webhooks {
-        WebhookVersion::V2_0 => "webhook_auth = \"jwt\"".to_owned(),
-        WebhookVersion::V1_0 | WebhookVersion::V1_1 => {
-            format!("webhook_auth = \"hmac-sha1\"\nwebhook_secrets = {}", setup.webhook_secrets)
-        }
-    };
-    let zone = setup.campaign_monitor.time_zone.iana_name().unwrap_or("UTC");
-    format!(
-        r#"
-[server]
-listen = "127.0.0.1:0"
-admin_listen = "127.0.0.1:0"
-{server}
-
-[gigya.main]
-api_keys = ["{api_key}"]
-base_url = "http://{gigya}"
-user_key = "{user_key}"
-{webhook_auth}
-{gigya_lines}
-
-[campaign_monitor.news]
-api_key = {{ env = "CM_API_KEY" }}
-client_id = "{client_id}"
-callback_tokens = [{{ env = "CM_CALLBACK_TOKEN" }}]
-time_zone = "{zone}"
-base_url = "http://{campaign_monitor}/api/v3.3"
-{campaign_monitor_lines}
-
-[[route]]
-subscription = "main/newsletter"
-audience = "news/{list}"
-{route}
-{more}
-"#,
-        server = setup.server,
-        api_key = setup.gigya.api_key,
-        user_key = setup.gigya.credentials.user_key,
-        gigya_lines = if setup.gigya_lines.contains("secret =") || setup.gigya_lines.contains("private_key") {
-            setup.gigya_lines.clone()
-        } else {
-            format!("secret = {{ env = \"GIGYA_SECRET\" }}\n{}", setup.gigya_lines)
-        },
-        client_id = setup.campaign_monitor.client_id,
-        campaign_monitor_lines = setup.campaign_monitor_lines,
-        route = setup.route,
-        more = setup.more,
-    )
-}
-
-fn secrets(setup: &Setup) -> Environment {
-    [
-        ("GIGYA_SECRET", setup.gigya.credentials.secret.as_str()),
-        ("WEBHOOK_SECRET", setup.gigya.webhook_secret.as_str()),
-        ("CM_API_KEY", setup.campaign_monitor.api_key.as_str()),
-        ("CM_CALLBACK_TOKEN", CALLBACK_TOKEN),
-    ]
-    .into_iter()
-    .collect()
 }

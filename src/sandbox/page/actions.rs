@@ -1,12 +1,13 @@
 //! What a person can do on the page.
 
-use crate::sandbox::campaign_monitor::State;
-use crate::sandbox::{Sandbox, Weather};
+use crate::sandbox::{Faults, Sandbox, SimulatedEsp, Weather};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The subscription that the page is about.
 pub const NEWSLETTER: &str = "newsletter";
+/// What the page calls Gigya; an ESP it calls by its slug.
+pub const GIGYA: &str = "gigya";
 /// The longest name taken.
 const LONGEST_NAME: usize = 40;
 
@@ -23,21 +24,14 @@ pub enum Action {
     Delete { uid: String },
     Rename { uid: String, name: String },
     FirstName { uid: String, name: String },
-    FormSubscribe { name: String },
-    UnsubscribeLink { email: String },
-    Bounce { email: String },
-    DeleteAtEsp { email: String },
-    Weather { side: Side, kind: Kind },
+    FormSubscribe { esp: String, name: String },
+    UnsubscribeLink { esp: String, email: String },
+    Bounce { esp: String, email: String },
+    DeleteAtEsp { esp: String, email: String },
+    Weather { system: String, kind: Kind },
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Side {
-    Gigya,
-    Esp,
-}
-
-/// How a side is doing.
+/// How a system is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -71,7 +65,7 @@ impl Kind {
 
 /// Does it. Says why not, where it can't be done.
 pub fn perform(sandbox: &Sandbox, action: Action) -> Result<(), String> {
-    let (gigya, esp, list) = (&sandbox.gigya, &sandbox.campaign_monitor, sandbox.list.as_str());
+    let gigya = &sandbox.gigya;
     let known = |uid: &str| gigya.account(uid).map(drop).ok_or("There is no such account.".to_owned());
     let possible = |done: bool| done.then_some(()).ok_or("Nobody there whom this could happen to.".to_owned());
     match action {
@@ -113,23 +107,27 @@ pub fn perform(sandbox: &Sandbox, action: Action) -> Result<(), String> {
             let name = checked(&name)?;
             gigya.set_profile(&uid, "firstName", name.into());
         }
-        Action::FormSubscribe { name } => {
+        Action::FormSubscribe { esp, name } => {
             let address = address(&name)?;
-            if esp.state(list, &address) == Some(State::Active) {
-                return Err(format!("{address} is on the list already."));
+            if !self::esp(sandbox, &esp)?.form_subscribe(&address) {
+                return Err(format!("{address} is subscribed there already."));
             }
-            esp.form_subscribe(list, &address);
         }
-        Action::UnsubscribeLink { email } => possible(esp.unsubscribe_link(list, &email))?,
-        Action::Bounce { email } => possible(esp.bounce(list, &email))?,
-        Action::DeleteAtEsp { email } => possible(esp.delete(list, &email))?,
-        Action::Weather { side, kind } => match side {
-            Side::Gigya => gigya.faults(),
-            Side::Esp => esp.faults(),
-        }
-        .set(kind.weather()),
+        Action::UnsubscribeLink { esp, email } => possible(self::esp(sandbox, &esp)?.unsubscribe_link(&email))?,
+        Action::Bounce { esp, email } => possible(self::esp(sandbox, &esp)?.bounce(&email))?,
+        Action::DeleteAtEsp { esp, email } => possible(self::esp(sandbox, &esp)?.delete(&email))?,
+        Action::Weather { system, kind } => faults(sandbox, &system)?.set(kind.weather()),
     }
     Ok(())
+}
+
+fn esp<'a>(sandbox: &'a Sandbox, slug: &str) -> Result<&'a dyn SimulatedEsp, String> {
+    let found = sandbox.esps.iter().find(|esp| esp.slug() == slug);
+    found.map(AsRef::as_ref).ok_or("There is no such system here.".to_owned())
+}
+
+fn faults<'a>(sandbox: &'a Sandbox, system: &str) -> Result<&'a Faults, String> {
+    if system == GIGYA { Ok(sandbox.gigya.faults()) } else { esp(sandbox, system).map(SimulatedEsp::faults) }
 }
 
 fn checked(name: &str) -> Result<&str, String> {

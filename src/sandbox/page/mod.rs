@@ -1,9 +1,10 @@
-//! The sandbox's one page: act as a person on either side, and watch each event travel.
+//! The sandbox's one page: act as a person on any side, and watch each event travel.
 //!
-//! Three static files, a snapshot of both sides as JSON, actions as JSON posts, and a stream of what happens
+//! A document with a section for each ESP, two static files, a snapshot of all sides as JSON, actions as JSON posts, and a stream of what happens
 //! (server-sent events). Nothing is loaded from elsewhere, and nobody but this machine is served.
 
 mod actions;
+mod document;
 mod snapshot;
 
 use super::{Attempt, Sandbox};
@@ -28,13 +29,13 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 /// The page's icon: two arrows.
 const ICON: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#20558a"/>
 <path d="M6 12h18l-5-5M26 20H8l5 5" fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round" stroke-linejoin="round"/></svg>"##;
-/// How often both sides are looked at for the page.
+/// How often all sides are looked at for the page.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// The page of a sandbox.
 pub fn router(sandbox: Arc<Sandbox>) -> axum::Router {
     axum::Router::new()
-        .route("/", get(|| file("text/html; charset=utf-8", include_str!("page.html"))))
+        .route("/", get(document))
         .route("/page.css", get(|| file("text/css; charset=utf-8", include_str!("page.css"))))
         .route("/page.js", get(|| file("text/javascript; charset=utf-8", include_str!("page.js"))))
         .route("/icon.svg", get(|| file("image/svg+xml", ICON)))
@@ -73,6 +74,10 @@ async fn file(content_type: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, content_type)], text).into_response()
 }
 
+async fn document(State(sandbox): State<Arc<Sandbox>>) -> Response {
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], document::of(&sandbox)).into_response()
+}
+
 async fn state(State(sandbox): State<Arc<Sandbox>>) -> Json<Value> {
     Json(snapshot::of(&sandbox))
 }
@@ -84,7 +89,7 @@ async fn act(State(sandbox): State<Arc<Sandbox>>, Json(action): Json<actions::Ac
     }
 }
 
-/// What happens from now on: every webhook request as it is answered, and both sides whenever they change.
+/// What happens from now on: every webhook request as it is answered, and all sides whenever they change.
 async fn live(State(sandbox): State<Arc<Sandbox>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let attempts = sandbox.attempts.subscribe();
     let start = (sandbox, attempts, Value::Null);

@@ -36,6 +36,9 @@ const WEATHER = {
 const STEPS = { "in step": ["go", "✓ in step"], "on the way": ["wait", "… on the way"], "out of step": ["stop", "≠ out of step"] };
 const byId = (id) => document.getElementById(id);
 const clock = (at) => at.toLocaleTimeString();
+// Every ESP that has a section here; every system.
+const ESPS = [...document.querySelectorAll("[data-esp]")].map(({ dataset }) => ({ slug: dataset.esp, name: dataset.name }));
+const SYSTEMS = [{ slug: "gigya", name: "Gigya" }, ...ESPS];
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -76,7 +79,7 @@ function button(label, name, action) {
   return made;
 }
 
-// How both sides stand
+// How all sides stand
 
 const chip = (step) => element("span", { class: `chip ${STEPS[step][0]}` }, STEPS[step][1]);
 const since = (at) => (at ? ` since ${clock(new Date(at))}` : "");
@@ -104,25 +107,29 @@ function gigyaCard(person) {
         button("Name…", person.email, { do: "first_name", uid, question: `First name of ${person.email}` }),
         button("Delete", person.email, { do: "delete", uid })));
   }
-  if (person.why && !person.subscriber) parts.push(element("p", { class: "why" }, person.why));
+  for (const { slug } of ESPS) {
+    const there = person.esps[slug];
+    if (there.why && !there.subscribers.length) parts.push(element("p", { class: "why" }, there.why));
+  }
   return parts;
 }
 
-function espCard(person) {
-  const { email, subscriber } = person;
-  const active = subscriber.state === "Active";
-  const parts = [
-    element("div", { class: "who" }, element("b", {}, email), chip(person.step)),
-    element("p", { class: "stands" }, element("span", { class: `mark ${active ? "go" : "stop"}` }, subscriber.state),
+function espCard(esp, person) {
+  const { email } = person;
+  const { subscribers, step, why } = person.esps[esp];
+  const parts = [element("div", { class: "who" }, element("b", {}, email), chip(step))];
+  for (const subscriber of subscribers) {
+    parts.push(element("p", { class: "stands" },
+      element("span", { class: `mark ${subscriber.mailed ? "go" : "stop"}` }, subscriber.state),
       element("span", { class: "quiet" }, since(subscriber.since),
-        subscriber.first_name ? `, first name ${subscriber.first_name}` : "")),
-  ];
-  if (person.why) parts.push(element("p", { class: "why" }, person.why));
-  if (active) {
+        subscriber.first_name ? `, first name ${subscriber.first_name}` : "")));
+  }
+  if (why) parts.push(element("p", { class: "why" }, why));
+  if (subscribers.some((subscriber) => subscriber.mailed)) {
     parts.push(element("div", { class: "acts" },
-      button("Unsubscribe link", email, { do: "unsubscribe_link", email }),
-      button("Mail bounces", email, { do: "bounce", email }),
-      button("Delete", email, { do: "delete_at_esp", email })));
+      button("Unsubscribe link", email, { do: "unsubscribe_link", esp, email }),
+      button("Mail bounces", email, { do: "bounce", esp, email }),
+      button("Delete", email, { do: "delete_at_esp", esp, email })));
   }
   return parts;
 }
@@ -160,17 +167,20 @@ function showState(state) {
   if (shown) tellChanges(shown, state);
   shown = state;
   showCards(byId("people-gigya"), state.people.filter((person) => person.accounts.length), gigyaCard, "Nobody has an account.");
-  showCards(byId("people-esp"), state.people.filter((person) => person.subscriber), espCard, "Nobody is on the list.");
-  for (const side of ["gigya", "esp"]) {
-    for (const choice of byId(`weather-${side}`).querySelectorAll("button")) {
-      choice.setAttribute("aria-pressed", String(choice.value === state.weather[side]));
+  for (const { slug } of ESPS) {
+    const held = state.people.filter((person) => person.esps[slug].subscribers.length);
+    showCards(byId(`people-${slug}`), held, (person) => espCard(slug, person), "Nobody is subscribed.");
+  }
+  for (const { slug } of SYSTEMS) {
+    for (const choice of byId(`weather-${slug}`).querySelectorAll("button")) {
+      choice.setAttribute("aria-pressed", String(choice.value === state.weather[slug]));
     }
   }
   const out = state.people.filter((person) => person.step === "out of step").length;
-  const waiting = state.pending.gigya + state.pending.esp;
+  const waiting = SYSTEMS.reduce((sum, { slug }) => sum + state.pending[slug], 0);
   const [kind, text] = waiting ? ["wait", `… ${waiting} event${waiting === 1 ? "" : "s"} on the way`]
-    : out ? ["stop", `≠ ${out} ${out === 1 ? "person" : "people"} out of step, see why at Campaign Monitor`]
-      : ["go", "✓ Both sides are in step"];
+    : out ? ["stop", `≠ ${out} ${out === 1 ? "person" : "people"} out of step; their cards say why`]
+      : ["go", "✓ All sides are in step"];
   byId("standing").className = kind;
   byId("standing").textContent = text;
 }
@@ -190,13 +200,14 @@ function standsOf(state) {
   const stands = new Map();
   for (const person of state.people) {
     for (const account of person.accounts) {
-      stands.set(`Gigya ${account.uid}`, ["Gigya:", person.email, gigyaStands(account)]);
+      stands.set(`gigya ${account.uid}`, ["Gigya:", person.email, gigyaStands(account)]);
     }
-    const { subscriber } = person;
-    if (subscriber) {
-      const named = subscriber.first_name ? `, first name ${subscriber.first_name}` : "";
-      stands.set(`ESP ${person.email}`,
-        ["Campaign Monitor:", person.email, [subscriber.state === "Active" ? "go" : "stop", subscriber.state + named]]);
+    for (const { slug, name } of ESPS) {
+      person.esps[slug].subscribers.forEach((subscriber, index) => {
+        const named = subscriber.first_name ? `, first name ${subscriber.first_name}` : "";
+        stands.set(`${slug} ${person.email} ${index}`,
+          [`${name}:`, person.email, [subscriber.mailed ? "go" : "stop", subscriber.state + named]]);
+      });
     }
   }
   return stands;
@@ -211,11 +222,10 @@ function tellChanges(before, now) {
     const old = was.get(key);
     if (!old || old[2][1] !== text || old[1] !== email) line(side, email, kind, text);
   }
-  for (const side of ["gigya", "esp"]) {
-    if (before.weather[side] !== now.weather[side]) {
-      const kind = now.weather[side] === "fine" ? "go" : "wait";
-      line(side === "gigya" ? "Gigya’s API" : "Campaign Monitor’s API", "is now", kind,
-        (WEATHER[now.weather[side]] || "odd").toLowerCase());
+  for (const { slug, name } of SYSTEMS) {
+    if (before.weather[slug] !== now.weather[slug]) {
+      const kind = now.weather[slug] === "fine" ? "go" : "wait";
+      line(`${name}’s API`, "is now", kind, (WEATHER[now.weather[slug]] || "odd").toLowerCase());
     }
   }
 }
@@ -247,24 +257,26 @@ function showAttempt(attempt) {
 for (const [word, meaning] of Object.entries(WORDS)) {
   byId("words").append(element("dt", {}, word), element("dd", {}, meaning));
 }
-for (const side of ["gigya", "esp"]) {
+for (const { slug } of SYSTEMS) {
   for (const [kind, label] of Object.entries(WEATHER)) {
     const bad = kind === "fine" ? "" : "bad";
     const choice = element("button", { type: "button", value: kind, class: bad, "aria-pressed": "false" }, label);
-    choice.addEventListener("click", () => act({ do: "weather", side, kind }));
-    byId(`weather-${side}`).append(choice);
+    choice.addEventListener("click", () => act({ do: "weather", system: slug, kind }));
+    byId(`weather-${slug}`).append(choice);
   }
 }
-for (const form of document.querySelectorAll("form[data-side]")) {
+for (const form of document.querySelectorAll("form[data-system]")) {
   form.addEventListener("submit", async (submitted) => {
     submitted.preventDefault();
     const field = form.elements.namedItem("name");
     const chosen = submitted.submitter || form.querySelector("button");
-    if (await act({ do: chosen.value, name: field.value })) field.value = "";
+    const { system } = form.dataset;
+    const where = system === "gigya" ? {} : { esp: system };
+    if (await act({ do: chosen.value, name: field.value, ...where })) field.value = "";
     field.focus();
   });
 }
-// Who is looked at on one side is marked on the other.
+// Who is looked at on one side is marked on the others.
 for (const event of ["mouseover", "focusin"]) {
   document.addEventListener(event, ({ target }) => {
     const card = target.closest && target.closest(".people > li[data-email]");

@@ -1,20 +1,22 @@
-//! The story that `sandbox --script` plays: people act on both sides, and after every act both sides must stand
-//! as the person wants it.
+//! The story that `sandbox --script` plays: people act at Gigya and at every ESP, and after every act all of them
+//! must stand as the person wants it.
 //!
 //! Here is the stage; what is played on it is in `scenes`.
 
 mod scenes;
+mod storm;
 
-use super::campaign_monitor::State;
-use super::{Attempt, NotStarted, Sandbox, Setup, Temper};
+use super::esp::{Standing, Subscriber};
+use super::{Attempt, Esps, NotStarted, Sandbox, Setup, SimulatedEsp, Temper};
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::Receiver;
 
 /// The subscription that the story is about.
 const NEWSLETTER: &str = "newsletter";
-/// How long both sides may take to come to rest.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long all sides may take to come to rest.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A line of the story.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub enum Line {
         /// The outcomes, with reasons.
         outcomes: String,
     },
-    /// How both sides stand, which is as they should.
+    /// How all sides stand, which is as they should.
     Stands(String),
     /// Something worth knowing.
     Note(String),
@@ -65,21 +67,43 @@ pub enum WrongEnd {
     Wrong(String),
 }
 
-/// Plays the story; `say` hears each line of it.
-pub async fn play(mut say: impl FnMut(&Line)) -> Result<(), WrongEnd> {
+/// Plays the story with these ESPs; `say` hears each line of it.
+pub async fn play(cast: Esps, mut say: impl FnMut(&Line)) -> Result<(), WrongEnd> {
     let started = Instant::now();
-    let mut stage = Stage::set(&mut say).await?;
+    let mut stage = Stage::set(cast, &mut say).await?;
     scenes::all(&mut stage).await?;
     let seconds = started.elapsed().as_secs_f32();
     stage.say(Line::Title(format!(
-        "Both sides are equal after {} webhook requests in {seconds:.1} s. Nobody is mailed who said stop.",
+        "All sides are equal after {} webhook requests in {seconds:.1} s. Nobody is mailed who said stop.",
         stage.heard
     )));
     stage.sandbox.stop().await;
     Ok(())
 }
 
-/// Both systems and the gateway, and whoever listens.
+/// How every ESP should have somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum There {
+    /// Is mailed.
+    Mailed,
+    /// Has opted out there.
+    OptedOut,
+    /// Isn't mailed, in whichever way the route removes people.
+    Removed,
+}
+
+impl There {
+    fn is(self, found: Option<&Subscriber>) -> bool {
+        let standing = found.map(|found| found.standing);
+        match self {
+            Self::Mailed => standing == Some(Standing::Mailed),
+            Self::OptedOut => standing == Some(Standing::OptedOut),
+            Self::Removed => standing != Some(Standing::Mailed),
+        }
+    }
+}
+
+/// All systems and the gateway, and whoever listens.
 struct Stage<'a> {
     sandbox: Sandbox,
     attempts: Receiver<Attempt>,
@@ -89,17 +113,12 @@ struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    async fn set(say: &'a mut dyn FnMut(&Line)) -> Result<Self, WrongEnd> {
-        let setup = Setup {
-            // Short, so that a failing side costs the story little time.
-            gigya_lines: "deadline = \"3s\"\nattempt_timeout = \"400ms\"".to_owned(),
-            campaign_monitor_lines: "deadline = \"3s\"\nattempt_timeout = \"400ms\"".to_owned(),
-            ..Setup::default()
-        };
+    async fn set(cast: Esps, say: &'a mut dyn FnMut(&Line)) -> Result<Self, WrongEnd> {
+        // Short, so that a failing side costs the story little time.
+        let setup = Setup::with_esps(cast).with_lines("deadline = \"3s\"\nattempt_timeout = \"400ms\"");
         let sandbox = Sandbox::start(setup).await?;
-        let temper = Temper { longest_interval: Duration::from_secs(1), ..Temper::default() };
-        sandbox.gigya.courier().set_temper(temper);
-        sandbox.campaign_monitor.courier().set_temper(temper);
+        // A request is answered 2xx if all of it is done: small ones get through a storm sooner.
+        sandbox.set_tempers(|temper| Temper { batch: 10, longest_interval: Duration::from_secs(1), ..temper });
         let attempts = sandbox.attempts.subscribe();
         Ok(Self { sandbox, attempts, heard: 0, say })
     }
@@ -137,10 +156,15 @@ impl<'a> Stage<'a> {
     /// Webhooks travel until every one of them, echoes too, is answered 2xx; what was answered is told.
     async fn travels(&mut self, what: &str) -> Result<(), WrongEnd> {
         let settled = self.sandbox.settled(PATIENCE).await;
-        while let Ok(attempt) = self.attempts.try_recv() {
-            self.tell(&attempt);
-        }
+        self.tell_all();
         if settled { Ok(()) } else { Err(WrongEnd::NeverSettled(what.to_owned())) }
+    }
+
+    /// The same while one ESP's callbacks are held back. Returns what was answered.
+    async fn travels_but(&mut self, without: &dyn SimulatedEsp, what: &str) -> Result<Vec<Attempt>, WrongEnd> {
+        let settled = self.sandbox.settled_but(Some(without), PATIENCE).await;
+        let told = self.tell_all();
+        if settled { Ok(told) } else { Err(WrongEnd::NeverSettled(what.to_owned())) }
     }
 
     /// The same, with answers counted only.
@@ -152,16 +176,34 @@ impl<'a> Stage<'a> {
         if settled { Ok(()) } else { Err(WrongEnd::NeverSettled(what.to_owned())) }
     }
 
-    /// Both sides must stand like this.
-    fn stands(&mut self, name: &str, uid: &str, gigya: Option<bool>, esp: Option<State>) -> Result<(), WrongEnd> {
-        let found = (self.sandbox.gigya.is_subscribed(uid, NEWSLETTER), self.esp(name));
-        if found != (gigya, esp) {
-            let text =
-                format!("{name} should stand as [{}], and stands as [{}]", sides(gigya, esp), sides(found.0, found.1));
+    fn tell_all(&mut self) -> Vec<Attempt> {
+        let all: Vec<_> = std::iter::from_fn(|| self.attempts.try_recv().ok()).collect();
+        for attempt in &all {
+            self.tell(attempt);
+        }
+        all
+    }
+
+    /// All sides must stand like this.
+    fn stands(&mut self, name: &str, uid: &str, gigya: Option<bool>, there: There) -> Result<(), WrongEnd> {
+        let found = self.sandbox.gigya.is_subscribed(uid, NEWSLETTER);
+        let all_there = self.esps().iter().all(|esp| there.is(esp.find(&address(name)).as_ref()));
+        let text = format!("{name}: Gigya {}, {}", flag(found), self.there(name));
+        if found != gigya || !all_there {
+            let text = format!("{text}; but should be {} in Gigya and {there:?} everywhere else", flag(gigya));
             return Err(WrongEnd::Wrong(text));
         }
-        self.say(Line::Stands(format!("{name}: {}", sides(gigya, esp))));
+        self.say(Line::Stands(text));
         Ok(())
+    }
+
+    /// How every ESP has somebody, in words.
+    fn there(&self, name: &str) -> String {
+        let state = |esp: &Arc<dyn SimulatedEsp>| {
+            let found = esp.find(&address(name));
+            format!("{} {}", esp.name(), found.map_or("doesn't know them", |found| found.state))
+        };
+        self.esps().iter().map(state).collect::<Vec<_>>().join(", ")
     }
 
     /// This must hold.
@@ -173,11 +215,17 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    fn esp(&self, name: &str) -> Option<State> {
-        self.sandbox.campaign_monitor.state(&self.sandbox.list, &address(name))
+    fn esps(&self) -> Vec<Arc<dyn SimulatedEsp>> {
+        self.sandbox.esps.clone()
     }
 
-    /// Times at Campaign Monitor are told by the second, and on a tie the opt-out wins.
+    /// The ESPs' names, in a sentence.
+    fn names(&self) -> String {
+        let names: Vec<_> = self.sandbox.esps.iter().map(|esp| esp.name()).collect();
+        names.join(" and ")
+    }
+
+    /// Some systems tell times by the second, and on a tie the opt-out wins.
     fn later(&self) {
         self.sandbox.clock.advance(jiff::SignedDuration::from_secs(2));
     }
@@ -187,13 +235,12 @@ fn address(name: &str) -> String {
     format!("{name}@example.org")
 }
 
-fn sides(gigya: Option<bool>, esp: Option<State>) -> String {
-    let gigya = match gigya {
+const fn flag(opted_in: Option<bool>) -> &'static str {
+    match opted_in {
         Some(true) => "opted in",
         Some(false) => "opted out",
-        None => "no such subscription",
-    };
-    format!("Gigya {gigya}, Campaign Monitor {}", esp.map_or("doesn't know them", State::name))
+        None => "never asked",
+    }
 }
 
 /// `applied, 2 x skipped: newer_opt_out`
