@@ -5,6 +5,7 @@ mod both_ways;
 mod esp_side;
 mod kinds_of_sites;
 mod leaving;
+mod marketing_cloud;
 mod moving;
 mod storm;
 mod town;

@@ -1,0 +1,7 @@
+//! Marketing Cloud and Gigya in step; and Campaign Monitor with them.
+
+mod callbacks;
+mod handshake;
+mod leaving;
+mod town;
+mod who_wins;
