@@ -16,7 +16,7 @@ use crate::upstream::{Deadline, Fault};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 const DIRECTION: &str = "gigya_to_esp";
@@ -64,7 +64,7 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
     let results: Vec<_> = futures_util::stream::iter(each).buffered(at_once).collect().await;
 
     let mut summary = Summary { received: notification.events.len(), events: Vec::new() };
-    let mut told_before = vec![false; works.len()];
+    let mut told_before = HashSet::new();
     for (event, work) in notification.events.iter().zip(work_of) {
         let Some(work) = work else {
             let outcome = match event.kind {
@@ -75,10 +75,10 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
             tell(&mut summary, side, request, event, &alone, None);
             continue;
         };
-        for settled in &results[work].routes {
+        for (route, settled) in results[work].routes.iter().enumerate() {
             let mut settled = settled.clone();
             // Several events of one account are one change, which the first of them tells.
-            if std::mem::replace(&mut told_before[work], true) && settled.outcome == Outcome::Applied {
+            if !told_before.insert((work, route)) && settled.outcome == Outcome::Applied {
                 settled.outcome = Outcome::Unchanged;
             }
             tell(&mut summary, side, request, event, &settled, results[work].subscriber.clone());

@@ -20,6 +20,7 @@ pub use transport::{HttpTransport, Transport, TransportError};
 use crate::config::Common;
 use crate::telemetry::metrics as meter;
 use bytes::Bytes;
+use futures_util::future::{join, join_all};
 use http::{Request, Response, StatusCode, header};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -225,6 +226,27 @@ impl Upstream {
     pub fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// Makes calls side by side and waits for all of them, though one has failed: an open breaker refuses all but one, and that
+/// one must come to its end for it to close.
+///
+/// # Errors
+/// The first fault, in the calls' order.
+pub async fn all<T>(calls: impl IntoIterator<Item = impl Future<Output = Result<T, Fault>>>) -> Result<Vec<T>, Fault> {
+    join_all(calls).await.into_iter().collect()
+}
+
+/// The same for two calls of different kinds.
+///
+/// # Errors
+/// The first fault, in the calls' order.
+pub async fn both<A, B>(
+    first: impl Future<Output = Result<A, Fault>>,
+    second: impl Future<Output = Result<B, Fault>>,
+) -> Result<(A, B), Fault> {
+    let (first, second) = join(first, second).await;
+    Ok((first?, second?))
 }
 
 /// Full jitter: anywhere between nothing and the step's length, so that many callers spread out. A wait that

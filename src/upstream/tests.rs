@@ -21,6 +21,8 @@ impl Transport for Script {
         if answer == Err(TransportError::TimedOut) {
             tokio::time::sleep(timeout).await;
         }
+        // Nothing is answered before the next call has begun.
+        tokio::task::yield_now().await;
         let (status, wait) = answer?;
         let mut response = Response::builder().status(status);
         if let Some(wait) = wait {
@@ -128,4 +130,26 @@ async fn what_one_caller_is_told_about_pace_counts_for_the_next() {
         assert_eq!(result, Err(Fault::RateLimited));
     }
     assert_eq!(*script.made.lock().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_breaker_closes_although_several_calls_are_made_at_once() {
+    let answers = (0..10).map(|_| Err(TransportError::Broken)).chain((0..10).map(|_| Ok((200, None)))).collect();
+    let script = Arc::new(Script { answers: Mutex::new(answers), made: Mutex::new(0) });
+    let upstream = Upstream::new("test".into(), Arc::clone(&script) as Arc<dyn Transport>, &common());
+    let call = || async {
+        let judge = |_: &Response<Bytes>| Verdict::Answer(());
+        let deadline = Deadline::after(Instant::now(), PLENTY);
+        upstream.call("test", Attempts::Once, deadline, || Request::new(Bytes::new()), judge).await
+    };
+    while upstream.breaker_state() != BreakerState::Open {
+        call().await.unwrap_err();
+    }
+    while upstream.breaker_state() == BreakerState::Open {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let refused = Err(Fault::Unavailable { cause: "breaker_open" });
+    assert_eq!(all((0..3).map(|_| call())).await.map(|_| ()), refused, "one was on trial");
+    assert_eq!(upstream.breaker_state(), BreakerState::Closed, "and closed it");
+    assert!(both(call(), call()).await.is_ok());
 }

@@ -8,12 +8,11 @@ use super::{INFO, callback};
 use crate::config::{self, CampaignMonitor as Settings, SubscribeWith};
 use crate::domain::{Audience, ConnectionName, Consent, Email, RemovalKind};
 use crate::esp::{Esp, NotTaken, Person, ProviderInfo, Received, Record, Whom, Written};
-use crate::upstream::{Again, Attempts, BreakerState, Deadline, Fault, Transport, Upstream, Verdict};
+use crate::upstream::{Again, Attempts, BreakerState, Deadline, Fault, Transport, Upstream, Verdict, all};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use futures_util::future::try_join_all;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -251,7 +250,7 @@ impl Esp for CampaignMonitor {
     async fn find(&self, audience: &Audience, whom: &Whom<'_>, deadline: Deadline) -> Result<Vec<Record>, Fault> {
         let reads = whom.addresses.iter().map(|address| self.read(audience, address, deadline));
         let mut found: Vec<Record> = Vec::new();
-        for record in try_join_all(reads).await?.into_iter().flatten() {
+        for record in all(reads).await?.into_iter().flatten() {
             if found.iter().all(|known| known.address != record.address) {
                 found.push(record);
             }

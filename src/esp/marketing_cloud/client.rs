@@ -5,9 +5,8 @@ use super::rest;
 use super::soap::{self, Action, Filter, Message, Row, Written};
 use super::token::{Token, Tokens};
 use crate::config::MarketingCloud as Settings;
-use crate::upstream::{Attempts, BreakerState, Deadline, Fault, Transport, Upstream};
+use crate::upstream::{Attempts, BreakerState, Deadline, Fault, Transport, Upstream, all};
 use bytes::Bytes;
-use futures_util::future::try_join_all;
 use http::{Method, Request, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret;
@@ -161,7 +160,7 @@ impl Client {
         let batches = values
             .chunks(self.lookup_batch)
             .map(|batch| async move { self.subscribers(&Filter::In(property, batch.to_vec()), deadline).await });
-        Ok(try_join_all(batches).await?.into_iter().flatten().collect())
+        Ok(all(batches).await?.into_iter().flatten().collect())
     }
 
     /// Memberships of publication lists that fit. Whether they have times isn't certain: asked for as long as that is

@@ -6,8 +6,7 @@ use super::wire;
 use crate::config::{MarketingCloud as Settings, MarketingCloudAudience, StatusPlace, SubscriberKey};
 use crate::domain::{Consent, Email, Uid};
 use crate::esp::{Record, RecordKey, Whom};
-use crate::upstream::{Deadline, Fault};
-use futures_util::future::try_join;
+use crate::upstream::{Deadline, Fault, both};
 
 /// Where to look.
 pub struct Place<'a> {
@@ -34,7 +33,7 @@ impl Place<'_> {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let Some(filter) = by_key_or_address(&keys, addresses) else { return Ok(Vec::new()) };
         let (subscribers, mut beside) =
-            try_join(self.client.subscribers(&filter, self.deadline), self.beside(&keys)).await?;
+            both(self.client.subscribers(&filter, self.deadline), self.beside(&keys)).await?;
         let is_new = |key: &&str| !keys.iter().any(|known| known.eq_ignore_ascii_case(key));
         let others: Vec<&str> =
             subscribers.iter().filter_map(|row| row.subscriber_key.as_deref()).filter(is_new).collect();
@@ -72,7 +71,7 @@ impl Place<'_> {
             let filter = Filter::In(&self.settings.key_column, keys.to_vec());
             self.client.rows(data_extension, &self.all_columns(), &filter, self.deadline).await
         };
-        let (memberships, rows) = try_join(memberships, rows).await?;
+        let (memberships, rows) = both(memberships, rows).await?;
         Ok(Beside { memberships, rows })
     }
 

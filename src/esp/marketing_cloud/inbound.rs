@@ -13,8 +13,7 @@ use super::wire;
 use crate::config::{MarketingCloud as Settings, StatusPlace};
 use crate::domain::{Audience, Consent, Email, OptOutReason, Outcome, Reason};
 use crate::esp::{News, NotTaken, Notice, What};
-use crate::upstream::{Deadline, Fault};
-use futures_util::future::try_join;
+use crate::upstream::{Deadline, Fault, both};
 use http::HeaderMap;
 use std::collections::{BTreeSet, HashMap};
 
@@ -128,7 +127,7 @@ impl Subscribers {
         let keys: BTreeSet<&str> = without_id.filter_map(|told| told.subscriber_key.as_deref()).collect();
         let (ids, keys): (Vec<_>, Vec<_>) = (ids.into_iter().collect(), keys.into_iter().collect());
         let (by_id, by_key) =
-            try_join(client.subscribers_by_id(&ids, deadline), client.subscribers_by_key(&keys, deadline)).await?;
+            both(client.subscribers_by_id(&ids, deadline), client.subscribers_by_key(&keys, deadline)).await?;
         let named = |rows: Vec<Row>, name: fn(&Row) -> Option<String>| {
             rows.into_iter().filter_map(|row| Some((name(&row)?, row))).collect()
         };

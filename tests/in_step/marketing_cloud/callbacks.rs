@@ -2,6 +2,7 @@
 
 use super::town::{ALL, ALL_AND_ROW, LIST_AND_ROW, MarketingCloudTown, ON_LIST, setup, town};
 use crate::town::{NEWSLETTER, Town, address};
+use gigya_esp_gateway::sandbox::campaign_monitor::State;
 use gigya_esp_gateway::sandbox::marketing_cloud::{KeyReading, MarketingCloudSettings, Redelivery, Status};
 use gigya_esp_gateway::sandbox::{Esps, Setup, Temper, Weather};
 use serde_json::{Value, json};
@@ -89,7 +90,7 @@ async fn what_is_not_done_in_time_is_finished_by_redeliveries() {
     town.sandbox.gigya.courier().pause(true);
     town.answers();
     town.cloud().courier().pause(false);
-    assert!(town.cloud().courier().settled(Duration::from_secs(60)).await);
+    assert!(town.cloud().courier().settled(Duration::from_mins(1)).await);
     assert_eq!(town.cloud().courier().dropped(), 0);
     assert!(uids.iter().all(|uid| town.gigya(uid) == Some(false)), "all of them are out in Gigya");
     let answers = town.answers();
@@ -238,7 +239,7 @@ async fn three_systems_stay_in_step_and_the_echoes_end() {
     let uid = town.newcomer("ann").await;
     let stand = |town: &Town| {
         let news = town.sandbox.campaign_monitor.state(&list, &address("ann"));
-        (town.gigya(&uid), news.map(|state| state.name()), town.held(&uid).status.name())
+        (town.gigya(&uid), news.map(State::name), town.held(&uid).status.name())
     };
     assert_eq!(stand(&town), (Some(true), Some("Active"), "Active"));
     assert!(town.sandbox.campaign_monitor.unsubscribe_link(&list, &address("ann")));
