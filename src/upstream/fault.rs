@@ -57,7 +57,7 @@ impl From<Again> for Fault {
         match again {
             Again::Failing { code: 0 } => Self::Unavailable { cause: "connection" },
             Again::Failing { code } | Again::Busy { code } => Self::Failing { code },
-            Again::SlowDown { .. } => Self::RateLimited,
+            Again::SlowDown { .. } | Again::TooFast => Self::RateLimited,
         }
     }
 }

@@ -83,7 +83,9 @@ pub enum Again {
         /// The system's own code or the HTTP status.
         code: i64,
     },
-    /// The system asks to slow down, perhaps saying for how long.
+    /// The system asks everybody to slow down, and doesn't say for how long.
+    TooFast,
+    /// The system asks to slow down: everybody, if it says for how long.
     SlowDown {
         /// How long it asked to wait.
         wait: Option<Duration>,
@@ -187,7 +189,7 @@ impl Upstream {
                 let (result, healthy) = match &verdict {
                     Verdict::Answer(_) => ("ok", true),
                     Verdict::Fail(_) => ("refused", true),
-                    Verdict::Again(Again::SlowDown { .. }) => ("slow_down", true),
+                    Verdict::Again(Again::SlowDown { .. } | Again::TooFast) => ("slow_down", true),
                     Verdict::Again(Again::Busy { .. }) => ("busy", true),
                     Verdict::Again(Again::Failing { .. }) => ("failing", false),
                 };
@@ -204,8 +206,11 @@ impl Upstream {
         };
         meter::upstream_call(&self.name, operation, result, started.elapsed());
         // What one caller is told counts for all.
-        if let Verdict::Again(Again::SlowDown { wait: Some(wait) }) = &verdict {
-            self.pace.rest(Instant::now(), *wait);
+        match &verdict {
+            Verdict::Again(Again::SlowDown { wait: Some(wait) }) => self.pace.rest(Instant::now(), *wait),
+            Verdict::Again(Again::TooFast) => self.pace.refused(Instant::now()),
+            Verdict::Answer(_) => self.pace.answered(),
+            Verdict::Again(_) | Verdict::Fail(_) => {}
         }
         if pass.settle(healthy, Instant::now()) {
             let state = self.breaker_state();

@@ -1,11 +1,17 @@
 //! How fast calls may follow each other: what the system asked for counts for every caller at once, and a rate that
-//! was configured is shared by all of them. A state machine; the time is passed in.
+//! was configured is shared by all of them. Where the system says "too fast" and not for how long, everybody rests a
+//! little, and longer each time that it says so again. A state machine; the time is passed in.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How much of a minute's calls may be made at once: a second's worth.
 const BURST: Duration = Duration::from_secs(1);
+
+/// The first rest where no time is told; twice as long each time in a row.
+const FIRST_REST: Duration = Duration::from_millis(100);
+/// The longest such rest.
+const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// The pace of calls to one system.
 #[derive(Debug)]
@@ -19,6 +25,8 @@ pub struct Pace {
 struct State {
     /// The system asked for no call before this.
     resting_until: Option<Instant>,
+    /// How often in a row it said "too fast".
+    refusals: u32,
     /// When the configured rate has caught up with the calls made.
     caught_up: Option<Instant>,
 }
@@ -58,6 +66,23 @@ impl Pace {
         state.resting_until = Some(state.resting_until.map_or(until, |before| before.max(until)));
     }
 
+    /// The system says "too fast", and not for how long. Calls that were under way together are told together: that is
+    /// once.
+    pub fn refused(&self, now: Instant) {
+        let mut state = self.lock();
+        if state.resting_until.is_some_and(|until| now < until) {
+            return;
+        }
+        let rest = FIRST_REST.saturating_mul(1 << state.refusals.min(16)).min(LONGEST_REST);
+        state.refusals = state.refusals.saturating_add(1);
+        state.resting_until = Some(now + rest);
+    }
+
+    /// The system answered.
+    pub fn answered(&self) {
+        self.lock().refusals = 0;
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,6 +108,23 @@ mod tests {
         assert_eq!(pace.reserve(now, now + LONG), Some(Duration::from_secs(5)));
         assert_eq!(pace.reserve(now + Duration::from_secs(4), now + LONG), Some(Duration::from_secs(1)));
         assert_eq!(pace.reserve(now + Duration::from_secs(5), now + LONG), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn where_no_time_is_told_rests_grow_until_there_is_an_answer() {
+        let (pace, mut now) = (Pace::new(0), Instant::now());
+        let mut rest = FIRST_REST;
+        for _ in 0..10 {
+            pace.refused(now);
+            pace.refused(now);
+            assert_eq!(pace.reserve(now, now + LONG), Some(rest), "told together, they are one");
+            now += rest;
+            rest = (rest * 2).min(LONGEST_REST);
+        }
+        assert_eq!(rest, LONGEST_REST);
+        pace.answered();
+        pace.refused(now);
+        assert_eq!(pace.reserve(now, now + LONG), Some(FIRST_REST));
     }
 
     #[test]

@@ -10,8 +10,6 @@ use std::time::Duration;
 
 /// How long to leave the API alone after "temporarily blocked", for which no time is told.
 const BLOCKED: Duration = Duration::from_mins(1);
-/// How long to wait where calls come too fast and no time is told.
-const TOO_FAST: Duration = Duration::from_secs(1);
 
 /// How an answer was understood.
 #[derive(Debug)]
@@ -79,7 +77,7 @@ pub fn pace<T>(response: &Response<Bytes>) -> Option<Verdict<T>> {
     let told = error.retry_after.filter(|seconds| (0.0..86_400.0).contains(seconds)).map(Duration::from_secs_f64);
     match Verdict::of_status(response)? {
         Verdict::Again(Again::SlowDown { wait: None }) => {
-            Some(Verdict::Again(Again::SlowDown { wait: Some(told.unwrap_or(TOO_FAST)) }))
+            Some(Verdict::Again(told.map_or(Again::TooFast, |told| Again::SlowDown { wait: Some(told) })))
         }
         verdict => Some(verdict),
     }

@@ -9,11 +9,8 @@ use http::{Response, StatusCode};
 use quick_xml::escape::escape;
 use serde::Deserialize;
 use std::fmt::Write;
-use std::time::Duration;
 
-/// How long everybody waits after "Rate Limited", for which no time is told.
-const TOO_FAST: Duration = Duration::from_secs(1);
-/// The code of that fault.
+/// The code of the fault "Rate Limited", for which no time is told.
 const RATE_LIMITED: &str = "17";
 
 /// What is done, as the `SOAPAction` header names it.
@@ -272,7 +269,7 @@ pub fn judge(upstream: &str, operation: &str, action: Action, response: &Respons
 fn judge_fault(upstream: &str, operation: &str, fault: &WireFault, response: &Response<Bytes>) -> Verdict<Answer> {
     let api_code = fault.detail.as_ref().and_then(|detail| detail.apifault.as_ref()).map(|fault| fault.code.trim());
     if api_code == Some(RATE_LIMITED) {
-        return Verdict::Again(Again::SlowDown { wait: Some(TOO_FAST) });
+        return Verdict::Again(Again::TooFast);
     }
     let said = |text: &str| fault.faultstring.to_ascii_lowercase().contains(text);
     if said("token expired") || said("login failed") || fault.faultcode.ends_with("Security") {

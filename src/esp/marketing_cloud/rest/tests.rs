@@ -71,8 +71,8 @@ fn how_long_to_wait_is_taken_from_where_it_is_told() {
     let told = r#"{"message":"Rate limited","errorcode":50100,"documentation":"","retryAfter":7}"#;
     assert_eq!(verdict(429, told), slow(7));
     assert_eq!(with_headers(429, told, &[("retry-after", "3")]), slow(3));
-    assert_eq!(verdict(429, r#"{"errorcode":50100}"#), slow(1));
-    assert_eq!(verdict(429, r#"{"errorcode":50100,"retryAfter":-5}"#), slow(1));
+    assert_eq!(verdict(429, r#"{"errorcode":50100}"#), "TooFast");
+    assert_eq!(verdict(429, r#"{"errorcode":50100,"retryAfter":-5}"#), "TooFast");
     assert_eq!(with_headers(503, "", &[("retry-after", "2")]), slow(2));
     // Temporarily blocked: no time is told, and a long one is right.
     assert_eq!(verdict(429, r#"{"message":"temporarily blocked","errorcode":50200}"#), slow(60));

@@ -108,14 +108,14 @@ fn faults_and_other_answers_are_sorted() {
     let slow = "<detail><apifault xmlns=\"urn:fault.partner.exacttarget.com\"><Code>17</Code><Message>Rate Limited\
                 </Message></apifault></detail>";
     let cases = [
-        (500, fault("soap:Server", "Rate Limited", slow), "SlowDown"),
+        (500, fault("soap:Server", "Rate Limited", slow), "TooFast"),
         (500, fault("q0:Security", "Token Expired", ""), "TokenRefused"),
         (500, fault("soap:Client", "token expired", ""), "TokenRefused"),
         (500, fault("soap:Server", "Insufficient Privileges.", ""), "Configuration { code: 500 }"),
         (500, fault("soap:Server", "Something broke", ""), "Failing { code: 500 }"),
         (500, "not XML".to_owned(), "Failing { code: 500 }"),
         (503, String::new(), "Failing { code: 503 }"),
-        (429, String::new(), "SlowDown { wait: Some(1s) }"),
+        (429, String::new(), "TooFast"),
         (400, "Bad Request".to_owned(), "Configuration { code: 400 }"),
         (401, String::new(), "TokenRefused"),
         (403, String::new(), "Configuration { code: 403 }"),
