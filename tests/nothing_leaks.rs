@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use gigya_esp_gateway::config::{LogFormat, Telemetry};
 use gigya_esp_gateway::sandbox::gigya::WebhookVersion;
-use gigya_esp_gateway::sandbox::{Sandbox, Setup, Weather};
+use gigya_esp_gateway::sandbox::marketing_cloud::Status;
+use gigya_esp_gateway::sandbox::{Esps, Sandbox, Setup, Weather};
 use gigya_esp_gateway::telemetry::logs;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -42,8 +43,11 @@ fn address(name: &str) -> String {
 
 /// People do all that they can do, while calls fail; strangers send what they shouldn't. Returns what was answered.
 async fn a_day(version: WebhookVersion) -> Vec<String> {
-    let mut setup = Setup::default();
+    let mut setup = Setup::with_esps(Esps::Both);
     setup.gigya.webhooks = version;
+    setup.marketing_cloud_lines = "deadline = \"2s\"\nattempt_timeout = \"200ms\"\nregistering = true\n\
+                                   status_column = \"Status\"\nuid_attribute = \"Gigya UID\""
+        .to_owned();
     setup.route = "accept_opt_ins = true\ncreate_lite_accounts = true\nforward_bounces = true\n\
                    fields = { \"First Name\" = \"profile.firstName\" }"
         .to_owned();
@@ -52,8 +56,10 @@ async fn a_day(version: WebhookVersion) -> Vec<String> {
     let sandbox = Sandbox::start(setup).await.unwrap();
     let mut attempts = sandbox.attempts.subscribe();
     let (gigya, esp, list) = (&sandbox.gigya, &sandbox.campaign_monitor, sandbox.list.as_str());
-    gigya.faults().set(Weather::stormy(0.2));
-    esp.faults().set(Weather::stormy(0.2));
+    let cloud = &sandbox.marketing_cloud;
+    for system in sandbox.faults() {
+        system.set(Weather::stormy(0.2));
+    }
     let uids: Vec<_> = (0..10).map(|n| gigya.sign_up(&address(&n.to_string()), CANARY)).collect();
     for uid in &uids {
         gigya.subscribe(uid, "newsletter");
@@ -67,6 +73,13 @@ async fn a_day(version: WebhookVersion) -> Vec<String> {
     gigya.delete(&uids[5]);
     gigya.set_profile(&uids[6], "email", "canary is no address".into());
     esp.unsubscribe_link(list, &address("7"));
+    cloud.unsubscribe_link(&address("8"), None);
+    cloud.import("canary-key", &address("6"), None, Status::Active);
+    cloud.fail_next("rowset", 400, r#"{"message":"canary@example.org is no address","errorcode":10001}"#, &[]);
+    cloud.fail_next("soap.update", 500, "canary", &[]);
+    cloud.fail_next("soap.retrieve.subscriber", 200, "<canary", &[]);
+    cloud.fail_next("token", 401, r#"{"error":"canary"}"#, &[]);
+    cloud.revoke_tokens();
     esp.bounce(list, &address("8"));
     esp.change_address(list, &address("9"), &address("elsewhere"));
     esp.form_subscribe(list, &address("stranger"));
@@ -79,11 +92,19 @@ async fn a_day(version: WebhookVersion) -> Vec<String> {
         sandbox.gigya_url(0),
         format!("{}?email=canary@example.org", sandbox.gigya_url(0)),
         sandbox.callback_url(0),
+        sandbox.marketing_cloud_url(0),
         format!("{}canary", sandbox.callback_url(0)),
         format!("http://{}/canary/canary@example.org", sandbox.gateways[0]),
         format!("http://{}/webhooks/canary/canary", sandbox.gateways[0]),
     ];
-    let bodies = ["canary", "{\"events\":\"canary\"}", "{\"ListID\":\"canary\",\"Events\":[]}", "<a>canary"];
+    let bodies = [
+        "canary",
+        "{\"events\":\"canary\"}",
+        "{\"ListID\":\"canary\",\"Events\":[]}",
+        "<a>canary",
+        "{\"callbackId\":\"canary\",\"verificationKey\":\"canary\"}",
+        "[{\"eventCategoryType\":\"canary\"}]",
+    ];
     for url in &urls {
         for body in bodies {
             for (name, value) in [
@@ -127,6 +148,7 @@ async fn whatever_happens() {
     assert!(answers.iter().any(|answer| answer.contains("gateway_events_total")));
     let settings = gigya_esp_gateway::sandbox::gigya::GigyaSettings::default();
     let esp = gigya_esp_gateway::sandbox::campaign_monitor::CampaignMonitorSettings::default();
+    let cloud = gigya_esp_gateway::sandbox::marketing_cloud::MarketingCloudSettings::default();
     let everything = format!("{told}\n{}", answers.join("\n")).to_lowercase();
     let as_basic = BASE64_STANDARD.encode(format!("{}:x", esp.api_key));
     let encoded = BASE64_STANDARD.encode(CANARY);
@@ -138,6 +160,10 @@ async fn whatever_happens() {
         &settings.credentials.secret,
         &settings.webhook_secret,
         &esp.api_key,
+        &cloud.client_id,
+        &cloud.client_secret,
+        &cloud.signature_key,
+        "bearer ",
         "sandbox-callback-token",
         "eyJ",
         "st2.",

@@ -6,3 +6,4 @@ mod campaign_monitor;
 mod gigya_hmac;
 mod gigya_token;
 mod house;
+mod marketing_cloud;
