@@ -19,19 +19,27 @@ const PAGE: usize = 2_500;
 pub struct Pages(BTreeMap<String, Vec<String>>);
 
 /// Objects of one type.
-struct Table {
+struct Table<'a> {
     /// `xsi:type` of each.
     kind: &'static str,
     /// The properties that can be asked for.
-    known: Vec<String>,
-    /// Each object's, in the order of `known`.
-    rows: Vec<Row>,
+    known: Vec<&'a str>,
+    rows: Vec<Row<'a>>,
 }
 
-struct Row {
-    values: Vec<Option<String>>,
+/// One object, which tells a property when it is asked for: most objects are looked at by a filter only.
+struct Row<'a> {
+    value: Box<Value<'a>>,
     /// Elements that are told unasked.
-    unasked: String,
+    unasked: Box<dyn Fn() -> String + 'a>,
+}
+
+type Value<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+impl<'a> Row<'a> {
+    fn plain(value: impl Fn(&str) -> Option<String> + 'a) -> Self {
+        Self { value: Box::new(value), unasked: Box::new(String::new) }
+    }
 }
 
 impl MarketingCloudSim {
@@ -79,22 +87,18 @@ impl MarketingCloudSim {
         if let Some(unknown) = filter.as_ref().and_then(|filter| filter.properties().into_iter().find(is_unknown)) {
             return Ok(Err(format!("The Filter Property {unknown} is not one of {} retrieve", table.kind)));
         }
-        let wanted = |row: &&Row| {
-            let value = |name: &str| table.value(row, name).map(ToOwned::to_owned);
-            filter.as_ref().is_none_or(|filter| filter.holds(&value))
-        };
+        let wanted = |row: &&Row<'_>| filter.as_ref().is_none_or(|filter| filter.holds(&row.value));
         Ok(Ok(table.rows.iter().filter(wanted).map(|row| table.shown(row, &properties)).collect()))
     }
 
-    fn table(&self, world: &World, object: &str) -> Result<Table, String> {
+    fn table<'a>(&'a self, world: &'a World, object: &str) -> Result<Table<'a>, String> {
         let extension = object.strip_prefix("DataExtensionObject[").and_then(|rest| rest.strip_suffix(']'));
         if let Some(key) = extension {
             let extension = world.extensions.get(key).ok_or_else(|| format!("Data extension {key} does not exist"))?;
-            let known = extension.kind.columns.clone();
-            let told = |row: &BTreeMap<String, String>| {
-                // A column that was never written is empty.
-                let value = |column| Some(row.get(column).cloned().unwrap_or_default());
-                Row { values: known.iter().map(value).collect(), unasked: String::new() }
+            let known: Vec<&str> = extension.kind.columns.iter().map(String::as_str).collect();
+            // A column that was never written is empty.
+            let told = |row: &'a BTreeMap<String, String>| {
+                Row::plain(|column| Some(row.get(column).cloned().unwrap_or_default()))
             };
             let rows = extension.rows.values().map(told).collect();
             return Ok(Table { kind: "DataExtensionObject", known, rows });
@@ -109,8 +113,8 @@ impl MarketingCloudSim {
         }
     }
 
-    fn subscribers_table(&self, world: &World) -> Table {
-        let known = [
+    fn subscribers_table<'a>(&'a self, world: &'a World) -> Table<'a> {
+        let known = vec![
             "ID",
             "SubscriberKey",
             "EmailAddress",
@@ -122,31 +126,33 @@ impl MarketingCloudSim {
             "PartnerKey",
             "ObjectID",
         ];
-        let row = |held: &Subscriber| {
-            let values = [
-                Some(held.id.to_string()),
-                Some(held.key.clone()),
-                Some(held.email.clone()),
-                Some(held.status.name().to_owned()),
-                held.unsubscribed.map(local),
-                Some(local(held.created)),
-                Some("HTML".to_owned()),
-                Some(self.settings().account_id.clone()),
-                None,
-                None,
-            ];
-            let mut unasked = String::new();
-            for (name, value) in &held.attributes {
-                let (name, value) = (escape(name.as_str()), escape(value.as_str()));
-                let _ = write!(unasked, "<Attributes><Name>{name}</Name><Value>{value}</Value></Attributes>");
-            }
-            Row { values: values.to_vec(), unasked }
+        let row = |held: &'a Subscriber| {
+            let value = |name: &str| match name {
+                "ID" => Some(held.id.to_string()),
+                "SubscriberKey" => Some(held.key.clone()),
+                "EmailAddress" => Some(held.email.clone()),
+                "Status" => Some(held.status.name().to_owned()),
+                "UnsubscribedDate" => held.unsubscribed.map(local),
+                "CreatedDate" => Some(local(held.created)),
+                "EmailTypePreference" => Some("HTML".to_owned()),
+                "Client.ID" => Some(self.settings().account_id.clone()),
+                _ => None,
+            };
+            let unasked = || {
+                let mut unasked = String::new();
+                for (name, value) in &held.attributes {
+                    let (name, value) = (escape(name.as_str()), escape(value.as_str()));
+                    let _ = write!(unasked, "<Attributes><Name>{name}</Name><Value>{value}</Value></Attributes>");
+                }
+                unasked
+            };
+            Row { value: Box::new(value), unasked: Box::new(unasked) }
         };
-        table("Subscriber", &known, world.visible().map(row).collect())
+        Table { kind: "Subscriber", known, rows: world.visible().map(row).collect() }
     }
 
     /// Places on lists, All Subscribers among them.
-    fn places_table(&self, world: &World) -> Table {
+    fn places_table<'a>(&'a self, world: &'a World) -> Table<'a> {
         let mut known = vec!["ID", "ListID", "SubscriberKey", "Status", "Client.ID", "PartnerKey", "ObjectID"];
         if self.settings().list_dates {
             known.extend(["CreatedDate", "ModifiedDate"]);
@@ -156,50 +162,44 @@ impl MarketingCloudSim {
             let everything = (&world.all_subscribers_list, held.status, held.created, held.modified);
             let on_lists = held.lists.iter().map(|(id, place)| (id, place.status, place.created, place.modified));
             for (list, status, created, modified) in std::iter::once(everything).chain(on_lists) {
-                let mut values = vec![
-                    Some(held.id.to_string()),
-                    Some(list.clone()),
-                    Some(held.key.clone()),
-                    Some(status.name().to_owned()),
-                    Some(self.settings().account_id.clone()),
-                    None,
-                    None,
-                ];
-                if self.settings().list_dates {
-                    values.extend([Some(local(created)), Some(local(modified))]);
-                }
-                rows.push(Row { values, unasked: String::new() });
+                rows.push(Row::plain(move |name| match name {
+                    "ID" => Some(held.id.to_string()),
+                    "ListID" => Some(list.clone()),
+                    "SubscriberKey" => Some(held.key.clone()),
+                    "Status" => Some(status.name().to_owned()),
+                    "Client.ID" => Some(self.settings().account_id.clone()),
+                    "CreatedDate" => Some(local(created)),
+                    "ModifiedDate" => Some(local(modified)),
+                    _ => None,
+                }));
             }
         }
-        table("ListSubscriber", &known, rows)
+        Table { kind: "ListSubscriber", known, rows }
     }
 }
 
-fn lists_table(world: &World) -> Table {
+fn lists_table(world: &World) -> Table<'_> {
     let everything = (&world.all_subscribers_list, "All Subscribers".to_owned(), "MasterList");
     let others = world.lists.iter().map(|id| (id, format!("List {id}"), "PublicationList"));
-    let row = |(id, name, class): (&String, String, &str)| Row {
-        values: vec![Some(id.clone()), Some(name), Some("Public".to_owned()), Some(class.to_owned()), None],
-        unasked: String::new(),
+    let row = |(id, name, class): (&String, String, &'static str)| {
+        let id = id.clone();
+        Row::plain(move |property| match property {
+            "ID" => Some(id.clone()),
+            "ListName" => Some(name.clone()),
+            "Type" => Some("Public".to_owned()),
+            "ListClassification" => Some(class.to_owned()),
+            _ => None,
+        })
     };
     let rows = std::iter::once(everything).chain(others).map(row).collect();
-    table("List", &["ID", "ListName", "Type", "ListClassification", "PartnerKey"], rows)
+    Table { kind: "List", known: vec!["ID", "ListName", "Type", "ListClassification", "PartnerKey"], rows }
 }
 
-fn table(kind: &'static str, known: &[&str], rows: Vec<Row>) -> Table {
-    Table { kind, known: known.iter().map(|&name| name.to_owned()).collect(), rows }
-}
-
-impl Table {
-    fn value<'a>(&self, row: &'a Row, name: &str) -> Option<&'a str> {
-        let index = self.known.iter().position(|known| known == name)?;
-        row.values[index].as_deref()
-    }
-
-    fn shown(&self, row: &Row, properties: &[&str]) -> String {
+impl Table<'_> {
+    fn shown(&self, row: &Row<'_>, properties: &[&str]) -> String {
         let mut text =
             format!("<Results xsi:type=\"{}\"><PartnerKey xsi:nil=\"true\" /><ObjectID xsi:nil=\"true\" />", self.kind);
-        let told = properties.iter().filter_map(|&name| Some((name, escape(self.value(row, name)?))));
+        let told = properties.iter().filter_map(|&name| Some((name, escape((row.value)(name)?))));
         let is_row = self.kind == "DataExtensionObject";
         if is_row {
             text.push_str("<Type>DataExtensionObject</Type><Properties>");
@@ -217,7 +217,7 @@ impl Table {
         if is_row {
             text.push_str("</Properties>");
         }
-        text + &row.unasked + "</Results>"
+        text + &(row.unasked)() + "</Results>"
     }
 }
 
