@@ -3,15 +3,17 @@
 
 use gigya_esp_gateway::domain::Reason;
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
-use gigya_esp_gateway::sandbox::{Sandbox, Setup, page};
+use gigya_esp_gateway::sandbox::marketing_cloud::Status;
+use gigya_esp_gateway::sandbox::{Esps, Sandbox, Setup, page};
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What the page calls Campaign Monitor.
+/// What the page calls Campaign Monitor, and Marketing Cloud.
 const CM: &str = "campaign-monitor";
+const MC: &str = "marketing-cloud";
 
 /// A sandbox with its page.
 struct Desk {
@@ -22,7 +24,11 @@ struct Desk {
 
 impl Desk {
     async fn set() -> Self {
-        let sandbox = Arc::new(Sandbox::start(Setup::default()).await.unwrap());
+        Self::with(Esps::CampaignMonitor).await
+    }
+
+    async fn with(esps: Esps) -> Self {
+        let sandbox = Arc::new(Sandbox::start(Setup::with_esps(esps)).await.unwrap());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = page::router(Arc::clone(&sandbox));
@@ -56,6 +62,7 @@ impl Desk {
         self.state().await["people"][0]["accounts"][0]["uid"].as_str().unwrap().to_owned()
     }
 
+    /// How Campaign Monitor has somebody.
     fn esp(&self, email: &str) -> Option<State> {
         self.sandbox.campaign_monitor.state(&self.sandbox.list, email)
     }
@@ -172,9 +179,79 @@ async fn every_action_does_what_it_says() {
 }
 
 #[tokio::test]
+async fn the_page_has_a_place_for_each_esp_that_takes_part() {
+    for (esps, title, there) in [
+        (Esps::CampaignMonitor, "Gigya and Campaign Monitor in step", [true, false]),
+        (Esps::MarketingCloud, "Gigya and Marketing Cloud in step", [false, true]),
+        (Esps::Both, "Gigya, Campaign Monitor and Marketing Cloud in step", [true, true]),
+    ] {
+        let desk = Desk::with(esps).await;
+        let page = desk.get("/").send().await.unwrap().text().await.unwrap();
+        assert!(page.contains(&format!("<title>{title}</title>")), "{esps:?}");
+        assert!(!page.contains(['{', '}']), "something was left to fill in");
+        let state = desk.state().await;
+        for (slug, there) in [CM, MC].into_iter().zip(there) {
+            assert_eq!(page.contains(&format!("id=\"people-{slug}\"")), there, "{esps:?} {slug}");
+            assert_eq!(page.contains(&format!("href=\"#{slug}\"")), there, "{esps:?} {slug}");
+            assert_eq!(state["weather"][slug].is_string(), there, "{esps:?} {slug}");
+            let action = json!({ "do": "form_subscribe", "esp": slug, "name": "ann" });
+            assert_eq!(desk.act(action).await.status(), if there { 204 } else { 400 }, "{esps:?} {slug}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_at_one_esp_reaches_the_other() {
+    let desk = Desk::with(Esps::Both).await;
+    let ann = "ann@example.org";
+    desk.done(json!({ "do": "sign_up", "name": "ann" })).await;
+    let uid = desk.uid().await;
+    for (esp, other) in [(CM, MC), (MC, CM)] {
+        desk.done(json!({ "do": "subscribe", "uid": uid })).await;
+        let person = &desk.state().await["people"][0];
+        for slug in [CM, MC] {
+            assert_eq!(person["esps"][slug]["subscribers"][0]["mailed"], true, "{slug} of {person}");
+        }
+        desk.done(json!({ "do": "unsubscribe_link", "esp": esp, "email": ann })).await;
+        let person = &desk.state().await["people"][0];
+        assert_eq!(person["esps"][other]["subscribers"][0]["state"], "Unsubscribed", "{other} of {person}");
+        assert_eq!(
+            (person["accounts"][0]["opted_in"].as_bool(), person["step"].as_str()),
+            (Some(false), Some("in step"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn marketing_cloud_has_the_same_actions() {
+    let desk = Desk::with(Esps::MarketingCloud).await;
+    let (ann, anna) = ("ann@example.org", "anna@example.org");
+    desk.done(json!({ "do": "sign_up", "name": "ann" })).await;
+    let uid = desk.uid().await;
+    let status = || desk.sandbox.marketing_cloud.subscriber(&uid).map(|held| (held.email, held.status));
+    desk.done(json!({ "do": "subscribe", "uid": uid })).await;
+    assert_eq!(status(), Some((ann.to_owned(), Status::Active)));
+    desk.done(json!({ "do": "first_name", "uid": uid, "name": "Anna" })).await;
+    assert_eq!(desk.state().await["people"][0]["esps"][MC]["subscribers"][0]["first_name"], "Anna");
+    // The key stays, and the address changes in place.
+    desk.done(json!({ "do": "rename", "uid": uid, "name": "anna" })).await;
+    assert_eq!(status(), Some((anna.to_owned(), Status::Active)));
+    desk.done(json!({ "do": "bounce", "esp": MC, "email": anna })).await;
+    assert_eq!(status(), Some((anna.to_owned(), Status::Held)));
+    let person = &desk.state().await["people"][0];
+    assert!(person["esps"][MC]["why"].is_string(), "Marketing Cloud tells nobody: {person}");
+    assert_eq!(desk.act(json!({ "do": "unsubscribe_link", "esp": MC, "email": anna })).await.status(), 400);
+    desk.done(json!({ "do": "delete_at_esp", "esp": MC, "email": anna })).await;
+    assert_eq!(status(), None);
+    desk.done(json!({ "do": "form_subscribe", "esp": MC, "name": "dan" })).await;
+    assert!(desk.sandbox.marketing_cloud.is_mailable("dan@example.org", None));
+    assert_eq!(desk.act(json!({ "do": "form_subscribe", "esp": MC, "name": "dan" })).await.status(), 400);
+}
+
+#[tokio::test]
 async fn a_system_can_be_broken_and_mended() {
-    let desk = Desk::set().await;
-    for system in ["gigya", CM] {
+    let desk = Desk::with(Esps::Both).await;
+    for system in ["gigya", CM, MC] {
         for kind in ["slow", "failing", "stormy", "down", "fine"] {
             desk.done(json!({ "do": "weather", "system": system, "kind": kind })).await;
             assert_eq!(desk.state().await["weather"][system], kind);

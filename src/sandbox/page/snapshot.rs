@@ -121,7 +121,10 @@ fn difference(esp: &str, accounts: &[AccountView], held: &[Subscriber]) -> Optio
     let mailed = held.iter().any(Subscriber::is_mailed);
     let why = match (wanted, mailed, held.first().map(|subscriber| subscriber.standing)) {
         (true, true, _) | (false, false, _) => return None,
-        (true, false, None) => format!("Opted in at Gigya, but unknown to {esp}: the gateway was not heard."),
+        (true, false, None) => format!(
+            "Opted in at Gigya, but unknown to {esp}: deleted there without a word, or the gateway was not heard. The \
+             account's next change puts it right."
+        ),
         (true, false, Some(Standing::Bounced)) => {
             "The mailbox returned a mail. On this route that is no opt-out, so Gigya keeps the opt-in.".to_owned()
         }
