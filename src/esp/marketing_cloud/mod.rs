@@ -28,6 +28,8 @@ mod provider;
 mod rest;
 mod signature;
 mod soap;
+#[cfg(test)]
+mod testing;
 mod token;
 mod wire;
 

@@ -17,6 +17,19 @@ fn unsubscribe(number: u64, list: &str, to: &str, at: i64) -> Value {
     })
 }
 
+/// Many people, named by their numbers, opted in on both sides.
+async fn crowd(town: &Town, people: usize) -> Vec<String> {
+    let newcomer = |n: usize| {
+        let uid = town.sandbox.gigya.sign_up(&address(&n.to_string()), "");
+        town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
+        uid
+    };
+    let uids = (0..people).map(newcomer).collect();
+    town.quiet().await;
+    town.a_moment_passes();
+    uids
+}
+
 #[tokio::test]
 async fn both_readings_of_the_signature_key_and_a_subscriber_key_in_the_event() {
     for key_reading in [KeyReading::Text, KeyReading::Base64] {
@@ -39,15 +52,7 @@ async fn a_batch_is_looked_up_in_few_calls_and_answered_event_by_event() {
     let mut setup = setup(ALL, "lookup_batch = 200");
     setup.marketing_cloud_lines += "\ndeadline = \"30s\"";
     let town = Town::with(setup).await;
-    let uids: Vec<_> = (0..PEOPLE)
-        .map(|n| {
-            let uid = town.sandbox.gigya.sign_up(&address(&n.to_string()), "");
-            town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
-            uid
-        })
-        .collect();
-    town.quiet().await;
-    town.a_moment_passes();
+    let uids = crowd(&town, PEOPLE).await;
     let temper = Temper { batch: 1000, ..town.cloud().courier().temper() };
     town.cloud().courier().set_temper(temper);
     town.cloud().courier().pause(true);
@@ -71,15 +76,7 @@ async fn what_is_not_done_in_time_is_finished_by_redeliveries() {
     let mut setup = setup(ALL, "deadline = \"600ms\"\nmax_concurrent_calls = 8");
     setup.gigya_lines = "attempt_timeout = \"4s\"".to_owned();
     let mut town = Town::with(setup).await;
-    let uids: Vec<_> = (0..PEOPLE)
-        .map(|n| {
-            let uid = town.sandbox.gigya.sign_up(&address(&n.to_string()), "");
-            town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
-            uid
-        })
-        .collect();
-    town.quiet().await;
-    town.a_moment_passes();
+    let uids = crowd(&town, PEOPLE).await;
     // So slow that reading every account takes longer than there is: 120 of 8 at once, 100 ms each.
     town.sandbox.gigya.faults().set(Weather { latency: Duration::from_millis(100), ..Weather::default() });
     town.cloud().courier().set_temper(Temper { batch: 1000, ..town.cloud().courier().temper() });

@@ -1,31 +1,10 @@
 use super::*;
-use crate::config::{Config, Environment, Esp};
+use crate::esp::marketing_cloud::testing::{KEY, settings};
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderValue;
-use std::path::Path;
 
-const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const EVENTS: &str = include_str!("../../../../tests/fixtures/marketing_cloud/unsubscribes.json");
 const HANDSHAKE: &str = r#"{"callbackId":"c-1","verificationKey":"k-1"}"#;
-
-fn settings(lines: &str, audiences: &[&str]) -> Settings {
-    use std::fmt::Write;
-    let mut text = format!(
-        "[gigya.main]\napi_keys = [\"4_A\"]\ndata_center = \"eu1.gigya.com\"\nuser_key = \"A\"\n\
-         secret = {{ env = \"SECRET\" }}\n[marketing_cloud.crm]\nsubdomain = \"mc\"\naccount_id = \"1476456\"\n\
-         client_id = {{ env = \"SECRET\" }}\nclient_secret = {{ env = \"SECRET\" }}\n\
-         signature_keys = [{{ env = \"KEY\" }}]\n{lines}\n"
-    );
-    for (index, audience) in audiences.iter().enumerate() {
-        let _ = write!(text, "[[route]]\nsubscription = \"main/s{index}\"\naudience = \"crm/{audience}\"\n");
-    }
-    let environment: Environment = [("SECRET", "c2VjcmV0"), ("KEY", KEY)].into_iter().collect();
-    let config = Config::parse(&text, Path::new("test.toml"), &environment).unwrap();
-    match config.esps.into_values().next().unwrap() {
-        Esp::MarketingCloud(settings) => *settings,
-        Esp::CampaignMonitor(_) => unreachable!("none is configured"),
-    }
-}
 
 fn signed(body: &str) -> HeaderMap {
     use base64::Engine;

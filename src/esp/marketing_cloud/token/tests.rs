@@ -1,9 +1,8 @@
 use super::*;
-use crate::config::{Config, Esp};
+use crate::esp::marketing_cloud::testing::settings;
 use crate::upstream::TransportError;
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use std::path::Path;
 
 /// Answers every request for a token, after a while, and counts them.
 struct Door {
@@ -16,7 +15,7 @@ impl Transport for Door {
     async fn send(&self, request: Request<Bytes>, _: Duration) -> Result<Response<Bytes>, TransportError> {
         assert_eq!(request.uri().path(), "/v2/token");
         let asked: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
-        assert_eq!(asked["account_id"], "100001");
+        assert_eq!(asked["account_id"], "1476456");
         assert!(asked.get("scope").is_none(), "an empty one would be a token without rights");
         let number = {
             let mut asked = self.asked.lock().unwrap();
@@ -30,23 +29,7 @@ impl Transport for Door {
 }
 
 fn tokens(answer: fn(usize) -> (u16, String)) -> (Tokens, Arc<Door>) {
-    let text = r#"
-        [gigya.main]
-        api_keys = ["4_A"]
-        data_center = "eu1.gigya.com"
-        user_key = "A"
-        secret = { env = "S" }
-        [marketing_cloud.crm]
-        subdomain = "mc"
-        account_id = "100001"
-        client_id = { env = "S" }
-        client_secret = { env = "S" }
-        signature_keys = [{ env = "S" }]
-        [[route]]
-        subscription = "main/newsletter"
-        audience = "crm/all-subscribers""#;
-    let config = Config::parse(text, Path::new("test.toml"), &[("S", "c2VjcmV0")].into_iter().collect()).unwrap();
-    let Some(Esp::MarketingCloud(settings)) = config.esps.into_values().next() else { panic!("not configured") };
+    let settings = settings("", &["all-subscribers"]);
     let door = Arc::new(Door { asked: Mutex::new(0), answer });
     (Tokens::new(&settings, Arc::clone(&door) as Arc<dyn Transport>), door)
 }
