@@ -86,6 +86,20 @@ async fn data_that_is_refused_is_told_and_the_status_counts_all_the_same() {
     assert!(!desk.sim.is_mailable("ben@example.org", None));
 }
 
+/// Of a rowset, the rows before the first bad one are saved, and which one that was isn't told. So every row is a
+/// rowset of its own.
+#[tokio::test]
+async fn a_row_that_is_refused_takes_nobody_else_s_with_it() {
+    let desk = Desk::of(AUDIENCE).await;
+    let people: Vec<_> = ["ann", "ben", "cleo", "dan"].map(|name| desk.person(name)).into();
+    desk.sim.fail_next("rowset", 400, r#"{"message":"x","errorcode":10001}"#, &[]);
+    let results = join_all(people.iter().map(|person| desk.opt_in(None, person, false))).await;
+    assert_eq!(results.iter().filter(|result| **result == Ok(Written::Done)).count(), 3, "{results:?}");
+    for (person, result) in people.iter().zip(&results) {
+        assert_eq!(desk.sim.row(PROFILES, person.uid.expose()).is_some(), result.is_ok());
+    }
+}
+
 #[tokio::test]
 async fn what_is_written_in_part_shows_and_is_finished() {
     let lines = "status_column = \"Status\"";

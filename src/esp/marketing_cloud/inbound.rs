@@ -10,7 +10,7 @@ use super::find::uid_of;
 use super::signature;
 use super::soap::Row;
 use super::wire;
-use crate::config::{MarketingCloud as Settings, StatusPlace};
+use crate::config::{MarketingCloud as Settings, SignatureKeyEncoding, StatusPlace};
 use crate::domain::{Audience, Consent, Email, OptOutReason, Outcome, Reason};
 use crate::esp::{News, NotTaken, Notice, What};
 use crate::upstream::{Deadline, Fault, both};
@@ -27,8 +27,13 @@ pub fn open(settings: &Settings, headers: &HeaderMap, body: &[u8]) -> Result<Cal
     {
         return Ok(Callback::Handshake(handshake));
     }
-    signature::check(headers, body, &settings.signature_keys, settings.signature_key_encoding)
-        .map_err(NotTaken::NotVerified)?;
+    let keys = &settings.signature_keys;
+    let read_as = signature::check(headers, body, keys, settings.signature_key_encoding);
+    let read_as = read_as.map_err(NotTaken::NotVerified)?;
+    if settings.signature_key_encoding == SignatureKeyEncoding::Either {
+        // What to set, once somebody looks.
+        tracing::debug!(connection = settings.name.as_str(), signature_key_encoding = ?read_as, "signature fits");
+    }
     match callback::parse(body).map_err(NotTaken::Malformed)? {
         Callback::Handshake(_) => Err(NotTaken::NotVerified("handshake_not_expected")),
         Callback::Events(events) => {

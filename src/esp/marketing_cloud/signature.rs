@@ -19,13 +19,14 @@ const HEADER: &str = "x-sfmc-ens-signature";
 /// How long a decoded key is. A lenient decoder could make an empty one, which anybody could sign with.
 const KEY_BYTES: usize = 32;
 
-/// Checks the signature against every key; the label of what is wrong is for the log.
+/// Checks the signature against every key, and says how the one that fits is read; the label of what is wrong is for the
+/// log.
 pub fn check(
     headers: &HeaderMap,
     body: &[u8],
     keys: &[SecretString],
     encoding: SignatureKeyEncoding,
-) -> Result<(), &'static str> {
+) -> Result<SignatureKeyEncoding, &'static str> {
     let mut stated = headers.get_all(HEADER).iter();
     let (Some(stated), None) = (stated.next(), stated.next()) else { return Err("signature_missing") };
     let stated = BASE64_STANDARD.decode(stated.as_bytes()).map_err(|_| "signature_malformed")?;
@@ -33,22 +34,28 @@ pub fn check(
         return Err("signature_malformed");
     }
     // All of them, so that the time taken doesn't show which one fits.
-    let fits = keys
-        .iter()
-        .flat_map(|key| readings(key, encoding))
-        .fold(Choice::from(0), |fits, key| fits | signature(&key, body).as_slice().ct_eq(&stated));
-    if fits.into() { Ok(()) } else { Err("signature_wrong") }
+    let (text, base64) = (SignatureKeyEncoding::Text, SignatureKeyEncoding::Base64);
+    let any = |reading| {
+        let signatures = keys.iter().filter_map(|key| read(key, reading)).map(|key| signature(&key, body));
+        bool::from(signatures.fold(Choice::from(0), |fits, made| fits | made.as_slice().ct_eq(&stated)))
+    };
+    let (as_text, decoded) = (any(text), any(base64));
+    match encoding {
+        SignatureKeyEncoding::Either | SignatureKeyEncoding::Text if as_text => Ok(text),
+        SignatureKeyEncoding::Either | SignatureKeyEncoding::Base64 if decoded => Ok(base64),
+        _ => Err("signature_wrong"),
+    }
 }
 
-fn readings(key: &SecretString, encoding: SignatureKeyEncoding) -> Vec<Vec<u8>> {
-    let text = key.expose_secret();
-    let as_text = (encoding != SignatureKeyEncoding::Base64).then(|| text.as_bytes().to_vec());
-    let decoded = (encoding != SignatureKeyEncoding::Text).then(|| decoded(text)).flatten();
-    as_text.into_iter().chain(decoded).collect()
+fn read(key: &SecretString, reading: SignatureKeyEncoding) -> Option<Vec<u8>> {
+    match reading {
+        SignatureKeyEncoding::Base64 => decoded(key.expose_secret()),
+        SignatureKeyEncoding::Text | SignatureKeyEncoding::Either => Some(key.expose_secret().as_bytes().to_vec()),
+    }
 }
 
 /// The key's bytes, if the text is the base64 of a key and nothing else.
-pub fn decoded(text: &str) -> Option<Vec<u8>> {
+fn decoded(text: &str) -> Option<Vec<u8>> {
     BASE64_STANDARD.decode(text).ok().filter(|bytes| bytes.len() == KEY_BYTES)
 }
 
@@ -69,7 +76,9 @@ mod tests {
     const BY_TEXT: &str = "dWmj2QR78kgAjrsYAeyNGc8BWMrUTcLfmuT7MX8zT24=";
     const BY_BYTES: &str = "m7B4Hqp19UfNcz0HgsCxOzxlIITWXnG8qMAmlTZNxr4=";
 
-    fn with(signature: &str, body: &str, keys: &[&str], encoding: SignatureKeyEncoding) -> Result<(), &'static str> {
+    type Checked = Result<SignatureKeyEncoding, &'static str>;
+
+    fn with(signature: &str, body: &str, keys: &[&str], encoding: SignatureKeyEncoding) -> Checked {
         let mut headers = HeaderMap::new();
         headers.insert(HEADER, signature.parse().unwrap());
         let keys: Vec<SecretString> = keys.iter().map(|key| SecretString::from(*key)).collect();
@@ -80,12 +89,12 @@ mod tests {
     fn both_readings_of_the_key_fit_unless_one_is_configured() {
         let wrong = Err("signature_wrong");
         for (signature, encoding, expected) in [
-            (BY_TEXT, Either, Ok(())),
-            (BY_BYTES, Either, Ok(())),
-            (BY_TEXT, Text, Ok(())),
+            (BY_TEXT, Either, Ok(Text)),
+            (BY_BYTES, Either, Ok(Base64)),
+            (BY_TEXT, Text, Ok(Text)),
             (BY_BYTES, Text, wrong),
             (BY_TEXT, Base64, wrong),
-            (BY_BYTES, Base64, Ok(())),
+            (BY_BYTES, Base64, Ok(Base64)),
         ] {
             assert_eq!(with(signature, BODY, &[KEY], encoding), expected, "{signature} {encoding:?}");
         }
@@ -93,8 +102,8 @@ mod tests {
 
     #[test]
     fn any_of_several_keys_fits() {
-        assert_eq!(with(BY_TEXT, BODY, &["another", KEY], Either), Ok(()));
-        assert_eq!(with(BY_BYTES, BODY, &[KEY, "another"], Either), Ok(()));
+        assert_eq!(with(BY_TEXT, BODY, &["another", KEY], Either), Ok(Text));
+        assert_eq!(with(BY_BYTES, BODY, &[KEY, "another"], Either), Ok(Base64));
         assert_eq!(with(BY_BYTES, BODY, &["another"], Either), Err("signature_wrong"));
         assert_eq!(with(BY_BYTES, BODY, &[], Either), Err("signature_wrong"));
     }
