@@ -99,8 +99,8 @@ impl<'a> Reader<'a> {
         let found = self.text(key).filter(|(text, _)| !text.trim().is_empty());
         if found.is_none() && !there {
             self.missing(key, remedy);
-        } else if found.is_none() {
-            self.report(key, None, "is empty or not text", remedy);
+        } else if found.is_none() && !self.reported(key) {
+            self.report(key, None, "is empty", remedy);
         }
         found
     }

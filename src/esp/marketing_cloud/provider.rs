@@ -109,7 +109,7 @@ impl Esp for MarketingCloud {
             SubscriberKey::Field(name) => format!("the field {name}"),
         };
         let mut remarks = vec![format!(
-            "signed with any of {} keys; subscriber key is {key}; callbacks of {}",
+            "signature keys: {}; subscriber key: {key}; callbacks of {}",
             self.settings.signature_keys.len(),
             self.settings.business_units.join(", ")
         )];
