@@ -90,6 +90,23 @@ async fn an_update_beside_a_foreign_key_makes_the_accounts_own() {
     assert!(desk.sim.subscriber("u-ben").is_none());
 }
 
+#[tokio::test]
+async fn lists_and_rows_are_found_under_whatever_key_the_address_has() {
+    for audience in ["publication-list:69238", "publication-list:69238+data-extension:GIGYA_PROFILES"] {
+        let lines = "uid_attribute = \"Gigya UID\"";
+        let desk = Desk::with(&[audience], lines, MarketingCloudSettings::default()).await;
+        desk.sim.import("C-7", "ann@example.org", Some("69238"), Status::Active);
+        let ann = desk.person("ann");
+        assert!(desk.record(&ann).await.consent.is_opted_in(), "{audience}");
+        assert!(desk.sim.unsubscribe_link("ann@example.org", Some("69238")));
+        let record = desk.record(&ann).await;
+        assert!(matches!(record.consent, Consent::OptedOut { .. }), "{audience}: they left that list");
+        assert_eq!(desk.opt_in(Some(&record), &ann, true).await, Ok(Written::Done));
+        assert!(!desk.differs(&desk.record(&ann).await, &ann), "{audience}");
+        assert_eq!(desk.sim.subscribers().len(), 1);
+    }
+}
+
 fn uid_of(text: &str) -> Option<gigya_esp_gateway::domain::Uid> {
     gigya_esp_gateway::domain::Uid::new(text)
 }

@@ -173,3 +173,33 @@ async fn whoever_said_stop_under_another_key_is_not_subscribed_under_their_own()
     assert!(!town.is_mailed("ann", ALL));
     assert_eq!(town.gigya(&uid), Some(false), "and Gigya is told");
 }
+
+#[tokio::test]
+async fn of_several_subscribers_of_nobody_s_the_last_word_counts() {
+    for (first, second) in [("C-1", "C-2"), ("C-2", "C-1")] {
+        let town = town(ALL, "").await;
+        let uid = town.sandbox.gigya.sign_up(&address("ann"), "ann");
+        town.sandbox.gigya.courier().pause(true);
+        town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
+        town.a_moment_passes();
+        town.cloud().import(first, &address("ann"), None, Status::Active);
+        town.cloud().import(second, &address("ann"), None, Status::Unsubscribed);
+        town.sandbox.gigya.courier().pause(false);
+        town.quiet().await;
+        assert!(town.cloud().subscriber(&uid).is_none(), "{first} {second}: nobody is subscribed anew who said stop");
+        assert_eq!(town.gigya(&uid), Some(false));
+    }
+}
+
+#[tokio::test]
+async fn a_link_in_a_mail_takes_the_row_s_status_along() {
+    for audience in [ALL_AND_ROW, LIST_AND_ROW] {
+        let town = town(audience, "status_column = \"Status\"").await;
+        let uid = town.newcomer("ann").await;
+        let status = |town: &Town| town.cloud().row("GIGYA_PROFILES", &uid).unwrap().get("Status").cloned();
+        assert_eq!(status(&town).as_deref(), Some("Active"));
+        assert!(town.cloud().unsubscribe_link(&address("ann"), list_of(audience)));
+        town.quiet().await;
+        assert_eq!(status(&town).as_deref(), Some("Unsubscribed"), "{audience}");
+    }
+}
