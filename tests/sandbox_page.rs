@@ -243,6 +243,10 @@ async fn marketing_cloud_has_the_same_actions() {
     assert_eq!(desk.act(json!({ "do": "unsubscribe_link", "esp": MC, "email": anna })).await.status(), 400);
     desk.done(json!({ "do": "delete_at_esp", "esp": MC, "email": anna })).await;
     assert_eq!(status(), None);
+    let person = &desk.state().await["people"][0];
+    assert!(person["esps"][MC]["why"].as_str().unwrap().contains("next change"), "{person}");
+    desk.done(json!({ "do": "first_name", "uid": uid, "name": "Annie" })).await;
+    assert_eq!(status(), Some((anna.to_owned(), Status::Active)));
     desk.done(json!({ "do": "form_subscribe", "esp": MC, "name": "dan" })).await;
     assert!(desk.sandbox.marketing_cloud.is_mailable("dan@example.org", None));
     assert_eq!(desk.act(json!({ "do": "form_subscribe", "esp": MC, "name": "dan" })).await.status(), 400);

@@ -119,10 +119,11 @@ function espCard(esp, person) {
   const { subscribers, step, why } = person.esps[esp];
   const parts = [element("div", { class: "who" }, element("b", {}, email), chip(step))];
   for (const subscriber of subscribers) {
+    // Not every state has a time.
+    const told = [since(subscriber.since), subscriber.first_name ? ` first name ${subscriber.first_name}` : ""];
     parts.push(element("p", { class: "stands" },
       element("span", { class: `mark ${subscriber.mailed ? "go" : "stop"}` }, subscriber.state),
-      element("span", { class: "quiet" }, since(subscriber.since),
-        subscriber.first_name ? `, first name ${subscriber.first_name}` : "")));
+      element("span", { class: "quiet" }, told.filter(Boolean).join(","))));
   }
   if (why) parts.push(element("p", { class: "why" }, why));
   if (subscribers.some((subscriber) => subscriber.mailed)) {
