@@ -257,6 +257,29 @@ async fn three_systems_stay_in_step_and_the_echoes_end() {
 }
 
 #[tokio::test]
+async fn each_route_tells_what_it_changed() {
+    let mut town = Town::with(Setup { esps: Esps::Both, ..Setup::default() }).await;
+    let uid = town.newcomer("ann").await;
+    town.answers();
+    for esp in &town.sandbox.esps {
+        esp.courier().pause(true);
+    }
+    town.sandbox.gigya.unsubscribe(&uid, NEWSLETTER);
+    assert!(town.sandbox.gigya.courier().settled(Duration::from_secs(10)).await);
+    let mut routes = std::collections::BTreeSet::new();
+    for answer in town.answers() {
+        let body: Value = serde_json::from_str(&answer.answer).unwrap();
+        let applied = body["events"].as_array().unwrap().iter().filter(|event| event["outcome"] == "applied");
+        routes.extend(applied.map(|event| event["route"].as_str().unwrap().to_owned()));
+    }
+    assert_eq!(routes.len(), 2, "one to each ESP: {routes:?}");
+    for esp in &town.sandbox.esps {
+        esp.courier().pause(false);
+    }
+    town.quiet().await;
+}
+
+#[tokio::test]
 async fn one_esp_that_is_down_holds_up_its_own_and_loses_nothing() {
     let mut setup = Setup { esps: Esps::Both, ..Setup::default() };
     setup.gigya_lines = "deadline = \"1s\"\nattempt_timeout = \"300ms\"".to_owned();
