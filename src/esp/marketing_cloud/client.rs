@@ -180,18 +180,16 @@ impl Client {
         found.ok_or(Fault::Unavailable { cause: "answer_not_understood" })
     }
 
-    /// Rows of a data extension whose key is one of these: columns and values.
+    /// Rows of a data extension that fit; `None` if it lacks one of the columns.
     pub async fn rows(
         &self,
         data_extension: &str,
         columns: &[&str],
         filter: &Filter<'_>,
         deadline: Deadline,
-    ) -> Result<Vec<Row>, Fault> {
+    ) -> Result<Option<Vec<Row>>, Fault> {
         let object = format!("DataExtensionObject[{data_extension}]");
-        let found = self.retrieve("row.retrieve", &object, columns, filter, deadline).await?;
-        // A column that isn't there: the mapping and the data extension don't fit.
-        found.ok_or(Fault::Configuration { code: 400 })
+        self.retrieve("row.retrieve", &object, columns, filter, deadline).await
     }
 
     /// Everything that fits; `None` if a property can't be asked for.

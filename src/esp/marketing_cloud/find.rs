@@ -68,23 +68,30 @@ impl Place<'_> {
         };
         let rows = async {
             let Some(data_extension) = &self.audience.data_extension else { return Ok(Vec::new()) };
-            let filter = Filter::In(&self.settings.key_column, keys.to_vec());
-            self.client.rows(data_extension, &self.all_columns(), &filter, self.deadline).await
+            self.rows(data_extension, &Filter::In(&self.settings.key_column, keys.to_vec())).await
         };
         let (memberships, rows) = both(memberships, rows).await?;
         Ok(Beside { memberships, rows })
     }
 
-    fn all_columns(&self) -> Vec<&str> {
+    /// Rows with their mapped columns; or, if one of these isn't there, without: nobody's opt-out may wait until a mapping
+    /// is put right.
+    async fn rows(&self, data_extension: &str, filter: &Filter<'_>) -> Result<Vec<Row>, Fault> {
         let settings = self.settings;
         let own = [Some(&settings.key_column), Some(&settings.email_column), settings.status_column.as_ref()];
-        let mut columns: Vec<&str> = own.into_iter().flatten().map(String::as_str).collect();
-        for column in &self.columns {
-            if !columns.iter().any(|known| known.eq_ignore_ascii_case(column)) {
-                columns.push(column);
-            }
+        let own: Vec<&str> = own.into_iter().flatten().map(String::as_str).collect();
+        let is_new = |column: &&&str| !own.iter().any(|known| known.eq_ignore_ascii_case(column));
+        let all: Vec<&str> = own.iter().chain(self.columns.iter().filter(is_new)).copied().collect();
+        if let Some(rows) = self.client.rows(data_extension, &all, filter, self.deadline).await? {
+            return Ok(rows);
         }
-        columns
+        tracing::error!(
+            connection = settings.name.as_str(),
+            data_extension,
+            "a column that a route maps isn't in the data extension; compare the route's fields with its columns"
+        );
+        let found = self.client.rows(data_extension, &own, filter, self.deadline).await?;
+        found.ok_or(Fault::Configuration { code: 400 })
     }
 
     fn record(&self, subscriber: &Row, beside: &Beside, whom: &Whom<'_>) -> Option<Record> {
