@@ -314,7 +314,9 @@ impl MarketingCloudAudience {
                 Some(("publication-list", id)) if !id.is_empty() && id.bytes().all(|c| c.is_ascii_digit()) => {
                     StatusPlace::PublicationList(id.to_owned())
                 }
-                Some(("data-extension", key)) if !key.trim().is_empty() && audience.data_extension.is_none() => {
+                Some(("data-extension", key))
+                    if !key.trim().is_empty() && !key.contains(['[', ']']) && audience.data_extension.is_none() =>
+                {
                     audience.data_extension = Some(key.to_owned());
                     continue;
                 }

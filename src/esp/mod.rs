@@ -105,7 +105,12 @@ pub trait Esp: Send + Sync + 'static {
         deadline: Deadline,
     ) -> Result<Written, Fault>;
 
-    /// Writes a person's fields and address over `record`, which may have another address. Opts nobody in.
+    /// Whether [`Esp::update`] may opt somebody in who opted out since the record was read, so that their account must be
+    /// looked at again after it.
+    fn update_may_opt_in(&self, audience: &Audience) -> bool;
+
+    /// Writes a person's fields and address over `record`, which may have another address. Opts nobody in, as far as
+    /// [`Esp::update_may_opt_in`] doesn't say otherwise.
     async fn update(
         &self,
         audience: &Audience,

@@ -306,12 +306,7 @@ impl Errand<'_> {
     /// A subscriber's address changed at the ESP. Gigya holds the account's address, so the subscriber moves back
     /// to it: else an opt-out in Gigya would no longer find them.
     async fn moved(&self) -> Result<Outcome, Fault> {
-        let mut accounts = self.accounts().await?;
-        if accounts.is_empty()
-            && let Some(former) = &self.news.former_address
-        {
-            accounts = self.accounts_at(former).await?;
-        }
+        let accounts = self.accounts().await?;
         let also_at: Vec<Email> =
             [Some(&self.news.address), self.news.former_address.as_ref()].into_iter().flatten().cloned().collect();
         let mut outcomes = Vec::new();
@@ -340,14 +335,18 @@ impl Errand<'_> {
         Ok(found.into_iter().nth(theirs.unwrap_or(0)))
     }
 
-    /// The accounts that the notice is about: the one with its UID, else all with its address.
+    /// The accounts that the notice is about: the one with its UID, else all with its address, else with its former one.
     async fn accounts(&self) -> Result<Vec<Account>, Fault> {
         if let Some(uid) = &self.news.uid
             && let Reading::Found(account) = self.gigya.client.account(uid, None, self.deadline).await?
         {
             return Ok(vec![*account]);
         }
-        self.accounts_at(&self.news.address).await
+        let accounts = self.accounts_at(&self.news.address).await?;
+        match &self.news.former_address {
+            Some(former) if accounts.is_empty() => self.accounts_at(former).await,
+            _ => Ok(accounts),
+        }
     }
 
     async fn accounts_at(&self, address: &Email) -> Result<Vec<Account>, Fault> {

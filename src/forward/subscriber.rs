@@ -6,7 +6,9 @@
 use super::gateway::{GigyaSide, RouteEnds};
 use super::record::combined;
 use crate::config::Route;
-use crate::domain::{ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, Uid, decide};
+use crate::domain::{
+    ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, RemovalKind, Uid, decide,
+};
 use crate::esp::{Leftover, Person, Record, Whom, Written};
 use crate::gigya::{Account, Reading, fields_of};
 use crate::upstream::{Deadline, Fault};
@@ -114,10 +116,15 @@ impl Subscriber<'_> {
             if let Some(stray) = strays.next() {
                 // The address changed. The record moves with all it holds, an opt-out, too.
                 *opted_in |= stray.consent.is_opted_in();
-                if esp.update(audience, &stray, &person, self.deadline).await? == Written::Done {
-                    done.push(Outcome::Applied);
-                }
-                return Ok(Step::LookAgain);
+                return Ok(match esp.update(audience, &stray, &person, self.deadline).await? {
+                    Written::Done => {
+                        done.push(Outcome::Applied);
+                        Step::LookAgain
+                    }
+                    Written::Moved => Step::LookAgain,
+                    // It can't be moved, however often it is tried.
+                    Written::Held | Written::NothingToDo => Step::Settled(Outcome::Skipped(Reason::HeldByEsp)),
+                });
             }
             return self.act(decide(desired, Consent::Unknown), None, &person, done, opted_in).await;
         };
@@ -157,6 +164,7 @@ impl Subscriber<'_> {
             (Decision::Keep, Some(record))
                 if esp.differs(audience, record, person) && !self.belongs_to_another(record).await? =>
             {
+                *opted_in |= esp.update_may_opt_in(audience);
                 match esp.update(audience, record, person, self.deadline).await? {
                     Written::Done => done.push(Outcome::Applied),
                     Written::NothingToDo | Written::Held => {}
@@ -199,7 +207,16 @@ impl Subscriber<'_> {
     async fn take_out(&self, desired: Desired) -> Result<Step, Fault> {
         let held = self.look().await?;
         let mut outcomes = Vec::new();
-        for record in held.present.iter().chain(&held.strays).chain(&held.orphans) {
+        // Whoever made an orphan may need it: nobody is mailed by it, and it isn't deleted.
+        let gently = match desired {
+            Desired::Removal(_) => Desired::Removal(RemovalKind::Unsubscribe),
+            desired @ Desired::Consent(_) => desired,
+        };
+        let is_alone = self.ends.esp.one_record_an_address();
+        let present = held.present.iter().map(|record| (record, is_alone || self.is_ours(record)));
+        let others = held.strays.iter().map(|record| (record, true));
+        for (record, is_theirs) in present.chain(others).chain(held.orphans.iter().map(|record| (record, false))) {
+            let desired = if is_theirs { desired } else { gently };
             match self.take_out_record(desired, record).await? {
                 Step::Settled(outcome) => outcomes.push(outcome),
                 Step::LookAgain => return Ok(Step::LookAgain),
@@ -215,7 +232,8 @@ impl Subscriber<'_> {
     async fn take_out_record(&self, desired: Desired, record: &Record) -> Result<Step, Fault> {
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
         // Known to the ESP, but not on the list: there is nothing to take out of it.
-        if record.consent == Consent::Unknown && record.leftover == Leftover::Nothing {
+        let is_wanted = matches!(desired, Desired::Removal(_)) || record.leftover == Leftover::Mailable;
+        if record.consent == Consent::Unknown && (record.leftover == Leftover::Nothing || !is_wanted) {
             return Ok(Step::Settled(Outcome::Unchanged));
         }
         let decision = decide(desired, trusted(record.consent, self.route()));
@@ -290,10 +308,10 @@ impl Subscriber<'_> {
         }
         let is_alone = self.ends.esp.one_record_an_address();
         for record in others.into_iter().filter(is_at_home) {
-            if is_alone {
+            if is_alone && held.present.is_none() {
                 // It is everybody's who has the address.
                 held.present = Some(record);
-            } else if !self.is_somebody_elses(&record).await? {
+            } else if is_alone || !self.is_somebody_elses(&record).await? {
                 held.orphans.push(record);
             }
         }

@@ -28,6 +28,8 @@ use tokio::sync::Semaphore;
 
 /// The first pause before trying again; each further one may be twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause that is kept though the system asks for more: then it is asked again.
+const LONGEST_TOLD: Duration = Duration::from_mins(5);
 /// The longest pause that the gateway chooses itself.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -111,7 +113,7 @@ impl<T> Verdict<T> {
 /// `Retry-After` in seconds; its other form, a date, is not used by the systems we call and is ignored.
 fn retry_after(response: &Response<Bytes>) -> Option<Duration> {
     let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    Some(Duration::from_secs(seconds).min(LONGEST_TOLD))
 }
 
 impl Upstream {

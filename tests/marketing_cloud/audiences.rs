@@ -219,6 +219,21 @@ async fn a_profile_update_opts_nobody_in() {
 }
 
 #[tokio::test]
+async fn a_row_that_says_out_by_now_is_not_updated_to_say_in() {
+    for audience in [ROW, ALL_AND_ROW, LIST_AND_ROW] {
+        let desk = Desk::with(&[audience], "status_column = \"Status\"", MarketingCloudSettings::default()).await;
+        let ann = desk.subscriber("ann").await;
+        let record = desk.record(&ann).await;
+        assert_eq!(desk.opt_out(&record).await, Ok(Written::Done));
+        assert_eq!(desk.update(&record, &ann).await, Ok(Written::Done));
+        assert_eq!(desk.column("u-ann", "Status").as_deref(), Some("Unsubscribed"), "{audience}");
+    }
+    // Where the row alone counts, it may come back; whoever updates it is told to look again.
+    assert!(Desk::of(ROW).await.updates_may_opt_in());
+    assert!(!Desk::of(ALL_AND_ROW).await.updates_may_opt_in());
+}
+
+#[tokio::test]
 async fn an_unsubscribe_can_be_logged() {
     for audience in [ALL, ON_LIST] {
         let lines = "unsubscribe_with = \"log-unsub-event\"";

@@ -115,6 +115,10 @@ impl Desk {
         self.esp.discard(&self.audience, record, Self::deadline()).await
     }
 
+    pub fn updates_may_opt_in(&self) -> bool {
+        self.esp.update_may_opt_in(&self.audience)
+    }
+
     pub fn differs(&self, record: &Record, person: &Person) -> bool {
         self.esp.differs(&self.audience, record, person)
     }

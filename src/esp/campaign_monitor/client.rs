@@ -302,6 +302,10 @@ impl Esp for CampaignMonitor {
         }
     }
 
+    fn update_may_opt_in(&self, _: &Audience) -> bool {
+        false
+    }
+
     async fn update(
         &self,
         audience: &Audience,

@@ -96,16 +96,23 @@ pub fn parse(body: &[u8]) -> Result<Callback, String> {
         Value::Object(_) => match Handshake::deserialize(&value) {
             Ok(handshake) => return Ok(Callback::Handshake(handshake)),
             // One event alone is not documented, and is clear enough.
-            Err(_) => vec![value],
+            Err(_) if value.get("eventCategoryType").is_some() => vec![value],
+            Err(_) => return Err("neither events nor a verification".to_owned()),
         },
         _ => return Err("not an array of events".to_owned()),
     };
-    let wrong = |number: usize| format!("event {number} has no eventCategoryType");
-    let events = events.iter().enumerate().map(|(index, event)| {
-        let wire = WireEvent::deserialize(event).map_err(|_| wrong(index + 1))?;
-        Ok(wire.into_event())
-    });
-    Ok(Callback::Events(events.collect::<Result<_, String>>()?))
+    Ok(Callback::Events(events.iter().map(event).collect()))
+}
+
+/// One event. What is none is malformed by itself, and keeps no other one from being heard.
+fn event(value: &Value) -> Event {
+    match WireEvent::deserialize(value) {
+        Ok(wire) => wire.into_event(),
+        Err(_) => {
+            let id = hex::encode(&Sha256::digest(value.to_string())[..12]);
+            Event { id, business_unit: None, what: What::Malformed }
+        }
+    }
 }
 
 impl WireEvent {
@@ -125,7 +132,7 @@ impl WireEvent {
         let told = Unsubscribed {
             at: time(&self.timestamp_utc),
             list: of("listId", 1),
-            subscriber_id: of("subscriberId", 3),
+            subscriber_id: of("subscriberId", 3).filter(|id| id.bytes().all(|c| c.is_ascii_digit())),
             subscriber_key: text(&self.info["subscriberKey"]),
             address: self.info["to"].as_str().and_then(|text| Email::parse(text).ok()),
         };

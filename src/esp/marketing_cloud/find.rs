@@ -126,7 +126,7 @@ impl Place<'_> {
             uid: self.is_theirs_by_field(key, whom).or_else(|| uid_of(settings, subscriber)),
             fields: fields.map(|pair| (pair.name.clone(), pair.value.clone().unwrap_or_default())).collect(),
             levels: vec![(wire::SUBSCRIBER, master), (wire::LIST, list), (wire::ROW, row_says)],
-            leftover: wire::leftover(self.audience, master, row_says, settings.status_column.is_some()),
+            leftover: wire::leftover(self.audience, master, list, row_says, settings.status_column.is_some()),
         })
     }
 

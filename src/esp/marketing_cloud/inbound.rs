@@ -10,7 +10,7 @@ use super::find::uid_of;
 use super::signature;
 use super::soap::Row;
 use super::wire;
-use crate::config::{MarketingCloud as Settings, SignatureKeyEncoding, StatusPlace};
+use crate::config::{MarketingCloud as Settings, MarketingCloudAudience, SignatureKeyEncoding, StatusPlace};
 use crate::domain::{Audience, Consent, Email, OptOutReason, Outcome, Reason};
 use crate::esp::{News, NotTaken, Notice, What};
 use crate::upstream::{Deadline, Fault, both};
@@ -36,16 +36,16 @@ pub fn open(settings: &Settings, headers: &HeaderMap, body: &[u8]) -> Result<Cal
     }
     match callback::parse(body).map_err(NotTaken::Malformed)? {
         Callback::Handshake(_) => Err(NotTaken::NotVerified("handshake_not_expected")),
-        Callback::Events(events) => {
-            let is_ours =
-                |event: &Event| event.business_unit.as_ref().is_none_or(|unit| settings.business_units.contains(unit));
-            if events.iter().all(is_ours) {
-                Ok(Callback::Events(events))
-            } else {
-                Err(NotTaken::NotVerified("business_unit"))
-            }
+        Callback::Events(events) if events.is_empty() || events.iter().any(|event| is_ours(settings, event)) => {
+            Ok(Callback::Events(events))
         }
+        Callback::Events(_) => Err(NotTaken::NotVerified("business_unit")),
     }
+}
+
+/// Whether an event is of a business unit that the connection names.
+fn is_ours(settings: &Settings, event: &Event) -> bool {
+    event.business_unit.as_ref().is_none_or(|unit| settings.business_units.contains(unit))
 }
 
 /// The verification of a new callback: small, an object, and nothing else.
@@ -65,6 +65,11 @@ pub async fn notices(settings: &Settings, client: &Client, events: Vec<Event>, d
 
 fn notice(settings: &Settings, found: &Result<Subscribers, Fault>, event: Event) -> Notice {
     let without = |outcome| Notice { id: event.id.clone(), audiences: Vec::new(), news: Err(outcome) };
+    // One stray event keeps none of the others from being heard.
+    if !is_ours(settings, &event) {
+        tracing::warn!(connection = settings.name.as_str(), event = event.id, "event of an unlisted business unit");
+        return without(Outcome::Skipped(Reason::NoRoute));
+    }
     let told = match &event.what {
         Told::Ignored => return without(Outcome::Skipped(Reason::EventTypeIgnored)),
         Told::Malformed => return without(Outcome::Rejected(Reason::Malformed)),
@@ -76,7 +81,8 @@ fn notice(settings: &Settings, found: &Result<Subscribers, Fault>, event: Event)
     };
     let address = subscriber.and_then(|row| Email::parse(row.email_address.as_deref()?).ok());
     // Nobody can be found without an address; but that a signed event has none isn't for ever.
-    let Some(address) = address.or_else(|| told.address.clone()) else {
+    let mailed = told.address.clone();
+    let Some(address) = address.or_else(|| mailed.clone()) else {
         return without(Outcome::Rejected(Reason::NoAddress));
     };
     let uid = match subscriber {
@@ -84,15 +90,17 @@ fn notice(settings: &Settings, found: &Result<Subscribers, Fault>, event: Event)
         None => told.subscriber_key.as_deref().and_then(crate::domain::Uid::new),
     };
     let what = What::OptedOut { at: told.at, reason: OptOutReason::Unsubscribed };
-    let news = News { address, former_address: None, uid, what };
+    // The address that was mailed may be the one that Gigya knows.
+    let former_address = mailed.filter(|mailed| *mailed != address);
+    let news = News { address, former_address, uid, what };
     Notice { id: event.id, audiences: audiences(settings, told, subscriber), news: Ok(news) }
 }
 
 /// The audiences that somebody left.
 ///
-/// Who is out of everything has left all of them. Else it is the list that the mail went to; and if that is none of
-/// ours, they either left something that no route is about, or have opted in again since. Where nothing can be found
-/// out, the doubt is the opt-out's.
+/// Who is out of everything has left all of them. Else it is the list that the mail went to. If that is none of ours, it
+/// may be All Subscribers, of somebody who isn't out there yet or not anymore: unless that list's id is known, what isn't a
+/// publication list has been left, as far as the times say so. Where nothing can be found out, the doubt is the opt-out's.
 fn audiences(settings: &Settings, told: &Unsubscribed, subscriber: Option<&Row>) -> Vec<Audience> {
     let everything = || settings.audiences.keys().cloned().collect();
     let list = told.list.as_deref();
@@ -110,7 +118,15 @@ fn audiences(settings: &Settings, told: &Unsubscribed, subscriber: Option<&Row>)
         None => of_list.is_empty(),
     };
     let is_the_list_of_all = list.is_some() && list == settings.all_subscribers_list.as_deref();
-    if is_out_of_everything || is_the_list_of_all { everything() } else { of_list }
+    if is_out_of_everything || is_the_list_of_all {
+        return everything();
+    }
+    if !of_list.is_empty() || settings.all_subscribers_list.is_some() {
+        return of_list;
+    }
+    let is_no_list =
+        |audience: &MarketingCloudAudience| !matches!(audience.status, Some(StatusPlace::PublicationList(_)));
+    settings.audiences.iter().filter(|(_, meaning)| is_no_list(meaning)).map(|(audience, _)| audience.clone()).collect()
 }
 
 /// The subscribers that a body is about.

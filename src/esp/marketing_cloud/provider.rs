@@ -196,6 +196,11 @@ impl Esp for MarketingCloud {
         Ok(Written::Done)
     }
 
+    /// A row that is deleted meanwhile comes back: the API has no update that makes none.
+    fn update_may_opt_in(&self, audience: &Audience) -> bool {
+        self.meaning(audience).is_ok_and(|audience| audience.status.is_none())
+    }
+
     async fn update(
         &self,
         audience: &Audience,
@@ -226,9 +231,10 @@ impl Esp for MarketingCloud {
                 _ => return Ok(Written::Moved),
             }
         }
-        let is_in = record.consent.is_opted_in();
-        if is_in || record.level(wire::ROW) != Consent::Unknown {
-            let status = is_in.then_some(wire::ACTIVE);
+        let (is_in, row) = (record.consent.is_opted_in(), record.level(wire::ROW));
+        if is_in || row != Consent::Unknown {
+            // What a row says that says in already may have changed since.
+            let status = (is_in && !row.is_opted_in()).then_some(wire::ACTIVE);
             self.write_row(audience, &record.key.0, &self.columns(person), status, deadline).await?;
         }
         Ok(Written::Done)

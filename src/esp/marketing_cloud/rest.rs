@@ -74,7 +74,7 @@ pub fn pace<T>(response: &Response<Bytes>) -> Option<Verdict<T>> {
         tracing::error!("Marketing Cloud has blocked the package for calling too much; ask its support");
         return Some(Verdict::Again(Again::SlowDown { wait: Some(BLOCKED) }));
     }
-    let told = error.retry_after.filter(|seconds| (0.0..86_400.0).contains(seconds)).map(Duration::from_secs_f64);
+    let told = error.retry_after.filter(|seconds| (0.0..=300.0).contains(seconds)).map(Duration::from_secs_f64);
     match Verdict::of_status(response)? {
         Verdict::Again(Again::SlowDown { wait: None }) => {
             Some(Verdict::Again(told.map_or(Again::TooFast, |told| Again::SlowDown { wait: Some(told) })))

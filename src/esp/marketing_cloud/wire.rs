@@ -60,6 +60,9 @@ pub fn amounts_to(audience: &MarketingCloudAudience, subscriber: Consent, list: 
     let own = match &audience.status {
         Some(StatusPlace::AllSubscribers) => return subscriber,
         Some(StatusPlace::PublicationList(_)) => list,
+        // When a row was made to say out isn't known, and it was the gateway that made it: what Gigya says counts. Whom a
+        // mail's link took out, the subscriber's status tells.
+        None if is_out(&row) => Consent::Unknown,
         None => row,
     };
     match (is_out(&subscriber), is_out(&own)) {
@@ -70,8 +73,22 @@ pub fn amounts_to(audience: &MarketingCloudAudience, subscriber: Consent, list: 
 }
 
 /// What would have to be taken out still of somebody who is out. `flags` is whether rows have a status column.
-pub fn leftover(audience: &MarketingCloudAudience, subscriber: Consent, row: Consent, flags: bool) -> Leftover {
+pub fn leftover(
+    audience: &MarketingCloudAudience,
+    subscriber: Consent,
+    list: Consent,
+    row: Consent,
+    flags: bool,
+) -> Leftover {
+    let is_out = |consent| matches!(consent, Consent::OptedOut { .. });
+    // Whoever lifts the opt-out of everything would have them mailed on the list again.
+    if is_out(subscriber) && list.is_opted_in() && matches!(audience.status, Some(StatusPlace::PublicationList(_))) {
+        return Leftover::Mailable;
+    }
+    // Nor would a send to the data extension find anything against it on a list that doesn't know them.
+    let is_unlisted = list == Consent::Unknown && matches!(audience.status, Some(StatusPlace::PublicationList(_)));
     match row {
+        Consent::OptedIn { .. } if is_unlisted => Leftover::Mailable,
         Consent::Unknown => Leftover::Nothing,
         Consent::OptedOut { .. } => Leftover::ForOptedOut,
         // The row alone is what mail is sent by; or says that they are in; or would make a subscriber when it is sent to.

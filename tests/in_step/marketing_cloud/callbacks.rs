@@ -167,6 +167,34 @@ async fn a_stranger_and_somebody_deleted_are_opted_out_by_what_is_known_of_them(
 }
 
 #[tokio::test]
+async fn an_opt_out_of_everything_that_does_not_show_yet_is_taken_at_its_word() {
+    let town = town(ALL, "").await;
+    let uid = town.newcomer("ann").await;
+    let at = town.sandbox.clock.now().as_millisecond();
+    let (status, answer) = town.sends(&json!([unsubscribe(town.held(&uid).id, "1", &address("ann"), at)])).await;
+    assert_eq!((status, &answer["applied"]), (200, &json!(1)), "{answer}");
+    assert_eq!(town.gigya(&uid), Some(false));
+    town.quiet().await;
+    assert!(!town.is_mailed("ann", ALL));
+}
+
+#[tokio::test]
+async fn the_address_that_was_mailed_finds_the_account_though_the_subscriber_has_another_by_now() {
+    let mut town = town(ALL, "").await;
+    let uid = town.sandbox.gigya.sign_up(&address("old"), "ann");
+    town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
+    town.quiet().await;
+    town.a_moment_passes();
+    town.cloud().import("C-7", &address("new"), None, Status::Unsubscribed);
+    let number = town.held("C-7").id;
+    town.answers();
+    let at = town.sandbox.clock.now().as_millisecond();
+    let (status, answer) = town.sends(&json!([unsubscribe(number, "1", &address("old"), at)])).await;
+    assert_eq!((status, &answer["applied"]), (200, &json!(1)), "{answer}");
+    assert_eq!(town.gigya(&uid), Some(false));
+}
+
+#[tokio::test]
 async fn when_marketing_cloud_cannot_say_whom_it_is_about_the_callback_is_put_off() {
     let town = town(ALL, "").await;
     let uid = town.newcomer("ann").await;

@@ -78,3 +78,17 @@ async fn flags_are_cleared_and_nothing_comes_back() {
     town.quiet().await;
     assert!(town.is_mailed("ann", ALL), "a newer opt-in counts");
 }
+
+#[tokio::test]
+async fn nobody_else_s_contact_is_deleted() {
+    let mut setup = setup(ALL, "");
+    setup.marketing_cloud_route += "\non_inactive = \"delete\"";
+    let town = Town::with(setup).await;
+    let uid = town.newcomer("ann").await;
+    let is_out = |town: &Town, key: &str| town.held(key).status.name() == "Unsubscribed";
+    town.cloud().import("CRM-1", "ann@example.org", None, gigya_esp_gateway::sandbox::marketing_cloud::Status::Active);
+    town.sandbox.gigya.set_active(&uid, false);
+    town.quiet().await;
+    assert!(is_out(&town, "CRM-1") && is_out(&town, &uid));
+    assert_eq!(town.cloud().faults().calls("contact.delete"), 1, "hers, and not the one that the CRM made");
+}

@@ -2,6 +2,7 @@
 
 use super::town::{ALL, ALL_AND_ROW, LIST_AND_ROW, MarketingCloudTown, ON_LIST, ROW, list_of, setup, town};
 use crate::town::{NEWSLETTER, Town, address};
+use gigya_esp_gateway::sandbox::Weather;
 use gigya_esp_gateway::sandbox::marketing_cloud::Status;
 use std::time::Duration;
 
@@ -201,5 +202,52 @@ async fn a_link_in_a_mail_takes_the_row_s_status_along() {
         assert!(town.cloud().unsubscribe_link(&address("ann"), list_of(audience)));
         town.quiet().await;
         assert_eq!(status(&town).as_deref(), Some("Unsubscribed"), "{audience}");
+    }
+}
+
+#[tokio::test]
+async fn everybody_at_an_address_that_is_the_key_is_opted_out() {
+    let town = town(ALL, "subscriber_key = \"email\"\nuid_attribute = \"Gigya UID\"").await;
+    let uid = town.newcomer("ann").await;
+    for key in ["C-7", "zz-7"] {
+        town.cloud().import(key, &address("ann"), None, Status::Active);
+    }
+    town.sandbox.gigya.unsubscribe(&uid, NEWSLETTER);
+    town.quiet().await;
+    assert!(!town.is_mailed("ann", ALL), "{:?}", town.cloud().subscribers());
+}
+
+#[tokio::test]
+async fn an_opt_out_of_a_list_is_kept_though_everything_is_out_already() {
+    for audience in [ON_LIST, LIST_AND_ROW] {
+        let town = town(audience, "").await;
+        let uid = town.newcomer("ann").await;
+        town.cloud().complain(&address("ann"));
+        town.a_moment_passes();
+        town.sandbox.gigya.unsubscribe(&uid, NEWSLETTER);
+        town.quiet().await;
+        // Somebody over there lifts the opt-out of everything.
+        town.cloud().import(&uid, &address("ann"), None, Status::Active);
+        assert!(!town.is_mailed("ann", audience), "{audience}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_leaves_while_their_row_is_updated_is_out_in_the_end() {
+    for lines in ["", "status_column = \"Status\""] {
+        let town = town(ROW, lines).await;
+        let uid = town.newcomer("ann").await;
+        // Slow enough that all of this is under way at once.
+        let latency = Duration::from_millis(40);
+        town.cloud().faults().set(Weather { latency, jitter: latency, ..Weather::default() });
+        for round in 0..5 {
+            town.sandbox.gigya.set_profile(&uid, "firstName", format!("Ann {round}").into());
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        town.sandbox.gigya.unsubscribe(&uid, NEWSLETTER);
+        town.quiet().await;
+        let row = town.cloud().row("GIGYA_PROFILES", &uid);
+        let is_in = row.is_some_and(|row| row.get("Status").is_none_or(|status| status != "Unsubscribed"));
+        assert!(!is_in, "{lines}");
     }
 }

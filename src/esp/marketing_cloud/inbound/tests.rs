@@ -38,11 +38,12 @@ fn events_must_be_signed() {
 #[test]
 fn events_must_be_of_a_business_unit_that_the_connection_names() {
     let other = settings("business_units = [\"7\"]", &["all-subscribers"]);
-    assert_eq!(opened(&other, &signed(EVENTS), EVENTS), "NotVerified(\"business_unit\")");
+    let foreign = r#"[{"eventCategoryType":"EngagementEvents.EmailOpen","mid":1476456}]"#;
+    assert_eq!(opened(&other, &signed(foreign), foreign), "NotVerified(\"business_unit\")");
     let both = settings("business_units = [\"7\", \"1476456\"]", &["all-subscribers"]);
     assert_eq!(opened(&both, &signed(EVENTS), EVENTS), "7 events");
     let one_of_many = EVENTS.replacen("\"mid\":1476456", "\"mid\":8", 1);
-    assert_eq!(opened(&both, &signed(&one_of_many), &one_of_many), "NotVerified(\"business_unit\")");
+    assert_eq!(opened(&both, &signed(&one_of_many), &one_of_many), "7 events", "which keeps the others from nothing");
 }
 
 #[test]
@@ -89,5 +90,9 @@ fn what_somebody_left() {
     assert_eq!(left("", &lists, Some("1"), None), all, "nobody can tell, so the doubt is the opt-out's");
     assert_eq!(left("", &lists, None, None), all);
     assert_eq!(left("", &with_all, Some("69238"), Some("Active")), ["publication-list:69238"]);
+    // It may be All Subscribers, whose status isn't to be seen yet.
+    assert_eq!(left("", &with_all, Some("1"), Some("Active")), ["all-subscribers+data-extension:K"]);
+    assert_eq!(left("all_subscribers_list = \"2\"", &with_all, Some("1"), Some("Active")), [""; 0]);
+    assert_eq!(left("", &["data-extension:K"], Some("1"), Some("Active")), ["data-extension:K"]);
     assert_eq!(left("", &["data-extension:K"], Some("1"), Some("Unsubscribed")), ["data-extension:K"]);
 }

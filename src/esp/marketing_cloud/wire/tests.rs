@@ -74,7 +74,7 @@ fn an_opt_out_at_any_level_that_counts_is_one() {
                 assert_eq!(on_list.is_opted_in(), list.is_opted_in() && !is_out(subscriber));
 
                 let by_row = amounts_to(&audience("data-extension:K"), subscriber, list, row);
-                assert_eq!(is_out(by_row), is_out(subscriber) || is_out(row));
+                assert_eq!(is_out(by_row), is_out(subscriber), "a row says out without a time");
                 assert_eq!(by_row.is_opted_in(), row.is_opted_in() && !is_out(subscriber));
             }
         }
@@ -97,8 +97,19 @@ fn what_is_left_of_somebody_who_is_out() {
         ("data-extension:K", out, IN, false, Mailable),
         ("data-extension:K", out, flagged_out, true, ForOptedOut),
     ] {
-        assert_eq!(leftover(&audience(place), subscriber, row, flags), expected, "{place} {row:?} {flags}");
+        let list = if place.contains("list") { out } else { Unknown };
+        assert_eq!(leftover(&audience(place), subscriber, list, row, flags), expected, "{place} {row:?} {flags}");
     }
+}
+
+#[test]
+fn a_list_that_would_be_mailed_once_an_opt_out_of_everything_is_lifted_is_left_over() {
+    let out = out_at("2025-01-01T00:00:00.1");
+    assert_eq!(leftover(&audience("publication-list:1"), out, IN, Unknown, false), Mailable);
+    assert_eq!(leftover(&audience("publication-list:1"), out, out, Unknown, false), Nothing);
+    assert_eq!(leftover(&audience("publication-list:1"), IN, out, Unknown, false), Nothing);
+    assert_eq!(leftover(&audience("all-subscribers"), out, IN, Unknown, false), Nothing);
+    assert_eq!(leftover(&audience("publication-list:1+data-extension:K"), IN, Unknown, IN, false), Mailable);
 }
 
 #[test]
