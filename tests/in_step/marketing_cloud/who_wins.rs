@@ -251,3 +251,36 @@ async fn whoever_leaves_while_their_row_is_updated_is_out_in_the_end() {
         assert!(!is_in, "{lines}");
     }
 }
+
+#[tokio::test]
+async fn who_left_comes_back_where_rows_have_a_status() {
+    let mut town = town(ROW, "status_column = \"Status\"").await;
+    let uid = town.newcomer("ann").await;
+    let status = |town: &Town| town.cloud().row("GIGYA_PROFILES", &uid).unwrap().get("Status").cloned();
+    town.sandbox.gigya.unsubscribe(&uid, NEWSLETTER);
+    town.quiet().await;
+    assert_eq!(status(&town).as_deref(), Some("Unsubscribed"));
+    town.answers();
+    town.sandbox.gigya.set_profile(&uid, "firstName", "Anna".into());
+    town.quiet().await;
+    assert_eq!(town.outcomes(), ["unchanged"]);
+    town.a_moment_passes();
+    town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
+    town.quiet().await;
+    assert_eq!(town.gigya(&uid), Some(true));
+    assert_eq!(status(&town).as_deref(), Some("Active"));
+}
+
+#[tokio::test]
+async fn an_address_change_that_is_refused_does_not_block_for_ever() {
+    let mut town = town(ALL, "").await;
+    let uid = town.newcomer("ann").await;
+    town.answers();
+    let held = "<Envelope xmlns=\"http://schemas.xmlsoap.org/soap/envelope/\"><Body><UpdateResponse><Results>\
+        <StatusCode>Error</StatusCode><ErrorCode>12003</ErrorCode></Results><OverallStatus>Error</OverallStatus>\
+        </UpdateResponse></Body></Envelope>";
+    town.cloud().fail_next("soap.update", 200, held, &[]);
+    town.sandbox.gigya.change_email(&uid, &address("anna"));
+    town.quiet().await;
+    assert_eq!(town.outcomes(), ["skipped:held_by_esp"]);
+}
