@@ -333,7 +333,6 @@ async fn remove_gone(side: &GigyaSide, uid: Option<&Uid>, deadline: Deadline) ->
     // Should the address be somebody else's by now, who is opted in, the subscriber stays theirs.
     let mut account = known.unwrap_or_else(|| Account::gone(uid));
     account.is_active = false;
-    let account = account;
     let each = side.routes.iter().map(|ends| async {
         let can_be_found = account.address.is_some() || ends.esp.finds_by_uid();
         let outcome = if can_be_found {

@@ -231,13 +231,12 @@ impl Subscriber<'_> {
 
     async fn take_out_record(&self, desired: Desired, record: &Record) -> Result<Step, Fault> {
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
-        // Known to the ESP, but not on the list: there is nothing to take out of it.
-        let is_wanted = matches!(desired, Desired::Removal(_)) || record.leftover == Leftover::Mailable;
-        if record.consent == Consent::Unknown && (record.leftover == Leftover::Nothing || !is_wanted) {
+        // Known to the ESP, but not on the list: there is nothing to opt out of.
+        let is_nowhere = record.consent == Consent::Unknown && record.leftover != Leftover::Mailable;
+        if is_nowhere && matches!(desired, Desired::Consent(_)) {
             return Ok(Step::Settled(Outcome::Unchanged));
         }
-        let decision = decide(desired, trusted(record.consent, self.route()));
-        let written = match decision {
+        let written = match decide(desired, trusted(record.consent, self.route())) {
             Decision::Keep => return self.finish(desired, record).await,
             Decision::Refuse(reason) => return Ok(Step::Settled(Outcome::Skipped(reason))),
             Decision::OptOut => esp.opt_out(audience, record, self.deadline).await?,

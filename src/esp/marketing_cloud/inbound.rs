@@ -80,7 +80,7 @@ fn notice(settings: &Settings, found: &Result<Subscribers, Fault>, event: Event)
         Err(fault) => return without(fault.outcome()),
     };
     let address = subscriber.and_then(|row| Email::parse(row.email_address.as_deref()?).ok());
-    // Nobody can be found without an address; but that a signed event has none isn't for ever.
+    // The address that was mailed stands in for that of a subscriber who is gone; an event that lacks both is set aside.
     let mailed = told.address.clone();
     let Some(address) = address.or_else(|| mailed.clone()) else {
         return without(Outcome::Rejected(Reason::NoAddress));
