@@ -4,7 +4,7 @@ use super::{ConfigFile, failed};
 use crate::config::{Config, GigyaAuth, GigyaWebhookAuth};
 use crate::esp;
 use crate::forward::Gateway;
-use crate::upstream::{HttpTransport, Transport};
+use crate::upstream::{HttpTransport, Transport, WallClock};
 use std::fmt::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub fn run(file: &ConfigFile) -> Result<ExitCode, ExitCode> {
     let config = file.load()?;
     let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| failed(&error))?);
-    Gateway::new(&config, &transport).map_err(|error| failed(&error))?;
+    Gateway::new(&config, &transport, &WallClock::system()).map_err(|error| failed(&error))?;
     print!("{}", summary(&config, &transport));
     Ok(ExitCode::SUCCESS)
 }

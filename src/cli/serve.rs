@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::forward::Gateway;
 use crate::http;
 use crate::telemetry::{logs, metrics};
-use crate::upstream::{HttpTransport, Transport};
+use crate::upstream::{HttpTransport, Transport, WallClock};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ async fn serve(config: Config) -> Result<ExitCode, ExitCode> {
     let metrics = metrics::install();
     let transport = HttpTransport::new().map_err(|error| failed(&error))?;
     let transport: Arc<dyn Transport> = Arc::new(transport);
-    let gateway = Gateway::new(&config, &transport).map_err(|error| failed(&error))?;
+    let gateway = Gateway::new(&config, &transport, &WallClock::system()).map_err(|error| failed(&error))?;
     let stop = http::stop_signal().map_err(|error| failed(&error))?;
     let upkeep = metrics.clone();
     tokio::spawn(async move {

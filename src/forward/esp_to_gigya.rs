@@ -17,7 +17,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use std::collections::HashMap;
-use std::time::Instant;
+use tokio::time::Instant;
 
 const DIRECTION: &str = "esp_to_gigya";
 
@@ -266,7 +266,7 @@ impl Errand<'_> {
         }
         match decide(Desired::Consent(Consent::OptedIn { since }), self.consent_of(account)) {
             Decision::OptIn { .. } => {
-                self.set(account, true, Some(tag(since))).await?;
+                self.set(account, true, Some(self.tag(since))).await?;
                 self.look_again(account).await
             }
             Decision::Keep => Ok(Outcome::Unchanged),
@@ -280,7 +280,7 @@ impl Errand<'_> {
             return Ok(Outcome::Skipped(Reason::UnknownSubscriber));
         }
         let (client, address) = (&self.gigya.client, &self.news.address);
-        client.create_lite_account(address, self.subscription(), tag(since), self.deadline).await?;
+        client.create_lite_account(address, self.subscription(), self.tag(since), self.deadline).await?;
         Ok(Outcome::Applied)
     }
 
@@ -378,11 +378,11 @@ impl Errand<'_> {
         self.gigya.client.set_subscription(account, self.subscription(), subscribed, tag, self.deadline).await
     }
 
+    fn tag(&self, since: ActedAt) -> OptInTag {
+        OptInTag { acted: since.earliest().unwrap_or(Timestamp::MIN), written: self.gigya.clock.now() }
+    }
+
     fn subscription(&self) -> &crate::domain::SubscriptionId {
         &self.ends.route.subscription
     }
-}
-
-fn tag(since: ActedAt) -> OptInTag {
-    OptInTag { acted: since.earliest().unwrap_or(Timestamp::MIN), written: Timestamp::now() }
 }

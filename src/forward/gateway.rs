@@ -8,7 +8,7 @@ use crate::domain::{Audience, ConnectionName};
 use crate::esp::{self, Esp};
 use crate::gigya::{Client, KeyStore, Verifier};
 use crate::telemetry::Pseudonyms;
-use crate::upstream::{Transport, Upstream};
+use crate::upstream::{Transport, Upstream, WallClock};
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ pub(super) struct GigyaSide {
     pub config: config::Gigya,
     pub client: Arc<Client>,
     pub verifier: Verifier,
+    pub clock: WallClock,
     pub routes: Vec<Arc<RouteEnds>>,
 }
 
@@ -71,7 +72,7 @@ impl Gateway {
     ///
     /// # Errors
     /// What can't work, however often it is tried.
-    pub fn new(config: &Config, transport: &Arc<dyn Transport>) -> Result<Self, StartError> {
+    pub fn new(config: &Config, transport: &Arc<dyn Transport>, clock: &WallClock) -> Result<Self, StartError> {
         let esps: HashMap<_, _> = config
             .esps
             .iter()
@@ -81,7 +82,7 @@ impl Gateway {
         for (name, connection) in &config.gigya {
             let routes = config.routes.iter().filter(|route| route.gigya == *name);
             let routes: Result<Vec<_>, _> = routes.map(|route| RouteEnds::new(route, &esps)).collect();
-            let side = GigyaSide::new(connection, routes?, transport)?;
+            let side = GigyaSide::new(connection, routes?, transport, clock)?;
             gigya.insert(name.as_str().to_owned(), Arc::new(side));
         }
         let esps = esps.into_iter().map(|(name, esp)| (name.as_str().to_owned(), EspSide::new(esp, &gigya))).collect();
@@ -94,15 +95,17 @@ impl GigyaSide {
         connection: &config::Gigya,
         routes: Vec<Arc<RouteEnds>>,
         transport: &Arc<dyn Transport>,
+        clock: &WallClock,
     ) -> Result<Self, StartError> {
         let unusable =
             |problem| StartError::Credentials { table: "gigya", connection: connection.name.clone(), problem };
         let upstream = Upstream::new(format!("gigya/{}", connection.name), Arc::clone(transport), &connection.common);
-        let client = Client::new(connection, upstream).map_err(|problem| unusable(problem.to_string()))?;
+        let client =
+            Client::new(connection, upstream, clock.clone()).map_err(|problem| unusable(problem.to_string()))?;
         let client = Arc::new(client);
         let keys = KeyStore::new(Arc::clone(&client), connection.signature_max_age);
         let verifier = Verifier::new(connection, keys).map_err(unusable)?;
-        Ok(Self { config: connection.clone(), client, verifier, routes })
+        Ok(Self { config: connection.clone(), client, verifier, clock: clock.clone(), routes })
     }
 }
 

@@ -54,7 +54,7 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
     // Never a compressed body, as the signature is over what was sent; and which type Gigya says isn't documented.
     takes_json(&request.headers, &side.config.common.content_types).map_err(|_| Refusal::MediaType)?;
     let deadline = Deadline::after(request.received, side.config.common.deadline);
-    let opened = side.verifier.open(&request.headers, &request.body, Timestamp::now(), deadline).await;
+    let opened = side.verifier.open(&request.headers, &request.body, side.clock.now(), deadline).await;
     let notification = opened.map_err(|rejection| refuse(side, request, rejection))?;
 
     meter::webhook_arrived(side.config.name.as_str());

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
 use secrecy::SecretString;
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// Takes webhooks in. `http` sees nothing else of the floors below it.
 #[async_trait]

@@ -10,7 +10,8 @@ use crate::domain::Outcome;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a redelivery is awaited. Senders try again within minutes, later at most once an hour.
 const AWAITED: Duration = Duration::from_hours(2);

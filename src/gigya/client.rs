@@ -8,7 +8,7 @@ use super::errors::{Meaning, meaning};
 use super::keys::WireKeys;
 use crate::config::{self, GigyaEndpoint};
 use crate::domain::{Email, SubscriptionId, Uid};
-use crate::upstream::{Again, Attempts, Deadline, Fault, Upstream, Verdict};
+use crate::upstream::{Again, Attempts, Deadline, Fault, Upstream, Verdict, WallClock};
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
 use jiff::Timestamp;
@@ -26,6 +26,7 @@ const MAX_SHARING: usize = 20;
 /// Calls one Gigya connection.
 pub struct Client {
     upstream: Upstream,
+    clock: WallClock,
     endpoint: GigyaEndpoint,
     auth: Authenticator,
     mute_webhooks: bool,
@@ -78,9 +79,10 @@ enum Answer {
 
 impl Client {
     /// A client for one connection.
-    pub fn new(connection: &config::Gigya, upstream: Upstream) -> Result<Self, BadCredentials> {
+    pub fn new(connection: &config::Gigya, upstream: Upstream, clock: WallClock) -> Result<Self, BadCredentials> {
         Ok(Self {
             upstream,
+            clock,
             endpoint: connection.endpoint.clone(),
             auth: Authenticator::new(&connection.auth)?,
             mute_webhooks: connection.mute_webhooks,
@@ -284,7 +286,7 @@ impl Client {
         if !self.auth.uses_clock() {
             return Ok(answer);
         }
-        self.auth.correct_clock(theirs, Timestamp::now());
+        self.auth.correct_clock(theirs, self.clock.now());
         tracing::warn!(upstream = self.upstream.name(), "clock differs from Gigya's; corrected by its Date header");
         self.send(operation, attempts, form, Some(api_key), deadline).await
     }
@@ -312,7 +314,7 @@ impl Client {
             let mut form = form.clone();
             let authorization = sign_for.and_then(|api_key| {
                 form.push(("apiKey", api_key.to_owned()));
-                self.auth.sign(&url, &mut form, Timestamp::now())
+                self.auth.sign(&url, &mut form, self.clock.now())
             });
             let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&form).finish();
             let mut request = Request::builder()

@@ -14,7 +14,7 @@ use http_body_util::LengthLimitError;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::error::Error;
-use std::time::Instant;
+use tokio::time::Instant;
 use tower_http::timeout::TimeoutError;
 
 impl<S: Sync> FromRequest<S> for Inbound {

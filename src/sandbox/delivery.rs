@@ -1,12 +1,15 @@
 //! Brings a simulated system's webhooks to the gateway: at least once, again at growing intervals until it
 //! answers 2xx, in batches; late, twice and in another order if so asked. `giving_up` says when it stops.
 
+use super::Surroundings;
+use super::carrier::{Happened, Moment};
 use super::giving_up::{GivingUp, Standing};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
-use tokio::sync::{Notify, broadcast, watch};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 /// How webhooks are delivered.
 #[derive(Clone, Copy, Debug)]
@@ -88,26 +91,33 @@ struct Inner {
     state: Mutex<State>,
     work: Notify,
     pending: watch::Sender<usize>,
-    attempts: broadcast::Sender<Attempt>,
-    client: reqwest::Client,
+    around: Surroundings,
 }
 
 struct State {
     temper: Temper,
     target: Option<String>,
     paused: bool,
-    waiting: VecDeque<(Instant, Value)>,
+    waiting: VecDeque<(Instant, Letter)>,
     parcels: Vec<Parcel>,
     under_way: usize,
     chance: fastrand::Rng,
     standing: Standing,
     dropped: usize,
+    /// How many copies of events there were.
+    copies: u64,
     /// Counts how often everything was forgotten.
     forgotten: u32,
 }
 
+/// One copy of an event.
+struct Letter {
+    copy: u64,
+    event: Value,
+}
+
 struct Parcel {
-    events: Vec<Value>,
+    letters: Vec<Letter>,
     sealed: Option<Sealed>,
     number: u32,
     due: Instant,
@@ -116,22 +126,22 @@ struct Parcel {
     packed: u32,
 }
 
+impl Parcel {
+    fn new(letters: Vec<Letter>, due: Instant, packed: u32) -> Self {
+        Self { letters, sealed: None, number: 0, due, first: None, packed }
+    }
+
+    fn events(&self) -> Vec<Value> {
+        self.letters.iter().map(|letter| letter.event.clone()).collect()
+    }
+}
+
 impl Courier {
     /// Starts a courier. `seal` makes the request of a batch of events, signature and all.
     pub(super) fn start(
         sender: &'static str,
-        attempts: broadcast::Sender<Attempt>,
-        seal: impl Fn(&[Value]) -> Sealed + Send + Sync + 'static,
-    ) -> Self {
-        Self::start_with(Temper::default(), reqwest::Client::new(), sender, attempts, seal)
-    }
-
-    /// The same with another temper, and a client that may differ in what it follows.
-    pub(super) fn start_with(
         temper: Temper,
-        client: reqwest::Client,
-        sender: &'static str,
-        attempts: broadcast::Sender<Attempt>,
+        around: Surroundings,
         seal: impl Fn(&[Value]) -> Sealed + Send + Sync + 'static,
     ) -> Self {
         let state = State {
@@ -141,9 +151,10 @@ impl Courier {
             waiting: VecDeque::new(),
             parcels: Vec::new(),
             under_way: 0,
-            chance: fastrand::Rng::with_seed(7),
+            chance: fastrand::Rng::with_seed(around.seed),
             standing: Standing::default(),
             dropped: 0,
+            copies: 0,
             forgotten: 0,
         };
         let courier = Self(Arc::new(Inner {
@@ -152,8 +163,7 @@ impl Courier {
             state: Mutex::new(state),
             work: Notify::new(),
             pending: watch::Sender::new(0),
-            attempts,
-            client,
+            around,
         }));
         tokio::spawn(courier.clone().run());
         courier
@@ -191,8 +201,8 @@ impl Courier {
             return;
         }
         let hold = state.temper.shuffle.mul_f64(state.chance.f64());
-        state.waiting.push_back((Instant::now() + hold, event));
-        self.0.pending.send_modify(|pending| *pending += 1);
+        let letter = self.write(&mut state, event);
+        state.waiting.push_back((Instant::now() + hold, letter));
         drop(state);
         self.0.work.notify_one();
     }
@@ -236,6 +246,7 @@ impl Courier {
                 tokio::spawn(async move { courier.deliver(parcel).await });
             }
             tokio::select! {
+                biased;
                 () = self.0.work.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }
@@ -256,16 +267,14 @@ impl Courier {
         let (batch, packed) = (state.temper.batch.max(1), state.forgotten);
         let (due, later): (VecDeque<_>, VecDeque<_>) = state.waiting.drain(..).partition(|(due, _)| *due <= now);
         state.waiting = later;
-        let events: Vec<Value> = due.into_iter().map(|(_, event)| event).collect();
-        for chunk in events.chunks(batch) {
-            let twice = state.chance.f64() < state.temper.twice;
-            for _ in 0..if twice { 2 } else { 1 } {
-                let events = chunk.to_vec();
-                state.parcels.push(Parcel { events, sealed: None, number: 0, due: now, first: None, packed });
+        let mut due = due.into_iter().map(|(_, letter)| letter).peekable();
+        while due.peek().is_some() {
+            let letters: Vec<Letter> = due.by_ref().take(batch).collect();
+            if state.chance.f64() < state.temper.twice {
+                let again = letters.iter().map(|letter| self.write(&mut state, letter.event.clone())).collect();
+                state.parcels.push(Parcel::new(again, now, packed));
             }
-            if twice {
-                self.0.pending.send_modify(|pending| *pending += chunk.len());
-            }
+            state.parcels.push(Parcel::new(letters, now, packed));
         }
         let mut index = 0;
         while index < state.parcels.len() && state.under_way < state.temper.at_once {
@@ -289,30 +298,23 @@ impl Courier {
         parcel.number += 1;
         let sealed = match parcel.sealed.take() {
             Some(sealed) if !temper.sign_anew => sealed,
-            _ => (self.0.seal)(&parcel.events),
+            _ => (self.0.seal)(&parcel.events()),
         };
-        let mut request = self.0.client.post(&target).timeout(temper.patience).body(sealed.body.clone());
-        for (name, value) in &sealed.headers {
-            request = request.header(*name, value);
-        }
         let started = Instant::now();
         let first = *parcel.first.get_or_insert(started);
-        let (status, answer) = match request.send().await {
-            Ok(response) => (response.status().as_u16(), response.text().await.unwrap_or_default()),
-            Err(_) => (0, String::new()),
-        };
+        let (status, answer) = self.0.around.carrier.carry(&target, &sealed, temper.patience).await.unwrap_or_default();
         let type_of = |event: &Value| {
             let named = ["type", "Type", "eventCategoryType"].into_iter().find_map(|name| event.get(name));
             named.and_then(Value::as_str).unwrap_or_default().to_owned()
         };
-        let types = parcel.events.iter().map(type_of).collect();
+        let types = parcel.letters.iter().map(|letter| type_of(&letter.event)).collect();
         let took = started.elapsed();
         let attempt = Attempt { sender: self.0.sender, types, number: parcel.number, status, answer, took };
-        let _ = self.0.attempts.send(attempt);
+        let _ = self.0.around.attempts.send(attempt);
         let mut state = self.lock();
         state.under_way -= 1;
         if (200..=temper.highest_success).contains(&status) {
-            self.0.pending.send_modify(|pending| *pending -= parcel.events.len());
+            self.close(parcel.letters, Happened::Taken);
             state.standing.answered();
         } else {
             let doubled = temper.first_interval.saturating_mul(1 << parcel.number.saturating_sub(1).min(16));
@@ -329,7 +331,7 @@ impl Courier {
                     if !is_lost {
                         state.standing.gave_up(temper.giving_up, now);
                     }
-                    self.count_dropped(&mut state, parcel.events.len());
+                    self.give_up(&mut state, parcel.letters);
                 }
             }
         }
@@ -338,14 +340,36 @@ impl Courier {
     }
 
     fn drop_waiting(&self, state: &mut State) {
-        let packed: usize = state.parcels.drain(..).map(|parcel| parcel.events.len()).sum();
-        let waiting = state.waiting.drain(..).count();
-        self.count_dropped(state, packed + waiting);
+        let mut letters: Vec<Letter> = state.parcels.drain(..).flat_map(|parcel| parcel.letters).collect();
+        letters.extend(state.waiting.drain(..).map(|(_, letter)| letter));
+        self.give_up(state, letters);
     }
 
-    fn count_dropped(&self, state: &mut State, events: usize) {
-        state.dropped += events;
-        self.0.pending.send_modify(|pending| *pending -= events);
+    fn give_up(&self, state: &mut State, letters: Vec<Letter>) {
+        state.dropped += letters.len();
+        self.close(letters, Happened::GivenUp);
+    }
+
+    /// A copy of an event begins to be on its way.
+    fn write(&self, state: &mut State, event: Value) -> Letter {
+        state.copies += 1;
+        let letter = Letter { copy: state.copies, event };
+        self.0.pending.send_modify(|pending| *pending += 1);
+        self.tell(&letter, Happened::Fired);
+        letter
+    }
+
+    fn close(&self, letters: Vec<Letter>, what: Happened) {
+        self.0.pending.send_modify(|pending| *pending -= letters.len());
+        for letter in &letters {
+            self.tell(letter, what);
+        }
+    }
+
+    fn tell(&self, letter: &Letter, what: Happened) {
+        if let Some(observer) = &self.0.around.observer {
+            observer(Moment { sender: self.0.sender, copy: letter.copy, event: &letter.event, what });
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,6 +1,7 @@
 //! When a system stops redelivering a webhook, and when it stops calling altogether for a while.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// When a system gives up on a request that isn't answered well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 //! them, import the floors below.
 
 pub mod campaign_monitor;
+mod carrier;
 mod clock;
 mod delivery;
 pub mod esp;
@@ -17,18 +18,26 @@ pub mod marketing_cloud;
 pub mod page;
 mod setup;
 pub mod story;
+mod surroundings;
 mod whole;
 
+pub use carrier::{Carrier, Happened, Moment, Post};
 pub use clock::Clock;
 pub use delivery::{Attempt, Courier, Sealed, Temper};
 pub use esp::SimulatedEsp;
 pub use faults::{Faults, Weather};
 pub use giving_up::GivingUp;
-pub use setup::{Esps, Setup};
+pub use setup::{Addresses, CALLBACK_TOKEN, Esps, Setup};
+pub use surroundings::{Observer, Surroundings};
 pub use whole::{NotStarted, Sandbox};
 
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
+
+/// An id of this thread's generator of chances: whoever seeds that gets the same ids again.
+fn new_uuid() -> uuid::Uuid {
+    uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid()
+}
 
 /// Serves a router on a free port of this machine until the process ends; returns the port's address.
 async fn serve(router: axum::Router) -> std::io::Result<SocketAddr> {

@@ -1,19 +1,25 @@
 //! How to set the sandbox up, and the gateway's configuration that follows from it.
 
-use super::campaign_monitor::CampaignMonitorSettings;
+use super::SimulatedEsp;
+use super::campaign_monitor::{CampaignMonitorSettings, CampaignMonitorSim};
+use super::esp::{CampaignMonitorList, MarketingCloudAudience};
 use super::gigya::{GigyaSettings, WebhookVersion};
-use super::marketing_cloud::MarketingCloudSettings;
+use super::marketing_cloud::{MarketingCloudSettings, MarketingCloudSim};
 use crate::config::Environment;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// The callback token of the sandbox's Campaign Monitor connection.
-pub(super) const CALLBACK_TOKEN: &str = "sandbox-callback-token-0123456789";
+pub const CALLBACK_TOKEN: &str = "sandbox-callback-token-0123456789";
 
 /// Where the simulators' APIs are.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Addresses {
+pub struct Addresses {
+    /// Gigya's.
     pub gigya: SocketAddr,
+    /// Campaign Monitor's.
     pub campaign_monitor: SocketAddr,
+    /// Marketing Cloud's.
     pub marketing_cloud: SocketAddr,
 }
 
@@ -116,12 +122,32 @@ impl Setup {
     }
 
     /// The list at Campaign Monitor that the newsletter goes to.
-    pub(super) fn list(&self) -> String {
+    #[must_use]
+    pub fn list(&self) -> String {
         self.campaign_monitor.lists.first().map(|list| list.id.clone()).unwrap_or_default()
     }
 
+    /// The audiences that the newsletter goes to, of those ESPs that take part.
+    #[must_use]
+    pub fn audiences(
+        &self,
+        campaign_monitor: &CampaignMonitorSim,
+        marketing_cloud: &MarketingCloudSim,
+    ) -> Vec<Arc<dyn SimulatedEsp>> {
+        let mut audiences: Vec<Arc<dyn SimulatedEsp>> = Vec::new();
+        if self.esps.has_campaign_monitor() {
+            audiences.push(Arc::new(CampaignMonitorList::new(campaign_monitor.clone(), &self.list())));
+        }
+        if self.esps.has_marketing_cloud() {
+            let audience = &self.marketing_cloud_audience;
+            audiences.push(Arc::new(MarketingCloudAudience::new(marketing_cloud.clone(), audience)));
+        }
+        audiences
+    }
+
     /// The gateway's configuration, with the simulators at these addresses.
-    pub(super) fn configuration(&self, at: Addresses) -> String {
+    #[must_use]
+    pub fn configuration(&self, at: Addresses) -> String {
         let webhook_auth = match self.gigya.webhooks {
             WebhookVersion::V2_0 => "webhook_auth = \"jwt\"".to_owned(),
             WebhookVersion::V1_0 | WebhookVersion::V1_1 => {
@@ -215,7 +241,8 @@ audience = "crm/{audience}"
     }
 
     /// What the configuration's `{ env = .. }` stand for.
-    pub(super) fn secrets(&self) -> Environment {
+    #[must_use]
+    pub fn secrets(&self) -> Environment {
         [
             ("GIGYA_SECRET", self.gigya.credentials.secret.as_str()),
             ("WEBHOOK_SECRET", self.gigya.webhook_secret.as_str()),

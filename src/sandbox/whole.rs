@@ -4,16 +4,15 @@
 //! configuration text.
 
 use super::campaign_monitor::CampaignMonitorSim;
-use super::esp::{CampaignMonitorList, MarketingCloudAudience};
 use super::gigya::GigyaSim;
 use super::marketing_cloud::MarketingCloudSim;
 use super::setup::{Addresses, CALLBACK_TOKEN, Setup};
-use super::{Attempt, Clock, Courier, Faults, SimulatedEsp, Temper};
+use super::{Attempt, Clock, Courier, Faults, SimulatedEsp, Surroundings, Temper};
 use crate::config::Config;
 use crate::forward::Gateway;
 use crate::http::Bound;
 use crate::telemetry::metrics;
-use crate::upstream::{HttpTransport, Transport};
+use crate::upstream::{HttpTransport, Transport, WallClock};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,10 +56,10 @@ impl Sandbox {
         let clock = Clock::default();
         let (attempts, _) = broadcast::channel(10_000);
         let list = setup.list();
-        let gigya = GigyaSim::start(setup.gigya.clone(), clock.clone(), attempts.clone());
-        let campaign_monitor =
-            CampaignMonitorSim::start(setup.campaign_monitor.clone(), clock.clone(), attempts.clone());
-        let marketing_cloud = MarketingCloudSim::start(setup.marketing_cloud.clone(), clock.clone(), attempts.clone());
+        let around = Surroundings::real(clock.clone(), attempts.clone());
+        let gigya = GigyaSim::start(setup.gigya.clone(), around.seeded(11));
+        let campaign_monitor = CampaignMonitorSim::start(setup.campaign_monitor.clone(), around.seeded(13));
+        let marketing_cloud = MarketingCloudSim::start(setup.marketing_cloud.clone(), around.seeded(17));
         let at = Addresses {
             gigya: gigya.serve().await.map_err(not_started)?,
             campaign_monitor: campaign_monitor.serve().await.map_err(not_started)?,
@@ -68,14 +67,7 @@ impl Sandbox {
         };
         let text = setup.configuration(at);
         let config = Config::parse(&text, Path::new("sandbox.toml"), &setup.secrets()).map_err(not_started)?;
-        let mut esps: Vec<Arc<dyn SimulatedEsp>> = Vec::new();
-        if setup.esps.has_campaign_monitor() {
-            esps.push(Arc::new(CampaignMonitorList::new(campaign_monitor.clone(), &list)));
-        }
-        if setup.esps.has_marketing_cloud() {
-            let audience = &setup.marketing_cloud_audience;
-            esps.push(Arc::new(MarketingCloudAudience::new(marketing_cloud.clone(), audience)));
-        }
+        let esps = setup.audiences(&campaign_monitor, &marketing_cloud);
         let mut sandbox = Self {
             gigya,
             esps,
@@ -98,7 +90,7 @@ impl Sandbox {
 
     async fn start_gateway(&mut self, config: &Config) -> Result<(), NotStarted> {
         let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(not_started)?);
-        let gateway = Gateway::new(config, &transport).map_err(not_started)?;
+        let gateway = Gateway::new(config, &transport, &WallClock::system()).map_err(not_started)?;
         let bound = Bound::bind(&config.server).await.map_err(not_started)?;
         self.gateways.push(bound.webhook_addr());
         self.operations.push(bound.admin_addr());

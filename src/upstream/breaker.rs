@@ -1,7 +1,8 @@
 //! Leaves a failing system alone for a while. A state machine; the time is passed in.
 
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Failures in a row that open the breaker. Enough that a burst of bad luck on an upstream that fails one
 /// call in twenty never does (one in 10^13), few enough that a dead one is noticed within a second or two.

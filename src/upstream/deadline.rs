@@ -1,6 +1,7 @@
 //! The instant by which a whole webhook must be answered.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// When a request must be answered. Every call made for it shares this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,12 +6,14 @@
 //! while, so that senders hear 503 at once. Imports `telemetry`, `config` and `domain`.
 
 mod breaker;
+mod clock;
 mod deadline;
 mod fault;
 mod pace;
 mod transport;
 
 pub use breaker::{Breaker, BreakerState};
+pub use clock::WallClock;
 pub use deadline::Deadline;
 pub use fault::Fault;
 pub use pace::Pace;
@@ -23,8 +25,9 @@ use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use http::{Request, Response, StatusCode, header};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 /// The first pause before trying again; each further one may be twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

@@ -3,7 +3,8 @@
 //! little, and longer each time that it says so again. A state machine; the time is passed in.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How much of a minute's calls may be made at once: a second's worth.
 const BURST: Duration = Duration::from_secs(1);

@@ -4,13 +4,15 @@ use gigya_esp_gateway::config::{Config, Environment, Esp as Settings};
 use gigya_esp_gateway::domain::{Audience, Email, RemovalKind, Uid};
 use gigya_esp_gateway::esp::{self, Esp, Field, FieldValue, Person, Record, Whom, Written};
 use gigya_esp_gateway::sandbox::Clock;
+use gigya_esp_gateway::sandbox::Surroundings;
 use gigya_esp_gateway::sandbox::marketing_cloud::{MarketingCloudSettings, MarketingCloudSim, SubscriberView};
 use gigya_esp_gateway::upstream::{Deadline, Fault, HttpTransport};
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 /// The data extension of the simulated account.
 pub const PROFILES: &str = "GIGYA_PROFILES";
@@ -36,7 +38,7 @@ impl Desk {
     /// A provider for the first of some audiences, with lines for its table.
     pub async fn with(audiences: &[&str], lines: &str, settings: MarketingCloudSettings) -> Self {
         let clock = Clock::default();
-        let sim = MarketingCloudSim::start(settings, clock.clone(), broadcast::channel(100).0);
+        let sim = MarketingCloudSim::start(settings, Surroundings::real(clock.clone(), broadcast::channel(100).0));
         let base = format!("http://{}", sim.serve().await.unwrap());
         let field = if audiences[0].contains("data-extension") { "FirstName" } else { "First Name" };
         let mut text = format!(

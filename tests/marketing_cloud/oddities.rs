@@ -5,7 +5,8 @@ use futures_util::future::join_all;
 use gigya_esp_gateway::esp::Written;
 use gigya_esp_gateway::sandbox::marketing_cloud::MarketingCloudSettings;
 use gigya_esp_gateway::upstream::Fault;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 const AUDIENCE: &str = "all-subscribers+data-extension:GIGYA_PROFILES";
 const THROTTLED: &str = "<soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\"><soap:Body><soap:Fault>\

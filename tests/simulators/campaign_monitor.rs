@@ -1,5 +1,6 @@
 //! Campaign Monitor.
 
+use gigya_esp_gateway::sandbox::Surroundings;
 use gigya_esp_gateway::sandbox::campaign_monitor::{CampaignMonitorSettings, CampaignMonitorSim, State};
 use gigya_esp_gateway::sandbox::{Clock, Weather};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ struct Esp {
 impl Esp {
     async fn with(settings: CampaignMonitorSettings) -> Self {
         let list = settings.lists[0].id.clone();
-        let sim = CampaignMonitorSim::start(settings, Clock::default(), broadcast::channel(100).0);
+        let sim = CampaignMonitorSim::start(settings, Surroundings::real(Clock::default(), broadcast::channel(100).0));
         let base = format!("http://{}/api/v3.3", sim.serve().await.unwrap());
         Self { sim, base, list }
     }

@@ -1,5 +1,6 @@
 //! Gigya, and how its webhooks are redelivered.
 
+use gigya_esp_gateway::sandbox::Surroundings;
 use gigya_esp_gateway::sandbox::gigya::{GigyaSettings, GigyaSim};
 use gigya_esp_gateway::sandbox::{Clock, Temper};
 use jiff::SignedDuration;
@@ -16,7 +17,7 @@ struct Gigya {
 impl Gigya {
     async fn with(settings: GigyaSettings) -> Self {
         let clock = Clock::default();
-        let sim = GigyaSim::start(settings, clock.clone(), broadcast::channel(100).0);
+        let sim = GigyaSim::start(settings, Surroundings::real(clock.clone(), broadcast::channel(100).0));
         let base = format!("http://{}", sim.serve().await.unwrap());
         Self { sim, base, clock }
     }
@@ -149,7 +150,7 @@ async fn gigyas_published_key_verifies_its_tokens() {
 #[tokio::test]
 async fn webhooks_come_again_at_growing_intervals_until_they_are_answered_2xx() {
     let (attempts, mut heard) = broadcast::channel(100);
-    let sim = GigyaSim::start(GigyaSettings::default(), Clock::default(), attempts);
+    let sim = GigyaSim::start(GigyaSettings::default(), Surroundings::real(Clock::default(), attempts));
     let temper = Temper { first_interval: Duration::from_millis(20), ..Temper::default() };
     sim.courier().set_temper(temper);
     // A receiver that is well only the fourth time.

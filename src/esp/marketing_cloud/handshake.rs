@@ -12,7 +12,8 @@ use super::client::Client;
 use crate::upstream::{Deadline, Fault};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How many are worked on at once: nobody registers more, and the requests are unsigned.
 const AT_ONCE: usize = 4;

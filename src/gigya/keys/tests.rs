@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::{Common, Gigya, GigyaAuth, GigyaEndpoint, GigyaWebhookAuth};
 use crate::domain::ConnectionName;
-use crate::upstream::{Transport, TransportError, Upstream};
+use crate::upstream::{Transport, TransportError, Upstream, WallClock};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -57,7 +57,7 @@ fn store() -> (Arc<Site>, KeyStore) {
         clear_flags_on_inactive: false,
     };
     let upstream = Upstream::new("gigya/main".into(), Arc::new(Arc::clone(&site)), &common);
-    let client = Arc::new(Client::new(&connection, upstream).unwrap());
+    let client = Arc::new(Client::new(&connection, upstream, WallClock::system()).unwrap());
     (site, KeyStore::new(client, connection.signature_max_age))
 }
 
@@ -73,7 +73,7 @@ impl Site {
 
 impl KeyStore {
     async fn knows(&self, kid: &str) -> Result<bool, Fault> {
-        let deadline = Deadline::after(std::time::Instant::now(), Duration::from_secs(8));
+        let deadline = Deadline::after(tokio::time::Instant::now(), Duration::from_secs(8));
         self.key(kid, API_KEY, deadline).await.map(|key| key.is_some())
     }
 }

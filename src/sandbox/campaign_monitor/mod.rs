@@ -15,13 +15,12 @@ mod world;
 pub use people::SubscriberView;
 pub use world::State;
 
-use super::{Attempt, Clock, Courier, Faults};
+use super::{Courier, Faults, Surroundings, Temper};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use tokio::sync::broadcast;
 use world::World;
 
 /// A simulated Campaign Monitor client. Clones are the same.
@@ -112,11 +111,12 @@ impl Default for CampaignMonitorSettings {
 impl CampaignMonitorSim {
     /// Starts a client. Needs a Tokio runtime, on which its webhooks are delivered.
     #[must_use]
-    pub fn start(settings: CampaignMonitorSettings, clock: Clock, attempts: broadcast::Sender<Attempt>) -> Self {
+    pub fn start(settings: CampaignMonitorSettings, around: Surroundings) -> Self {
         let format = settings.format;
-        let courier = Courier::start("Campaign Monitor", attempts, move |events| callbacks::seal(format, events));
-        let world = Mutex::new(World::new(&settings, clock));
-        Self { inner: Arc::new(Inner { world, faults: Faults::new(13), courier, settings }) }
+        let (world, faults) = (World::new(&settings, around.clock.clone()), Faults::new(around.seed));
+        let seal = move |events: &[Value]| callbacks::seal(format, events);
+        let courier = Courier::start("Campaign Monitor", Temper::default(), around, seal);
+        Self { inner: Arc::new(Inner { world: Mutex::new(world), faults, courier, settings }) }
     }
 
     /// Serves its API on a free port; `http://{address}/api/v3.3` is its base URL.

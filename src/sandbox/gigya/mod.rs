@@ -20,13 +20,11 @@ pub use credentials::Credentials;
 pub use people::AccountView;
 pub use signer::{Signer, TokenParts};
 
-use super::{Attempt, Clock, Courier, Faults, Sealed};
+use super::{Clock, Courier, Faults, Sealed, Surroundings, Temper};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use tokio::sync::broadcast;
-use uuid::Uuid;
 use world::World;
 
 /// A simulated Gigya site. Clones are the same site.
@@ -94,14 +92,21 @@ impl Default for GigyaSettings {
 impl GigyaSim {
     /// Starts a site. Needs a Tokio runtime, on which its webhooks are delivered.
     #[must_use]
-    pub fn start(settings: GigyaSettings, clock: Clock, attempts: broadcast::Sender<Attempt>) -> Self {
+    pub fn start(settings: GigyaSettings, around: Surroundings) -> Self {
         let signer = Arc::new(Signer::new(&settings.api_key, &settings.webhook_secret));
+        Self::start_with(settings, around, signer)
+    }
+
+    /// The same with a signer that was made before, as making its key takes long.
+    #[must_use]
+    pub fn start_with(settings: GigyaSettings, around: Surroundings, signer: Arc<Signer>) -> Self {
+        let clock = around.clock.clone();
         let seal = {
             let (signer, clock, version) = (Arc::clone(&signer), clock.clone(), settings.webhooks);
             move |events: &[Value]| seal(&signer, &clock, version, events)
         };
-        let courier = Courier::start("Gigya", attempts, seal);
-        let faults = Faults::new(11);
+        let faults = Faults::new(around.seed);
+        let courier = Courier::start("Gigya", Temper::default(), around, seal);
         let world = Mutex::new(World::new(clock.clone()));
         Self { inner: Arc::new(Inner { settings, world, faults, clock, courier, signer }) }
     }
@@ -157,7 +162,7 @@ impl GigyaSim {
             _ => {}
         }
         let mut event = json!({
-            "type": kind, "id": Uuid::new_v4().to_string(), "timestamp": self.inner.clock.now().as_second(),
+            "type": kind, "id": crate::sandbox::new_uuid().to_string(), "timestamp": self.inner.clock.now().as_second(),
         });
         if version == WebhookVersion::V1_0 {
             event["data"] = json!({ "uid": data["uid"] });
@@ -173,7 +178,7 @@ impl GigyaSim {
 
 /// Makes a notification of some events, and signs it.
 fn seal(signer: &Signer, clock: &Clock, version: WebhookVersion, events: &[Value]) -> Sealed {
-    let (nonce, now) = (Uuid::new_v4().to_string(), clock.now().as_second());
+    let (nonce, now) = (crate::sandbox::new_uuid().to_string(), clock.now().as_second());
     let body = json!({ "events": events, "nonce": nonce, "timestamp": now }).to_string().into_bytes();
     let signature = match version {
         WebhookVersion::V1_0 | WebhookVersion::V1_1 => ("x-gigya-sig-hmac-sha1", signer.hmac(&body)),

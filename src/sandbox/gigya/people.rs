@@ -4,7 +4,6 @@ use super::GigyaSim;
 use super::world::{Account, Subscription, World};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 /// An account as a test or a page wants to see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -282,5 +281,5 @@ fn view(world: &World, account: &Account) -> AccountView {
 }
 
 pub(super) fn call_id() -> String {
-    Uuid::new_v4().simple().to_string()
+    crate::sandbox::new_uuid().simple().to_string()
 }

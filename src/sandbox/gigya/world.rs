@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
-use uuid::Uuid;
 
 /// Everything that a site holds.
 pub struct World {
@@ -64,12 +63,12 @@ impl World {
     }
 
     pub fn new_uid() -> String {
-        Uuid::new_v4().simple().to_string()
+        crate::sandbox::new_uuid().simple().to_string()
     }
 
     pub fn email_account(&mut self, address: &str) -> &mut EmailAccount {
         self.emails.entry(address.to_ascii_lowercase()).or_insert_with(|| EmailAccount {
-            token: format!("st2.{}", Uuid::new_v4().simple()),
+            token: format!("st2.{}", crate::sandbox::new_uuid().simple()),
             subscriptions: BTreeMap::new(),
         })
     }

@@ -72,8 +72,8 @@ impl World {
         Ok((
             200,
             json!({
-                "operationInitiated": true, "operationID": id, "requestServiceMessageID": uuid::Uuid::new_v4().to_string(),
-                "resultMessages": [], "serviceMessageID": uuid::Uuid::new_v4().to_string(),
+                "operationInitiated": true, "operationID": id, "requestServiceMessageID": crate::sandbox::new_uuid().to_string(),
+                "resultMessages": [], "serviceMessageID": crate::sandbox::new_uuid().to_string(),
             }),
         ))
     }

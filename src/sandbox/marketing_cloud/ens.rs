@@ -167,10 +167,10 @@ impl MarketingCloudSim {
 }
 
 pub fn new_id() -> String {
-    uuid::Uuid::new_v4().to_string()
+    crate::sandbox::new_uuid().to_string()
 }
 
 /// A signature key: base64 of 32 bytes.
 pub fn new_key() -> String {
-    BASE64_STANDARD.encode([uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()].concat())
+    BASE64_STANDARD.encode([crate::sandbox::new_uuid().into_bytes(), crate::sandbox::new_uuid().into_bytes()].concat())
 }

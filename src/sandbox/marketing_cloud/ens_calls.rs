@@ -4,6 +4,7 @@ use super::MarketingCloudSim;
 use super::door::Call;
 use super::ens::{Callback, Subscription, new_id, new_key};
 use super::rest::{Answer, Refused, refused};
+use crate::sandbox::Sealed;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -46,13 +47,14 @@ impl MarketingCloudSim {
     async fn probe(&self, callback: &Callback) -> bool {
         let key = callback.verification.as_ref().map(|(key, _)| key);
         let body = json!({ "callbackId": callback.id, "verificationKey": key }).to_string();
-        let request = self.inner.client.post(&callback.url).timeout(PROBE_PATIENCE);
-        let answer = request.header("content-type", "application/json").body(body).send().await;
-        answer.is_ok_and(|answer| answer.status() == 200)
+        let headers = vec![("content-type", "application/json".to_owned())];
+        let probe = Sealed { headers, body: body.into_bytes() };
+        let answer = self.inner.around.carrier.carry(&callback.url, &probe, PROBE_PATIENCE).await;
+        answer.is_some_and(|(status, _)| status == 200)
     }
 
     fn add_callbacks(&self, body: &Value) -> Result<Vec<Callback>, Refused> {
-        let now = self.inner.clock.now();
+        let now = self.inner.around.clock.now();
         let mut ens = self.ens();
         let mut created = Vec::new();
         for item in items(body)? {
@@ -142,7 +144,7 @@ impl MarketingCloudSim {
 
     /// The key is good once, and for four hours.
     fn verify(&self, body: &Value) -> Answer {
-        let now = self.inner.clock.now();
+        let now = self.inner.around.clock.now();
         let mut ens = self.ens();
         let held = ens.callback(required(body, "callbackId")?).ok_or_else(not_here)?;
         let key = required(body, "verificationKey")?;

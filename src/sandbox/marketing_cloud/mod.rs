@@ -34,7 +34,7 @@ pub use people::SubscriberView;
 pub use settings::{DataExtensionSettings, KeyReading, MarketingCloudSettings, Redelivery};
 pub use world::Status;
 
-use super::{Attempt, Clock, Courier, Faults, Temper};
+use super::{Courier, Faults, Surroundings, Temper};
 use door::Scripted;
 use ens::Ens;
 use serde_json::Value;
@@ -42,7 +42,6 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokens::Tokens;
-use tokio::sync::broadcast;
 use world::World;
 
 /// A simulated Marketing Cloud account. Clones are the same.
@@ -53,40 +52,35 @@ pub struct MarketingCloudSim {
 
 struct Inner {
     settings: MarketingCloudSettings,
-    clock: Clock,
+    around: Surroundings,
     world: Mutex<World>,
     tokens: Mutex<Tokens>,
     ens: Arc<Mutex<Ens>>,
     scripted: Mutex<HashMap<String, VecDeque<Scripted>>>,
     faults: Faults,
     courier: Courier,
-    client: reqwest::Client,
 }
 
 impl MarketingCloudSim {
     /// Starts an account. Needs a Tokio runtime, on which its events are delivered.
     #[must_use]
-    pub fn start(settings: MarketingCloudSettings, clock: Clock, attempts: broadcast::Sender<Attempt>) -> Self {
+    pub fn start(settings: MarketingCloudSettings, around: Surroundings) -> Self {
         let ens = Arc::new(Mutex::new(Ens::default()));
-        // A redirection is a failure, not something to follow (vendor page "ENS retries and suspensions").
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
-        let client = client.expect("a client without special wishes can be built");
         let (reading, signer) = (settings.key_reading, Arc::clone(&ens));
         let seal = move |events: &[Value]| {
             let key = lock(&signer).signature_key();
             events::seal(&key, reading, events)
         };
         let temper = settings.redelivery.temper();
-        let courier = Courier::start_with(temper, client.clone(), "Marketing Cloud", attempts, seal);
+        let courier = Courier::start("Marketing Cloud", temper, around.clone(), seal);
         let inner = Inner {
-            world: Mutex::new(World::new(&settings, clock.clone())),
+            world: Mutex::new(World::new(&settings, around.clock.clone())),
             tokens: Mutex::default(),
             scripted: Mutex::default(),
-            faults: Faults::new(17),
+            faults: Faults::new(around.seed),
             ens,
             courier,
-            client,
-            clock,
+            around,
             settings,
         };
         Self { inner: Arc::new(inner) }

@@ -167,7 +167,7 @@ impl MarketingCloudSim {
         if !self.settings().api_unsubscribes_fire {
             return;
         }
-        let (now, recipient) = (self.inner.clock.now(), recipient(&written.subscriber));
+        let (now, recipient) = (self.inner.around.clock.now(), recipient(&written.subscriber));
         let event = |list: &String| events::unsubscribed(self.settings(), now, job.unwrap_or(0), list, &recipient);
         self.publish(UNSUBSCRIBE, written.left.iter().map(event).collect());
     }

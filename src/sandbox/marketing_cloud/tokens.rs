@@ -67,9 +67,9 @@ impl MarketingCloudSim {
         if !body.get("account_id").is_none_or(is_ours) {
             return Err((400, "invalid_request", "The account ID is not one that the package may be used in."));
         }
-        let token = format!("sim.{}", uuid::Uuid::new_v4());
+        let token = format!("sim.{}", crate::sandbox::new_uuid());
         let lifetime = SignedDuration::try_from(settings.token_lifetime).unwrap_or(SignedDuration::MAX);
-        let expires = self.inner.clock.now().checked_add(lifetime).unwrap_or(Timestamp::MAX);
+        let expires = self.inner.around.clock.now().checked_add(lifetime).unwrap_or(Timestamp::MAX);
         let may_do_anything = body.get("scope").is_none_or(|scope| scope != "");
         lock(&self.inner.tokens).0.insert(token.clone(), Token { expires, may_do_anything });
         let host = call.header(header::HOST);
@@ -82,7 +82,7 @@ impl MarketingCloudSim {
 
     /// What a token is good for now.
     pub(super) fn token_is_good(&self, token: &str) -> Good {
-        let now = self.inner.clock.now();
+        let now = self.inner.around.clock.now();
         match lock(&self.inner.tokens).0.get(token) {
             Some(held) if held.expires <= now => Good::No,
             Some(held) if held.may_do_anything => Good::ForAll,

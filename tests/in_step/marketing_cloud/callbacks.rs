@@ -6,7 +6,8 @@ use gigya_esp_gateway::sandbox::campaign_monitor::State;
 use gigya_esp_gateway::sandbox::marketing_cloud::{KeyReading, MarketingCloudSettings, Redelivery, Status};
 use gigya_esp_gateway::sandbox::{Esps, Setup, Temper, Weather};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 fn unsubscribe(number: u64, list: &str, to: &str, at: i64) -> Value {
     json!({

@@ -5,7 +5,8 @@ use crate::town::Town;
 use gigya_esp_gateway::sandbox::Setup;
 use gigya_esp_gateway::sandbox::marketing_cloud::MarketingCloudSim;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// The account's own API, as its owner calls it.
 struct Owner {

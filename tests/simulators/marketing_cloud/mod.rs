@@ -7,6 +7,7 @@ mod subscribers;
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
+use gigya_esp_gateway::sandbox::Surroundings;
 use gigya_esp_gateway::sandbox::marketing_cloud::{MarketingCloudSettings, MarketingCloudSim};
 use gigya_esp_gateway::sandbox::{Attempt, Clock};
 use serde_json::{Value, json};
@@ -28,7 +29,7 @@ struct Account {
 impl Account {
     async fn with(settings: MarketingCloudSettings) -> Self {
         let (clock, attempts) = (Clock::default(), broadcast::channel(1000).0);
-        let sim = MarketingCloudSim::start(settings, clock.clone(), attempts.clone());
+        let sim = MarketingCloudSim::start(settings, Surroundings::real(clock.clone(), attempts.clone()));
         let base = format!("http://{}", sim.serve().await.unwrap());
         let mut account = Self { sim, base, clock, attempts, token: String::new() };
         account.log_in().await;

@@ -39,7 +39,7 @@ fn lasting(number: usize, seconds: u64) -> (u16, String) {
 }
 
 fn soon() -> Deadline {
-    Deadline::after(std::time::Instant::now(), Duration::from_secs(5))
+    Deadline::after(tokio::time::Instant::now(), Duration::from_secs(5))
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ fn envelope(status: u16, body: &str) -> Response<Body> {
          xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\" \
          xmlns:wsa=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\"><soap:Header><wsa:MessageID>urn:uuid:{}\
          </wsa:MessageID></soap:Header><soap:Body>{body}</soap:Body></soap:Envelope>",
-        uuid::Uuid::new_v4()
+        crate::sandbox::new_uuid()
     );
     let response = Response::builder().status(status).header(header::CONTENT_TYPE, "text/xml; charset=utf-8");
     response.body(Body::from(text)).expect("the statuses here are valid")
@@ -176,7 +176,7 @@ fn results(message: &str, outcomes: &[Outcome], status_first: bool) -> String {
             outcome.more
         );
     }
-    let id = format!("<RequestID>{}</RequestID>", uuid::Uuid::new_v4());
+    let id = format!("<RequestID>{}</RequestID>", crate::sandbox::new_uuid());
     let overall = format!("<OverallStatus>{overall}</OverallStatus>");
     let inner = if status_first { format!("{overall}{id}{list}") } else { format!("{list}{id}{overall}") };
     format!("<{message} xmlns=\"{PARTNER}\">{inner}</{message}>")

@@ -52,7 +52,7 @@ impl MarketingCloudSim {
                 None => return Ok(answer("Error: The request to be continued was not found", "", &[])),
             },
             None => match self.found(&world, asked)? {
-                Ok(found) => (uuid::Uuid::new_v4().to_string(), found),
+                Ok(found) => (crate::sandbox::new_uuid().to_string(), found),
                 Err(error) => return Ok(answer(&format!("Error: {error}"), "", &[])),
             },
         };
@@ -222,7 +222,7 @@ impl Table<'_> {
 }
 
 fn answer(status: &str, request: &str, found: &[String]) -> String {
-    let request = if request.is_empty() { uuid::Uuid::new_v4().to_string() } else { request.to_owned() };
+    let request = if request.is_empty() { crate::sandbox::new_uuid().to_string() } else { request.to_owned() };
     format!(
         "<RetrieveResponseMsg xmlns=\"{PARTNER}\"><OverallStatus>{}</OverallStatus><RequestID>{request}</RequestID>\
          {}</RetrieveResponseMsg>",
