@@ -176,7 +176,7 @@ impl Upstream {
         if !turn.is_zero() {
             tokio::time::sleep(turn).await;
         }
-        let Ok(permit) = tokio::time::timeout_at(deadline.at().into(), self.permits.acquire()).await else {
+        let Ok(permit) = tokio::time::timeout_at(deadline.at(), self.permits.acquire()).await else {
             return Verdict::Fail(Fault::DeadlineReached);
         };
         let _permit = permit.expect("the semaphore is never closed");

@@ -99,7 +99,7 @@ impl Tokens {
                 Ok(turn) => turn,
                 Err(_) => return Ok(token),
             },
-            None => tokio::time::timeout_at(deadline.at().into(), self.fetching.lock())
+            None => tokio::time::timeout_at(deadline.at(), self.fetching.lock())
                 .await
                 .map_err(|_| Fault::DeadlineReached)?,
         };
