@@ -284,11 +284,14 @@ impl Errand<'_> {
         Ok(Outcome::Applied)
     }
 
-    /// After opting somebody in over there: if they opted out here in between, so they do there.
+    /// After opting somebody in over there: if they opted out here in between, so they do there, unless they opted in there
+    /// later still.
     async fn look_again(&self, account: &Account) -> Result<Outcome, Fault> {
         let record = self.record_at(&self.news.address).await?;
-        if let Some(Consent::OptedOut { .. }) = record.map(|record| record.consent) {
-            self.set(account, false, None).await?;
+        if let Some(Consent::OptedOut { since, reason }) = record.map(|record| record.consent)
+            && let Reading::Found(now) = self.gigya.client.account_again(account, None, self.deadline).await?
+        {
+            self.opt_out_account(&now, since, reason).await?;
         }
         Ok(Outcome::Applied)
     }

@@ -209,14 +209,14 @@ async fn forward(
     let mut open: Vec<usize> = (0..side.routes.len()).collect();
     for _ in 0..ROUNDS {
         let settled = settle_routes(side, &account, formerly, &open, deadline).await;
-        let mut opted_in = Vec::new();
+        let mut again = Vec::new();
         for (route, settled) in open.iter().zip(settled) {
             outcomes[*route] = Some(merge(outcomes[*route], settled.outcome));
-            if settled.opted_in {
-                opted_in.push(*route);
+            if settled.look_again {
+                again.push(*route);
             }
         }
-        if opted_in.is_empty() {
+        if again.is_empty() {
             open.clear();
             break;
         }
@@ -229,15 +229,15 @@ async fn forward(
                 gone
             }
             Err(fault) => {
-                for route in opted_in {
+                for route in again {
                     outcomes[route] = Some(fault.outcome());
                 }
                 open.clear();
                 break;
             }
         };
-        opted_in.retain(|route| has_moved(&side.routes[*route].route, &account, &now));
-        open = opted_in;
+        again.retain(|route| account.has_moved(&now, &side.routes[*route].route));
+        open = again;
         account = now;
         if open.is_empty() {
             break;
@@ -291,12 +291,6 @@ async fn reread(
         Reading::Found(now) => Some(*now),
         Reading::NotFound => None,
     })
-}
-
-/// Whether anything that decides about a route is different now.
-fn has_moved(route: &Route, before: &Account, now: &Account) -> bool {
-    let consent = |account: &Account| account.consent(&route.subscription, route.double_opt_in);
-    before.is_active != now.is_active || before.address != now.address || consent(before) != consent(now)
 }
 
 async fn clear_flags(side: &GigyaSide, account: &Account, outcomes: &mut [Option<Outcome>], deadline: Deadline) {

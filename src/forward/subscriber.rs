@@ -35,8 +35,8 @@ pub struct Subscriber<'a> {
 /// What became of it.
 pub struct Settled {
     pub outcome: Outcome,
-    /// Whether somebody was opted in: then the account must be looked at again.
-    pub opted_in: bool,
+    /// Whether the account must be looked at again: somebody was opted in, or it is no longer what was read.
+    pub look_again: bool,
 }
 
 /// What the audience holds of one person.
@@ -62,19 +62,19 @@ impl Subscriber<'_> {
     pub async fn settle(&self) -> Settled {
         let desired = self.desired();
         let mut steps = Vec::new();
-        let mut opted_in = false;
+        let mut look_again = false;
         for _ in 0..ROUNDS {
-            match self.step(desired, &mut steps, &mut opted_in).await {
+            match self.step(desired, &mut steps, &mut look_again).await {
                 Ok(Step::Settled(outcome)) => {
                     steps.push(outcome);
                     let outcome = combined(steps).unwrap_or(Outcome::Unchanged);
-                    return Settled { outcome, opted_in };
+                    return Settled { outcome, look_again };
                 }
                 Ok(Step::LookAgain) => {}
-                Err(fault) => return Settled { outcome: fault.outcome(), opted_in },
+                Err(fault) => return Settled { outcome: fault.outcome(), look_again },
             }
         }
-        Settled { outcome: Outcome::Deferred(Reason::Unsettled), opted_in }
+        Settled { outcome: Outcome::Deferred(Reason::Unsettled), look_again }
     }
 
     fn route(&self) -> &Route {
@@ -89,11 +89,11 @@ impl Subscriber<'_> {
         }
     }
 
-    async fn step(&self, desired: Desired, done: &mut Vec<Outcome>, opted_in: &mut bool) -> Result<Step, Fault> {
+    async fn step(&self, desired: Desired, done: &mut Vec<Outcome>, look_again: &mut bool) -> Result<Step, Fault> {
         match desired {
             Desired::Consent(Consent::Unknown) => Ok(Step::Settled(Outcome::Skipped(Reason::NeverSubscribed))),
             Desired::Consent(Consent::OptedIn { .. }) => match &self.account.address {
-                Some(address) => self.bring_in(desired, address, done, opted_in).await,
+                Some(address) => self.bring_in(desired, address, done, look_again).await,
                 None => Ok(Step::Settled(Outcome::Rejected(Reason::NoAddress))),
             },
             Desired::Consent(_) | Desired::Removal(_) => self.take_out(desired).await,
@@ -106,7 +106,7 @@ impl Subscriber<'_> {
         desired: Desired,
         address: &Email,
         done: &mut Vec<Outcome>,
-        opted_in: &mut bool,
+        look_again: &mut bool,
     ) -> Result<Step, Fault> {
         let held = self.look().await?;
         let person = self.person(address);
@@ -115,7 +115,7 @@ impl Subscriber<'_> {
         let Some(record) = held.present else {
             if let Some(stray) = strays.next() {
                 // The address changed. The record moves with all it holds, an opt-out, too.
-                *opted_in |= stray.consent.is_opted_in();
+                *look_again |= stray.consent.is_opted_in();
                 return Ok(match esp.update(audience, &stray, &person, self.deadline).await? {
                     Written::Done => {
                         done.push(Outcome::Applied);
@@ -126,14 +126,14 @@ impl Subscriber<'_> {
                     Written::Held | Written::NothingToDo => Step::Settled(Outcome::Skipped(Reason::HeldByEsp)),
                 });
             }
-            return self.act(decide(desired, Consent::Unknown), None, &person, done, opted_in).await;
+            return self.act(decide(desired, Consent::Unknown), None, &person, done, look_again).await;
         };
         for stray in strays.filter(|stray| stray.consent.is_opted_in()) {
             esp.discard(audience, &stray, self.deadline).await?;
             done.push(Outcome::Applied);
         }
         let decision = decide(desired, trusted(record.consent, self.route()));
-        self.act(decision, Some(&record), &person, done, opted_in).await
+        self.act(decision, Some(&record), &person, done, look_again).await
     }
 
     /// Carries out a decision about somebody who is opted in.
@@ -143,13 +143,13 @@ impl Subscriber<'_> {
         record: Option<&Record>,
         person: &Person,
         done: &mut Vec<Outcome>,
-        opted_in: &mut bool,
+        look_again: &mut bool,
     ) -> Result<Step, Fault> {
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
         match (decision, record) {
             (Decision::OptIn { over_opt_out }, _) => {
                 // Said before it is done: a call that fails may have taken effect.
-                *opted_in = true;
+                *look_again = true;
                 match esp.opt_in(audience, record, person, over_opt_out, self.deadline).await? {
                     Written::Done => Ok(Step::Settled(Outcome::Applied)),
                     Written::NothingToDo => Ok(Step::Settled(Outcome::Unchanged)),
@@ -164,9 +164,15 @@ impl Subscriber<'_> {
             (Decision::Keep, Some(record))
                 if esp.differs(audience, record, person) && !self.belongs_to_another(record).await? =>
             {
-                *opted_in |= esp.update_may_opt_in(audience);
+                *look_again |= esp.update_may_opt_in(audience);
                 match esp.update(audience, record, person, self.deadline).await? {
-                    Written::Done => done.push(Outcome::Applied),
+                    Written::Done => {
+                        done.push(Outcome::Applied);
+                        if !esp.one_record_an_address() && record.uid.as_ref() != Some(&self.account.uid) {
+                            // Theirs may have been made beside it, which is then one too many.
+                            return Ok(Step::LookAgain);
+                        }
+                    }
                     Written::NothingToDo | Written::Held => {}
                     Written::Moved => return Ok(Step::LookAgain),
                 }
@@ -174,8 +180,11 @@ impl Subscriber<'_> {
             }
             (Decision::Keep, _) => Ok(Step::Settled(Outcome::Unchanged)),
             (Decision::Refuse(reason), record) => {
-                if let Some(record) = record.filter(|_| reason == Reason::NewerOptOut) {
-                    self.tell_gigya(record.consent).await?;
+                if let Some(record) = record.filter(|_| reason == Reason::NewerOptOut)
+                    && !self.tell_gigya(record.consent).await?
+                {
+                    *look_again = true;
+                    return Ok(Step::Settled(Outcome::Deferred(Reason::Unsettled)));
                 }
                 Ok(Step::Settled(Outcome::Skipped(reason)))
             }
@@ -187,8 +196,10 @@ impl Subscriber<'_> {
     /// The ESP's opt-out counts against Gigya's opt-in, so Gigya is told, as the ESP's own callback would: that one
     /// may be late, or lost, or have come within the same second. What isn't the person's word is left: a bounce
     /// unless the route forwards it, and a deletion, which may be our own of an account that was deactivated.
-    async fn tell_gigya(&self, held: Consent) -> Result<(), Fault> {
-        let Consent::OptedOut { reason, .. } = held else { return Ok(()) };
+    ///
+    /// Returns false if the account is no longer what was compared: then nothing was told, and it is to be read again.
+    async fn tell_gigya(&self, held: Consent) -> Result<bool, Fault> {
+        let Consent::OptedOut { reason, .. } = held else { return Ok(true) };
         let is_said = match reason {
             OptOutReason::Deleted => false,
             OptOutReason::Bounced => self.route().forward_bounces,
@@ -197,10 +208,14 @@ impl Subscriber<'_> {
             }
         };
         if is_said {
+            match self.side.client.account_again(self.account, None, self.deadline).await? {
+                Reading::Found(now) if !self.account.has_moved(&now, self.route()) => {}
+                Reading::Found(_) | Reading::NotFound => return Ok(false),
+            }
             let id = &self.route().subscription;
             self.side.client.set_subscription(self.account, id, false, None, self.deadline).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// For somebody who is opted out or gone: every record of theirs, under whatever address.
@@ -295,7 +310,9 @@ impl Subscriber<'_> {
         let fields = fields_of(self.route(), self.account);
         let whom = Whom { uids, addresses, fields: &fields };
         let found = self.ends.esp.find(&self.route().audience, &whom, self.deadline).await?;
-        let (ours, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|record| self.is_ours(record));
+        let (mut ours, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|record| self.is_ours(record));
+        // One with the UID that the account has now stands for them before one with a former UID.
+        ours.sort_by_key(|record| record.uid.as_ref() != Some(&self.account.uid));
         let mut held = Held::default();
         let is_at_home = |record: &Record| Some(&record.address) == present;
         for record in ours {

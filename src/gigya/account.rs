@@ -2,6 +2,7 @@
 //!
 //! Source: SAP, "accounts.getAccountInfo", "Subscriptions Object", "Email Accounts Object".
 
+use crate::config::Route;
 use crate::domain::{ActedAt, Consent, Email, OptOutReason, SubscriptionId, Uid};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -99,6 +100,14 @@ impl Account {
     #[must_use]
     pub fn has_address(&self, address: &Email) -> bool {
         self.address.as_ref() == Some(address) || self.other_addresses.contains(address)
+    }
+
+    /// Whether anything that decides about a route is different in `now`.
+    #[must_use]
+    pub fn has_moved(&self, now: &Self, route: &Route) -> bool {
+        let consent = |account: &Self| account.consent(&route.subscription, route.double_opt_in);
+        let identity = |account: &Self| (account.uid.clone(), account.address.clone(), account.is_active);
+        identity(self) != identity(now) || consent(self) != consent(now)
     }
 
     /// What the person said about a subscription. With `double_opt_in`, an opt-in that awaits confirmation is

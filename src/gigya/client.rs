@@ -119,7 +119,8 @@ impl Client {
         self.lite_account(("email", address.expose()), None, deadline).await
     }
 
-    /// Reads an account once more, the way it was read before.
+    /// Reads an account once more, the way it was read before. A token stands for an address, which may be another
+    /// account's by now, or nobody's: then it is read by its UID.
     pub async fn account_again(
         &self,
         account: &Account,
@@ -130,7 +131,10 @@ impl Client {
             Handle::Uid(uid) => self.account(uid, api_key, deadline).await,
             Handle::RegToken(token) => {
                 let form = vec![("regToken", token.clone()), ("include", INCLUDE.to_owned())];
-                self.read_account(form, Some(token.clone()), api_key, deadline).await
+                match self.read_account(form, Some(token.clone()), api_key, deadline).await? {
+                    Reading::Found(same) if same.uid == account.uid => Ok(Reading::Found(same)),
+                    Reading::Found(_) | Reading::NotFound => self.account(&account.uid, api_key, deadline).await,
+                }
             }
         }
     }
@@ -193,20 +197,24 @@ impl Client {
         deadline: Deadline,
     ) -> Result<(), Fault> {
         let change = account.subscription_change(id, subscribed, tag).to_string();
-        let mut form = vec![
-            match &account.handle {
-                Handle::Uid(uid) => ("UID", uid.expose().to_owned()),
-                Handle::RegToken(token) => ("regToken", token.clone()),
-            },
-            ("subscriptions", change),
-        ];
-        if self.mute_webhooks {
-            form.push(("muteWebhooks", "true".to_owned()));
-        }
         // An opt-in that may or may not have been written must be looked at again before it is repeated.
         let attempts = if subscribed { Attempts::Once } else { Attempts::Few };
-        let done = self.call("accounts.setAccountInfo", attempts, form, None, deadline).await?;
-        done.map(|_| ()).ok_or(Fault::Refused { code: 403_047 })
+        let by_uid = ("UID", account.uid.expose().to_owned());
+        // Whose address a token stands for may have got another one meanwhile.
+        let handles = match &account.handle {
+            Handle::Uid(_) => vec![by_uid],
+            Handle::RegToken(token) => vec![("regToken", token.clone()), by_uid],
+        };
+        for handle in handles {
+            let mut form = vec![handle, ("subscriptions", change.clone())];
+            if self.mute_webhooks {
+                form.push(("muteWebhooks", "true".to_owned()));
+            }
+            if self.call("accounts.setAccountInfo", attempts, form, None, deadline).await?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(Fault::Refused { code: 403_047 })
     }
 
     /// Opts an address out by `accounts.unsubscribe`, which needs no account to be found first. Returns

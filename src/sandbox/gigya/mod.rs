@@ -53,8 +53,10 @@ pub struct GigyaSettings {
     pub webhooks: WebhookVersion,
     /// The partner secret that signs webhooks of versions 1.0 and 1.1, base64.
     pub webhook_secret: String,
-    /// How long a change takes to be found by a search. (A deleted account is found that long.)
+    /// How long a change takes to be found by a search.
     pub index_delay: Duration,
+    /// How long a deleted account is found by a search, if that is longer.
+    pub deleted_is_found: Duration,
     /// Whether ids such as `pets.canine` are one dotted key, or objects in each other.
     pub nested_subscriptions: bool,
     /// What reading an unknown UID answers: 403005 or 403047; which of the two isn't documented.
@@ -82,6 +84,7 @@ impl Default for GigyaSettings {
             webhooks: WebhookVersion::V2_0,
             webhook_secret: "c2ltdWxhdGVkLXdlYmhvb2stc2VjcmV0".to_owned(),
             index_delay: Duration::ZERO,
+            deleted_is_found: Duration::ZERO,
             nested_subscriptions: false,
             unknown_uid_code: 403_005,
             double_opt_in: Vec::new(),

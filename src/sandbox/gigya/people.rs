@@ -252,6 +252,12 @@ impl GigyaSim {
         account.subscriptions.iter().find(|(name, _, _)| name == id).map(|(_, subscribed, _)| *subscribed)
     }
 
+    /// Whose email account a token stands for.
+    #[must_use]
+    pub fn address_of_token(&self, token: &str) -> Option<String> {
+        self.world().address_of_token(token)
+    }
+
     pub(super) fn change(&self, uid: &str, change: impl FnOnce(&mut Account)) {
         let mut world = self.world();
         if let Some(account) = world.accounts.get_mut(uid) {

@@ -246,7 +246,7 @@ impl GigyaSim {
         };
         let query = Query::parse(&text).map_err(|error| (400_006, error.to_string()))?;
         let wanted = |is_lite: bool| types.split(',').any(|kind| kind == if is_lite { "lite" } else { "full" });
-        let rows = world.indexed(self.settings().index_delay).into_iter();
+        let rows = world.indexed(self.settings().index_delay, self.settings().deleted_is_found).into_iter();
         let found = query.run(rows.filter(|(is_lite, _)| wanted(*is_lite)).map(|(_, row)| row));
         let total = found.len();
         let page: Vec<_> = found.into_iter().skip(query.start + start).take(query.limit).collect();

@@ -104,12 +104,17 @@ impl World {
         }
     }
 
-    /// What the search index shows: each account as it was `delay` ago.
-    pub fn indexed(&self, delay: Duration) -> Vec<(bool, Value)> {
-        let delay = jiff::SignedDuration::try_from(delay).unwrap_or_default();
-        let seen = self.clock.now().checked_sub(delay).unwrap_or(Timestamp::MIN);
+    /// What the search index shows: each account as it was `delay` ago, a deleted one as it was before for longer.
+    pub fn indexed(&self, delay: Duration, deleted_is_found: Duration) -> Vec<(bool, Value)> {
+        let before = |delay: Duration| {
+            let delay = jiff::SignedDuration::try_from(delay).unwrap_or_default();
+            self.clock.now().checked_sub(delay).unwrap_or(Timestamp::MIN)
+        };
+        let (seen, seen_deleted) = (before(delay), before(deleted_is_found.max(delay)));
         let shown = |versions: &VecDeque<(Timestamp, Option<Value>)>| {
-            versions.iter().rev().find(|(at, _)| *at <= seen).and_then(|(_, json)| json.clone())
+            let is_seen =
+                |(at, json): &&(Timestamp, Option<Value>)| *at <= if json.is_some() { seen } else { seen_deleted };
+            versions.iter().rev().find(is_seen).and_then(|(_, json)| json.clone())
         };
         let is_lite = |json: &Value| json["isRegistered"] == json!(false);
         self.index.values().filter_map(shown).map(|json| (is_lite(&json), json)).collect()

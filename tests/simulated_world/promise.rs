@@ -1,0 +1,350 @@
+//! What must hold, at every instant and in the end.
+//!
+//! - Once an opt-out is delivered, nobody is mailable but by a newer opt-in of their own; save for as long as a notice that
+//!   is older than the opt-out is still being worked on, or waits to be sent again: until it is through, what it carried may
+//!   show for a moment.
+//! - In the end each person's state is that of their own latest act, ties being the opt-out's, and all sides are equal. An
+//!   opt-in that was said while an earlier opt-out was being written may have lost to it.
+
+use crate::people::{NEWSLETTER, Person, Said, Saying, last};
+use crate::world::Outside;
+use gigya_esp_gateway::sandbox::{Happened, Moment};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A promise that was broken.
+#[derive(Clone, Debug)]
+pub struct Broken(String);
+
+impl Broken {
+    pub fn new(what: String) -> Self {
+        Self(what)
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Every copy of every webhook event.
+#[derive(Default)]
+pub struct Ledger {
+    copies: Mutex<BTreeMap<(&'static str, u64), Copy>>,
+    closed: Notify,
+}
+
+struct Copy {
+    /// UIDs, addresses, and the token of an email account.
+    subjects: Vec<String>,
+    fired: Instant,
+    closed: Option<Happened>,
+}
+
+impl Ledger {
+    pub fn note(&self, moment: &Moment<'_>) {
+        let mut copies = self.copies.lock().unwrap();
+        let key = (moment.sender, moment.copy);
+        if moment.what == Happened::Fired {
+            let copy = Copy { subjects: subjects(moment.event), fired: Instant::now(), closed: None };
+            copies.insert(key, copy);
+        } else if let Some(copy) = copies.get_mut(&key) {
+            copy.closed = Some(moment.what);
+            self.closed.notify_one();
+        }
+    }
+}
+
+fn subjects(event: &Value) -> Vec<String> {
+    let places = [
+        "/data/uid",
+        "/data/newUid",
+        "/data/emailAccountToken",
+        "/EmailAddress",
+        "/OldEmailAddress",
+        "/info/to",
+        "/info/subscriberKey",
+    ];
+    places.iter().filter_map(|place| event.pointer(place)?.as_str()).map(str::to_owned).collect()
+}
+
+/// Keeps an eye on a world.
+pub struct Promise {
+    outside: Arc<Outside>,
+    people: Arc<Mutex<Vec<Person>>>,
+    ledger: Arc<Ledger>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    broken: Option<Broken>,
+    /// How each system has each person: whether they are out, and since when.
+    seen: BTreeMap<(usize, usize), Seen>,
+    outs: Vec<OutWritten>,
+    exposed: BTreeMap<usize, Instant>,
+    longest: Duration,
+    last_call: Option<Instant>,
+}
+
+type Seen = Vec<(bool, Option<Timestamp>)>;
+
+/// An opt-out or removal that the gateway wrote.
+struct OutWritten {
+    person: usize,
+    /// The last instant that the system's record of it may mean.
+    recorded: Timestamp,
+    /// When the request arrived that it was written for.
+    arrived: Instant,
+}
+
+/// How somebody must end.
+enum Expected {
+    In,
+    Out,
+    /// In or out, but the same everywhere.
+    Equal,
+    Anything,
+}
+
+impl Promise {
+    pub fn new(outside: Arc<Outside>, people: Arc<Mutex<Vec<Person>>>, ledger: Arc<Ledger>) -> Self {
+        Self { outside, people, ledger, state: Mutex::default() }
+    }
+
+    /// A call of the gateway took effect at a system: 0 is Gigya, 1 Campaign Monitor, 2 Marketing Cloud.
+    pub fn effect(&self, system: usize, arrived: Instant) {
+        let people = self.people.lock().unwrap();
+        {
+            let mut state = self.state();
+            state.last_call = Some(Instant::now());
+            for (number, person) in people.iter().enumerate() {
+                let now = self.look(system, person);
+                let before = state.seen.insert((system, number), now.clone()).unwrap_or_default();
+                for (out, since) in now.into_iter().filter(|now| !before.contains(now)) {
+                    if let (true, Some(recorded)) = (out, since) {
+                        state.outs.push(OutWritten { person: number, recorded, arrived });
+                    }
+                }
+            }
+        }
+        self.check(&people);
+    }
+
+    /// People acted: what changed by that isn't the gateway's doing.
+    pub fn acted(&self) {
+        let people = self.people.lock().unwrap();
+        let mut state = self.state();
+        for (number, person) in people.iter().enumerate() {
+            for system in 0..3 {
+                state.seen.insert((system, number), self.look(system, person));
+            }
+        }
+    }
+
+    /// Looks whenever a notice is through.
+    pub async fn keep(self: Arc<Self>) {
+        loop {
+            self.ledger.closed.notified().await;
+            self.check(&self.people.lock().unwrap());
+        }
+    }
+
+    pub fn broken(&self) -> Result<(), Broken> {
+        self.state().broken.clone().map_or(Ok(()), Err)
+    }
+
+    pub fn is_quiet_for(&self, time: Duration) -> bool {
+        self.state().last_call.is_none_or(|last| last.elapsed() >= time)
+    }
+
+    pub fn webhooks(&self) -> u64 {
+        self.ledger.copies.lock().unwrap().len() as u64
+    }
+
+    pub fn longest_exposure(&self) -> Duration {
+        self.state().longest
+    }
+
+    /// How a system has somebody, under all their addresses: whether they are out, and since when.
+    fn look(&self, system: usize, person: &Person) -> Seen {
+        if system == 0 {
+            let account = person.uid.as_ref().and_then(|uid| self.outside.gigya.account(uid));
+            let subscriptions = account.map(|account| account.subscriptions).unwrap_or_default();
+            return subscriptions
+                .into_iter()
+                .filter(|(id, ..)| id == NEWSLETTER)
+                .map(|(_, subscribed, since)| (!subscribed, Some(since)))
+                .collect();
+        }
+        let slug = if system == 1 { "campaign-monitor" } else { "marketing-cloud" };
+        let Some(esp) = self.outside.esps.iter().position(|esp| esp.slug() == slug) else { return Vec::new() };
+        let held = person.addresses.iter().flat_map(|address| self.outside.esps[esp].at(address));
+        held.map(|held| (!held.is_mailed(), held.since.map(|since| last(since, &self.outside, esp)))).collect()
+    }
+
+    /// What must hold at every instant.
+    fn check(&self, people: &[Person]) {
+        for (number, person) in people.iter().enumerate() {
+            let exposed = self.exposed(person);
+            let mut state = self.state();
+            match exposed {
+                Exposed::No => {
+                    if let Some(since) = state.exposed.remove(&number) {
+                        state.longest = state.longest.max(since.elapsed());
+                    }
+                }
+                Exposed::ByOlderNotice => {
+                    state.exposed.entry(number).or_insert_with(Instant::now);
+                }
+                Exposed::ByNothing(esp) => {
+                    let what = format!(
+                        "{} is mailed by {esp} although their opt-out was delivered, and no older notice is on its way",
+                        person.name
+                    );
+                    state.broken.get_or_insert(Broken(what));
+                }
+            }
+        }
+    }
+
+    fn exposed(&self, person: &Person) -> Exposed {
+        let Some(said) = person.last_said() else { return Exposed::No };
+        let is_gone = match said.what {
+            Saying::In | Saying::InByForm => return Exposed::No,
+            Saying::Out => true,
+            Saying::Inactive => !person.is_active(&self.outside),
+            Saying::Deleted => true,
+        };
+        let opted_in_since = person.said.iter().any(|later| later.at > said.at && later.what.is_in());
+        if !is_gone || opted_in_since {
+            return Exposed::No;
+        }
+        let mailed = self.outside.esps.iter().enumerate().filter(|(_, esp)| {
+            let is_told = said.what != Saying::Deleted || self.tells_of_deleted(esp.slug());
+            is_told && person.addresses.iter().any(|address| esp.mails(address))
+        });
+        let by: Vec<_> = mailed.map(|(esp, there)| (self.why(person, &said, esp), there.name())).collect();
+        if let Some((_, name)) = by.iter().find(|(why, _)| *why == Why::Nothing) {
+            return Exposed::ByNothing(name);
+        }
+        if by.iter().any(|(why, _)| *why == Why::OlderNotice) { Exposed::ByOlderNotice } else { Exposed::No }
+    }
+
+    /// Why somebody is mailed by an ESP who said no.
+    fn why(&self, person: &Person, said: &Said, esp: usize) -> Why {
+        let copies = self.ledger.copies.lock().unwrap();
+        let theirs: Vec<_> = copies.iter().filter(|(_, copy)| self.is_about(copy, person)).collect();
+        let is_from_gigya = |sender: &str| sender == "Gigya";
+        // What was said at another ESP comes here by Gigya, which tells of it once it has it.
+        if said.system != 0 && said.system != esp + 1 {
+            let told = theirs.iter().filter(|((sender, _), copy)| is_from_gigya(sender) && copy.fired >= said.at);
+            let is_told = told.clone().count() > 0 && told.clone().all(|(_, copy)| copy.closed.is_some());
+            if person.in_gigya(&self.outside) == Some(true) || !is_told {
+                return Why::NotDelivered;
+            }
+        }
+        let is_delivered = theirs.iter().any(|(_, copy)| copy.fired >= said.at && copy.closed == Some(Happened::Taken));
+        let is_older_open = theirs.iter().any(|(_, copy)| copy.fired <= said.at && copy.closed.is_none());
+        match (is_delivered, is_older_open) {
+            (false, _) => Why::NotDelivered,
+            (true, true) => Why::OlderNotice,
+            (true, false) => Why::Nothing,
+        }
+    }
+
+    fn is_about(&self, copy: &Copy, person: &Person) -> bool {
+        copy.subjects.iter().any(|subject| {
+            person.is(subject)
+                || self.outside.gigya.address_of_token(subject).is_some_and(|address| person.is(&address))
+        })
+    }
+
+    /// Whether the gateway can know where a deleted account's subscriber is: by the UID, or from an index that still has it.
+    fn tells_of_deleted(&self, slug: &str) -> bool {
+        slug == "marketing-cloud" || self.outside.place.keeps_deleted
+    }
+
+    /// What must hold in the end.
+    pub fn at_rest(&self) -> Result<(), Broken> {
+        self.broken()?;
+        let people = self.people.lock().unwrap();
+        for (number, person) in people.iter().enumerate() {
+            self.ends_well(number, person).map_err(|what| Broken(format!("{} {what}", person.name)))?;
+        }
+        Ok(())
+    }
+
+    fn ends_well(&self, number: usize, person: &Person) -> Result<(), String> {
+        let here = person.is_in(&self.outside);
+        let said = person.last_said();
+        let expected = self.expected(number, person);
+        for esp in &self.outside.esps {
+            let name = esp.name();
+            if said.is_some_and(|said| said.what == Saying::Deleted) && !self.tells_of_deleted(esp.slug()) {
+                continue;
+            }
+            let there = esp.mails(person.address());
+            let fail = |what: String| Err(format!("{what} ({said:?}; Gigya {here}, {name} {there})"));
+            match expected {
+                Expected::In if !here => return fail("last opted in, and is out in Gigya".to_owned()),
+                Expected::In if !there => return fail(format!("last opted in, and isn't mailed by {name}")),
+                Expected::Out if here => return fail("last opted out, and is in in Gigya".to_owned()),
+                Expected::Out if there => return fail(format!("last opted out, and is mailed by {name}")),
+                Expected::Equal if here != there => return fail("isn't the same everywhere".to_owned()),
+                _ => {}
+            }
+            let elsewhere = person.addresses.iter().rev().skip(1).find(|address| esp.mails(address));
+            if let (Some(elsewhere), false) = (elsewhere, matches!(expected, Expected::Anything)) {
+                return fail(format!("is mailed at an old address, {elsewhere}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn expected(&self, number: usize, person: &Person) -> Expected {
+        let Some(said) = person.last_said() else { return Expected::Out };
+        match said.what {
+            // Whether the removal was done depends on when its webhook came; it may have been an opt-out or a deletion.
+            Saying::Inactive if person.is_active(&self.outside) => Expected::Anything,
+            Saying::Out | Saying::Inactive | Saying::Deleted => Expected::Out,
+            Saying::In | Saying::InByForm if !person.is_active(&self.outside) => Expected::Out,
+            Saying::In | Saying::InByForm if self.is_excused(number, &said) => Expected::Equal,
+            Saying::In | Saying::InByForm => Expected::In,
+        }
+    }
+
+    /// Whether an opt-out was being written when they opted in, and counts as newer by the times that were recorded.
+    fn is_excused(&self, number: usize, said: &Said) -> bool {
+        let outs = &self.state().outs;
+        outs.iter().any(|out| {
+            let is_concurrent = out.arrived <= said.at || said.what == Saying::InByForm;
+            out.person == number && out.recorded >= said.recorded && is_concurrent
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    NotDelivered,
+    /// A notice that is older than the opt-out is still worked on, or waits.
+    OlderNotice,
+    Nothing,
+}
+
+enum Exposed {
+    No,
+    ByOlderNotice,
+    ByNothing(&'static str),
+}
