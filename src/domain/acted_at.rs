@@ -53,6 +53,12 @@ impl ActedAt {
     pub fn or_earlier_by(self, by: SignedDuration) -> Self {
         Self { earliest: self.earliest.map(|at| at.checked_sub(by).unwrap_or(Timestamp::MIN)), latest: self.latest }
     }
+
+    /// The same time, allowing that the person acted up to `by` later.
+    #[must_use]
+    pub fn or_later_by(self, by: SignedDuration) -> Self {
+        Self { earliest: self.earliest, latest: self.latest.map(|at| at.checked_add(by).unwrap_or(Timestamp::MAX)) }
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +78,13 @@ mod tests {
     fn allowing_for_an_earlier_act_moves_only_the_first_bound() {
         let time = ActedAt::exactly(at(100)).or_earlier_by(SignedDuration::from_secs(30));
         assert_eq!((time.earliest(), time.latest()), (Some(at(70)), Some(at(100))));
+    }
+
+    #[test]
+    fn allowing_for_a_later_act_moves_only_the_last_bound() {
+        let time = ActedAt::exactly(at(100)).or_later_by(SignedDuration::from_secs(30));
+        assert_eq!((time.earliest(), time.latest()), (Some(at(100)), Some(at(130))));
+        assert_eq!(ActedAt::UNKNOWN.or_later_by(SignedDuration::from_secs(30)), ActedAt::UNKNOWN);
     }
 
     #[test]

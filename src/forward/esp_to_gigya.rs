@@ -7,7 +7,7 @@ use super::gateway::{EspSide, Gateway, GigyaSide, Incoming, RouteEnds};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
 use super::progress::{BodyDigest, Done, Settled};
 use super::record::{self, Told, combined};
-use super::subscriber::{OUR_WRITE_MAY_LAG, Subscriber};
+use super::subscriber::{OUR_WRITE_MAY_LAG, Subscriber, trusted};
 use crate::domain::{ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, decide};
 use crate::esp::{News, NotTaken, Notice, Received, Record, What, Whom};
 use crate::gigya::{Account, OptInTag, Reading};
@@ -213,7 +213,7 @@ impl Errand<'_> {
                 return Ok(Outcome::Skipped(Reason::AddressNotCurrent));
             }
         }
-        let desired = Desired::Consent(Consent::OptedOut { since: at, reason });
+        let desired = Desired::Consent(trusted(Consent::OptedOut { since: at, reason }, self.ends));
         match decide(desired, self.consent_of(account)) {
             Decision::OptOut => {
                 self.set(account, false, None).await?;
@@ -270,9 +270,19 @@ impl Errand<'_> {
                 self.look_again(account).await
             }
             Decision::Keep => Ok(Outcome::Unchanged),
+            Decision::Refuse(Reason::NewerOptOut) => self.tell_esp(account).await,
             Decision::Refuse(reason) => Ok(Outcome::Skipped(reason)),
             Decision::OptOut | Decision::Remove(_) => Ok(Outcome::Deferred(Reason::Internal)),
         }
+    }
+
+    /// Gigya's opt-out counts against the opt-in, so the ESP is told: its webhook may have come before the opt-in.
+    async fn tell_esp(&self, account: &Account) -> Result<Outcome, Fault> {
+        let settled = self.subscriber(account, &[]).settle().await;
+        Ok(match settled.outcome {
+            Outcome::Deferred(_) => settled.outcome,
+            _ => Outcome::Skipped(Reason::NewerOptOut),
+        })
     }
 
     async fn opted_in_stranger(&self, since: ActedAt) -> Result<Outcome, Fault> {
@@ -314,19 +324,16 @@ impl Errand<'_> {
             [Some(&self.news.address), self.news.former_address.as_ref()].into_iter().flatten().cloned().collect();
         let mut outcomes = Vec::new();
         for account in accounts.iter().filter(|account| account.address.as_ref() != Some(&self.news.address)) {
-            let subscriber = Subscriber {
-                side: self.gigya,
-                ends: self.ends,
-                account,
-                formerly: None,
-                also_at: &also_at,
-                deadline: self.deadline,
-            };
-            outcomes.push(subscriber.settle().await.outcome);
+            outcomes.push(self.subscriber(account, &also_at).settle().await.outcome);
         }
         let nothing_to_move =
             if accounts.is_empty() { Outcome::Skipped(Reason::UnknownSubscriber) } else { Outcome::Unchanged };
         Ok(combined(outcomes).unwrap_or(nothing_to_move))
+    }
+
+    fn subscriber<'a>(&'a self, account: &'a Account, also_at: &'a [Email]) -> Subscriber<'a> {
+        let (side, ends, deadline) = (self.gigya, self.ends, self.deadline);
+        Subscriber { side, ends, account, formerly: None, also_at, deadline }
     }
 
     /// What the audience holds under an address: the record with the notice's UID, if it has one, else any.

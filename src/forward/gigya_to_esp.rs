@@ -176,7 +176,7 @@ async fn settle(gateway: &Gateway, side: &GigyaSide, work: &Work, deadline: Dead
             AccountOutcome { routes, subscriber: Some(subscriber) }
         }
         Ok(Reading::NotFound) => {
-            let routes = remove_gone(side, uid, deadline).await;
+            let routes = remove_gone(side, uid, formerly, deadline).await;
             AccountOutcome { routes, subscriber: uid.map(|uid| gateway.pseudonyms.of_uid(uid)) }
         }
         Err(fault) => every_route(side, fault.outcome()),
@@ -194,7 +194,7 @@ fn every_route(side: &GigyaSide, outcome: Outcome) -> AccountOutcome {
 
 /// Brings every route's audience in line with an account. After anybody was opted in, the account is read again:
 /// if the person opted out in between, the opt-out is forwarded now, by us, as whoever forwarded it before us
-/// may have found nothing to opt out.
+/// may have found nothing to opt out. And the other way round, so that the two sides don't stay apart.
 async fn forward(
     side: &GigyaSide,
     mut account: Account,
@@ -223,11 +223,7 @@ async fn forward(
         let now = match reread(side, &account, api_key, deadline).await {
             Ok(Some(now)) => now,
             // Gone in between. The deletion's own webhook removes it, too; this makes sure.
-            Ok(None) => {
-                let mut gone = account.clone();
-                gone.is_active = false;
-                gone
-            }
+            Ok(None) => account.clone().into_gone(),
             Err(fault) => {
                 for route in again {
                     outcomes[route] = Some(fault.outcome());
@@ -315,8 +311,13 @@ fn acted(route: &Route, account: &Account) -> Option<Timestamp> {
 
 /// For an account that can't be read anymore. The search index is late by nature, which helps here: it may still
 /// know the address. If not, an ESP that knows people by their UID can take them out; for others only a journal could
-/// tell, and the event is set aside.
-async fn remove_gone(side: &GigyaSide, uid: Option<&Uid>, deadline: Deadline) -> Vec<RouteOutcome> {
+/// tell, and the event is set aside. `formerly` is a UID that it had before.
+async fn remove_gone(
+    side: &GigyaSide,
+    uid: Option<&Uid>,
+    formerly: Option<&Uid>,
+    deadline: Deadline,
+) -> Vec<RouteOutcome> {
     let Some(uid) = uid else {
         return every_route(side, Outcome::Rejected(Reason::AddressUnknown)).routes;
     };
@@ -325,12 +326,11 @@ async fn remove_gone(side: &GigyaSide, uid: Option<&Uid>, deadline: Deadline) ->
         Err(fault) => return every_route(side, fault.outcome()).routes,
     };
     // Should the address be somebody else's by now, who is opted in, the subscriber stays theirs.
-    let mut account = known.unwrap_or_else(|| Account::gone(uid));
-    account.is_active = false;
+    let account = known.map_or_else(|| Account::gone(uid), Account::into_gone);
     let each = side.routes.iter().map(|ends| async {
         let can_be_found = account.address.is_some() || ends.esp.finds_by_uid();
         let outcome = if can_be_found {
-            Subscriber { side, ends, account: &account, formerly: None, also_at: &[], deadline }.settle().await.outcome
+            Subscriber { side, ends, account: &account, formerly, also_at: &[], deadline }.settle().await.outcome
         } else {
             Outcome::Rejected(Reason::AddressUnknown)
         };

@@ -35,7 +35,7 @@ pub struct Subscriber<'a> {
 /// What became of it.
 pub struct Settled {
     pub outcome: Outcome,
-    /// Whether the account must be looked at again: somebody was opted in, or it is no longer what was read.
+    /// Whether the account must be looked at again: consent was written, or it is no longer what was read.
     pub look_again: bool,
 }
 
@@ -96,7 +96,7 @@ impl Subscriber<'_> {
                 Some(address) => self.bring_in(desired, address, done, look_again).await,
                 None => Ok(Step::Settled(Outcome::Rejected(Reason::NoAddress))),
             },
-            Desired::Consent(_) | Desired::Removal(_) => self.take_out(desired).await,
+            Desired::Consent(_) | Desired::Removal(_) => self.take_out(desired, look_again).await,
         }
     }
 
@@ -132,7 +132,7 @@ impl Subscriber<'_> {
             esp.discard(audience, &stray, self.deadline).await?;
             done.push(Outcome::Applied);
         }
-        let decision = decide(desired, trusted(record.consent, self.route()));
+        let decision = decide(desired, trusted(record.consent, self.ends));
         self.act(decision, Some(&record), &person, done, look_again).await
     }
 
@@ -155,9 +155,15 @@ impl Subscriber<'_> {
                     Written::NothingToDo => Ok(Step::Settled(Outcome::Unchanged)),
                     // Opted out meanwhile, or kept out by the ESP: if it shows, decide by it.
                     Written::Held | Written::Moved => {
-                        let now = self.look().await?.present;
-                        let shows = now.is_some_and(|now| Some(now.consent) != record.map(|record| record.consent));
-                        if shows { Ok(Step::LookAgain) } else { Ok(Step::Settled(Outcome::Skipped(Reason::HeldByEsp))) }
+                        let now = self.look().await?;
+                        let is_new = |now: &Record| Some(now.consent) != record.map(|record| record.consent);
+                        // Made meanwhile under another address of theirs, it is to be moved.
+                        let is_elsewhere = now.strays.iter().any(|stray| stray.uid.as_ref() == Some(&self.account.uid));
+                        if now.present.as_ref().is_some_and(is_new) || is_elsewhere {
+                            Ok(Step::LookAgain)
+                        } else {
+                            Ok(Step::Settled(Outcome::Skipped(Reason::HeldByEsp)))
+                        }
                     }
                 }
             }
@@ -219,7 +225,7 @@ impl Subscriber<'_> {
     }
 
     /// For somebody who is opted out or gone: every record of theirs, under whatever address.
-    async fn take_out(&self, desired: Desired) -> Result<Step, Fault> {
+    async fn take_out(&self, desired: Desired, look_again: &mut bool) -> Result<Step, Fault> {
         let held = self.look().await?;
         let mut outcomes = Vec::new();
         // Whoever made an orphan may need it: nobody is mailed by it, and it isn't deleted.
@@ -232,7 +238,7 @@ impl Subscriber<'_> {
         let others = held.strays.iter().map(|record| (record, true));
         for (record, is_theirs) in present.chain(others).chain(held.orphans.iter().map(|record| (record, false))) {
             let desired = if is_theirs { desired } else { gently };
-            match self.take_out_record(desired, record).await? {
+            match self.take_out_record(desired, record, look_again).await? {
                 Step::Settled(outcome) => outcomes.push(outcome),
                 Step::LookAgain => return Ok(Step::LookAgain),
             }
@@ -244,27 +250,26 @@ impl Subscriber<'_> {
         Ok(Step::Settled(combined(outcomes).unwrap_or(nothing_held)))
     }
 
-    async fn take_out_record(&self, desired: Desired, record: &Record) -> Result<Step, Fault> {
+    async fn take_out_record(&self, desired: Desired, record: &Record, look_again: &mut bool) -> Result<Step, Fault> {
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
         // Known to the ESP, but not on the list: there is nothing to opt out of.
         let is_nowhere = record.consent == Consent::Unknown && record.leftover != Leftover::Mailable;
         if is_nowhere && matches!(desired, Desired::Consent(_)) {
             return Ok(Step::Settled(Outcome::Unchanged));
         }
-        let written = match decide(desired, trusted(record.consent, self.route())) {
+        let written = match decide(desired, trusted(record.consent, self.ends)) {
             Decision::Keep => return self.finish(desired, record).await,
             Decision::Refuse(reason) => return Ok(Step::Settled(Outcome::Skipped(reason))),
             Decision::OptOut => esp.opt_out(audience, record, self.deadline).await?,
-            Decision::Remove(kind) => {
-                if esp.one_record_an_address()
-                    && let Some(other) = self.other_account_opted_in(record).await?
-                {
-                    return self.hand_over(record, &other).await;
-                }
-                esp.remove(audience, record, kind, self.deadline).await?
-            }
+            Decision::Remove(kind) => match self.heir(record).await? {
+                Some(heir) if esp.one_record_an_address() => return self.hand_over(record, &heir).await,
+                Some(_) => esp.discard(audience, record, self.deadline).await?,
+                None => esp.remove(audience, record, kind, self.deadline).await?,
+            },
             Decision::OptIn { .. } => return Ok(Step::Settled(Outcome::Deferred(Reason::Internal))),
         };
+        // Who opted in again meanwhile may have found nothing to do yet.
+        *look_again = true;
         match written {
             Written::Done => Ok(Step::Settled(Outcome::Applied)),
             // It was read as opted in a moment ago: see where it went.
@@ -283,6 +288,17 @@ impl Subscriber<'_> {
             _ => Written::NothingToDo,
         };
         Ok(Step::Settled(if written == Written::Done { Outcome::Applied } else { Outcome::Unchanged }))
+    }
+
+    /// Another account to which a record is left that is to be removed: one with the same address that is opted in. Where
+    /// each has a record of its own, that is only the case for an account that is gone: it may have got another UID or been
+    /// merged, and an opt-out left under the former UID would be taken for the person's own.
+    async fn heir(&self, record: &Record) -> Result<Option<Account>, Fault> {
+        if self.ends.esp.one_record_an_address() || self.account.is_gone() {
+            self.other_account_opted_in(record).await
+        } else {
+            Ok(None)
+        }
     }
 
     /// Somebody else with the same address is opted in: the record becomes theirs.
@@ -377,7 +393,11 @@ impl Subscriber<'_> {
                 return Ok(Some(other));
             }
         }
-        Ok(None)
+        // One that was made a moment ago is found by its address only.
+        let Reading::Found(other) = self.side.client.account_by_email(&record.address, self.deadline).await? else {
+            return Ok(None);
+        };
+        if is_other(&&other.uid) { self.opted_in_account(&other.uid, &record.address).await } else { Ok(None) }
     }
 
     async fn opted_in_account(&self, uid: &Uid, address: &Email) -> Result<Option<Account>, Fault> {
@@ -402,14 +422,19 @@ fn person(route: &Route, account: &Account, address: &Email) -> Person {
 ///
 /// The ESP times an opt-in by when it was written, by whoever. Where opt-ins are made in Gigya only, the record
 /// is a copy and outranks nothing. Where they are accepted from the ESP too, it may be the person's own act; or
-/// our own write of an act that was a little earlier.
-fn trusted(consent: Consent, route: &Route) -> Consent {
+/// our own write of an act that was a little earlier. And as its clock may be behind Gigya's, an opt-out counts as later
+/// than it says.
+pub fn trusted(consent: Consent, ends: &RouteEnds) -> Consent {
     let trust = |since: ActedAt| {
-        if route.accept_opt_ins { since.or_earlier_by(OUR_WRITE_MAY_LAG) } else { ActedAt::UNKNOWN }
+        if ends.route.accept_opt_ins { since.or_earlier_by(OUR_WRITE_MAY_LAG) } else { ActedAt::UNKNOWN }
     };
     match consent {
         Consent::OptedIn { since } => Consent::OptedIn { since: trust(since) },
         Consent::Pending { since } => Consent::Pending { since: trust(since) },
-        consent => consent,
+        Consent::OptedOut { since, reason } => {
+            let clocks_may_differ = SignedDuration::try_from(ends.esp.common().clocks_may_differ).unwrap_or_default();
+            Consent::OptedOut { since: since.or_later_by(clocks_may_differ), reason }
+        }
+        Consent::Unknown => consent,
     }
 }

@@ -25,6 +25,7 @@ pub struct Account {
     pub other_addresses: Vec<Email>,
     /// Whether it is active. A deactivated account must not be mailed, whatever its flags say.
     pub is_active: bool,
+    is_gone: bool,
     /// The whole answer, for field mappings.
     json: Value,
 }
@@ -80,13 +81,14 @@ impl Account {
         }
         let is_active = json.get("isActive").and_then(Value::as_bool).unwrap_or(true);
         let handle = reg_token.map_or_else(|| Handle::Uid(uid.clone()), Handle::RegToken);
-        Some(Self { handle, uid, address, other_addresses, is_active, json })
+        Some(Self { handle, uid, address, other_addresses, is_active, is_gone: false, json })
     }
 
     /// An account of which nothing is left but its UID: nobody may be mailed on its behalf.
     #[must_use]
     pub fn gone(uid: &Uid) -> Self {
         Self {
+            is_gone: true,
             handle: Handle::Uid(uid.clone()),
             uid: uid.clone(),
             address: None,
@@ -94,6 +96,18 @@ impl Account {
             is_active: false,
             json: Value::Null,
         }
+    }
+
+    /// What is left of an account that can't be read anymore, as it was last known.
+    #[must_use]
+    pub fn into_gone(self) -> Self {
+        Self { is_active: false, is_gone: true, ..self }
+    }
+
+    /// Whether it can't be read anymore.
+    #[must_use]
+    pub const fn is_gone(&self) -> bool {
+        self.is_gone
     }
 
     /// Whether this is one of the account's addresses, its present one or another.

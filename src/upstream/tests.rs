@@ -38,6 +38,7 @@ fn common() -> Common {
         attempt_timeout: Duration::from_secs(4),
         max_concurrent_calls: 8,
         max_calls_per_minute: 0,
+        clocks_may_differ: Duration::ZERO,
         content_types: Vec::new(),
     }
 }

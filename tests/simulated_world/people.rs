@@ -6,6 +6,7 @@ use gigya_esp_gateway::sandbox::gigya::GigyaSim;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
+use std::time::Duration;
 use tokio::time::Instant;
 
 pub const NEWSLETTER: &str = "newsletter";
@@ -21,8 +22,12 @@ pub struct Person {
     pub uids: Vec<String>,
     /// The address now is the last one.
     pub addresses: Vec<String>,
+    /// Addresses that came with an account that was merged into theirs.
+    pub merged: Vec<String>,
     /// A second account, and its address.
     second: Option<(String, String)>,
+    /// Took back an address that they had left: what the gateway deleted there counts as an opt-out.
+    pub came_back: bool,
     /// An opt-in awaits confirmation.
     is_pending: bool,
     pub said: Vec<Said>,
@@ -34,14 +39,16 @@ pub struct Said {
     pub what: Saying,
     /// When, really.
     pub at: Instant,
-    /// When, as the system says where they said it: an opt-in's first possible instant, an opt-out's last.
+    /// When it counts for, by what the system says where they said it: an opt-in's first possible instant, an opt-out's last.
     pub recorded: Timestamp,
     /// Where: 0 is Gigya, then the ESPs.
     pub system: usize,
 }
 
-/// In the order of who wins at one instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// How long a tag of the gateway's is taken to be about an opt-in (`gigya::account`), and a little.
+const TAG_TOLERANCE: Duration = Duration::from_mins(3);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saying {
     In,
     /// By a form, which counts for less.
@@ -68,7 +75,9 @@ impl Person {
             uids: vec![uid.clone()],
             uid: Some(uid),
             addresses: vec![address],
+            merged: Vec::new(),
             second: None,
+            came_back: false,
             is_pending: false,
             said: Vec::new(),
         }
@@ -84,9 +93,41 @@ impl Person {
         self.uids.iter().any(|uid| uid == subject) || self.addresses.iter().any(|address| address == subject)
     }
 
-    /// What they said last, by the order of who wins.
+    /// What they said last. An opt-in so soon after an opt-out elsewhere that the systems' times don't tell which was later
+    /// doesn't count.
     pub fn last_said(&self) -> Option<Said> {
-        self.said.iter().copied().max_by_key(|said| (said.recorded, said.what))
+        let last = *self.said.last()?;
+        let ties = |said: &&Said| said.at == last.at && said.system != last.system && !said.what.is_in();
+        if last.what.is_in()
+            && let Some(tied) = self.said.iter().rev().find(ties)
+        {
+            return Some(*tied);
+        }
+        let contradicts = |said: &&Said| {
+            let are_compared = said.system != last.system || last.what == Saying::InByForm;
+            // What was said later at the same ESP took its place there.
+            let is_replaced = self.said.iter().any(|form| form.what == Saying::InByForm && form.at > said.at);
+            !said.what.is_in() && are_compared && said.recorded >= last.recorded && !is_replaced
+        };
+        let contradicted = if last.what.is_in() { self.said.iter().filter(contradicts).next_back() } else { None };
+        Some(contradicted.copied().unwrap_or(last))
+    }
+
+    /// Whether they opted in by a form so shortly before that the gateway may take a later opt-in for that one: the tag
+    /// that it leaves is told from others by the time. Or all day, where times are told by the day.
+    pub fn may_be_taken_for_an_earlier_one(&self, said: &Said, outside: &Outside) -> bool {
+        let before = |form: &&Said| form.what == Saying::InByForm && form.at <= said.at;
+        self.said.iter().filter(before).any(|form| outside.place.coarse || said.at - form.at <= TAG_TOLERANCE)
+    }
+
+    /// Whether their account was deactivated or deleted once.
+    pub fn was_removed(&self) -> bool {
+        self.said.iter().any(|said| matches!(said.what, Saying::Inactive | Saying::Deleted))
+    }
+
+    /// Whether they ever used a form. Gigya finds them by the address that they used there, so they keep it.
+    fn used_a_form(&self) -> bool {
+        self.said.iter().any(|said| said.what == Saying::InByForm)
     }
 
     pub fn is_active(&self, outside: &Outside) -> bool {
@@ -111,7 +152,8 @@ impl Person {
         let is_active = self.is_active(outside);
         let here = self.in_gigya(outside);
         match act {
-            Act::OptIn if is_active && here != Some(true) => {
+            // What awaits confirmation in Gigya stays so, whatever is said at an ESP.
+            Act::OptIn if is_active && here != Some(true) && !(outside.place.double_opt_in && self.used_a_form()) => {
                 gigya.subscribe(&uid, NEWSLETTER);
                 self.is_pending = outside.place.double_opt_in;
                 if !self.is_pending {
@@ -130,26 +172,29 @@ impl Person {
             }
             Act::Link(number) => {
                 let esp = number % outside.esps.len();
-                let Some(address) = self.addresses.iter().find(|address| outside.esps[esp].mails(address)) else {
+                // Who follows the link of an account that was merged away meanwhile opts out that one.
+                let mut own = self.addresses.iter().filter(|address| !self.merged.contains(address));
+                let Some(address) = own.find(|address| outside.esps[esp].mails(address)) else {
                     return false;
                 };
                 outside.esps[esp].unsubscribe_link(address);
                 self.is_pending = false;
                 self.say_at(esp, Saying::Out, outside);
             }
-            Act::Form if is_active && !outside.esps[0].mails(self.address()) => {
+            Act::Form if is_active && !self.is_pending && !outside.esps[0].mails(self.address()) => {
                 outside.campaign_monitor.form_subscribe(&outside.list, self.address());
                 self.say_at(0, Saying::InByForm, outside);
             }
             Act::Profile if is_free => {
                 gigya.set_profile(&uid, "firstName", format!("name {}", fastrand::u32(..)).into());
             }
-            Act::Move if is_active => {
+            Act::Move if is_active && !self.used_a_form() => {
                 let address = format!("{}{}@example.org", self.name, self.addresses.len());
                 self.addresses.push(address.clone());
                 gigya.change_email(&uid, &address);
             }
-            Act::MoveBack if is_active && self.addresses.len() > 1 => {
+            Act::MoveBack if is_active && self.addresses.len() > 1 && !self.used_a_form() => {
+                self.came_back = true;
                 let before = self.addresses.remove(self.addresses.len() - 2);
                 self.addresses.push(before.clone());
                 gigya.change_email(&uid, &before);
@@ -170,7 +215,7 @@ impl Person {
                 self.uids.push(uid.clone());
                 self.uid = Some(uid);
             }
-            Act::Second if self.second.is_none() && outside.place.tokens => {
+            Act::Second if self.second.is_none() && self.merged.is_empty() && outside.place.tokens => {
                 let address = format!("{}.two@example.org", self.name);
                 let uid = gigya.sign_up(&address, self.name);
                 gigya.subscribe(&uid, NEWSLETTER);
@@ -178,6 +223,7 @@ impl Person {
             }
             Act::Merge if is_active && here.is_some() => {
                 let Some((second, address)) = self.second.take() else { return false };
+                self.merged.push(address.clone());
                 self.addresses.insert(0, address);
                 self.uids.push(second.clone());
                 gigya.merge(&second, &uid);
@@ -210,7 +256,7 @@ impl Person {
         let now = outside.clocks.esps[esp].now();
         let recorded = match what {
             Saying::InByForm => first(now, outside, esp) - ECHO,
-            _ => last(now, outside, esp),
+            _ => counts_until(now, outside, esp),
         };
         self.said.push(Said { what, at: Instant::now(), recorded, system: esp + 1 });
     }
@@ -221,8 +267,13 @@ fn milliseconds(at: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(at.as_millisecond()).expect("a time")
 }
 
+/// The last instant that an opt-out counts for of which an ESP tells `at`.
+pub fn counts_until(at: Timestamp, outside: &Outside, esp: usize) -> Timestamp {
+    last(at, outside, esp) + SignedDuration::from_secs(outside.place.clocks_may_differ())
+}
+
 /// The last instant that may be meant by what an ESP tells of `at`.
-pub fn last(at: Timestamp, outside: &Outside, esp: usize) -> Timestamp {
+fn last(at: Timestamp, outside: &Outside, esp: usize) -> Timestamp {
     match outside.esps[esp].slug() {
         "campaign-monitor" if outside.place.coarse => {
             let zone = TimeZone::get("Europe/Berlin").expect("zones are built in");

@@ -6,7 +6,7 @@
 //! - In the end each person's state is that of their own latest act, ties being the opt-out's, and all sides are equal. An
 //!   opt-in that was said while an earlier opt-out was being written may have lost to it.
 
-use crate::people::{NEWSLETTER, Person, Said, Saying, last};
+use crate::people::{NEWSLETTER, Person, Said, Saying, counts_until};
 use crate::world::Outside;
 use gigya_esp_gateway::sandbox::{Happened, Moment};
 use jiff::Timestamp;
@@ -187,7 +187,7 @@ impl Promise {
         let slug = if system == 1 { "campaign-monitor" } else { "marketing-cloud" };
         let Some(esp) = self.outside.esps.iter().position(|esp| esp.slug() == slug) else { return Vec::new() };
         let held = person.addresses.iter().flat_map(|address| self.outside.esps[esp].at(address));
-        held.map(|held| (!held.is_mailed(), held.since.map(|since| last(since, &self.outside, esp)))).collect()
+        held.map(|held| (!held.is_mailed(), held.since.map(|since| counts_until(since, &self.outside, esp)))).collect()
     }
 
     /// What must hold at every instant.
@@ -224,12 +224,14 @@ impl Promise {
             Saying::Deleted => true,
         };
         let opted_in_since = person.said.iter().any(|later| later.at > said.at && later.what.is_in());
-        if !is_gone || opted_in_since {
+        if !is_gone || opted_in_since || person.came_back {
             return Exposed::No;
         }
+        // Another account's address becomes theirs when the gateway gets to know of the merge.
+        let own_addresses = || person.addresses.iter().filter(|address| !person.merged.contains(address));
         let mailed = self.outside.esps.iter().enumerate().filter(|(_, esp)| {
             let is_told = said.what != Saying::Deleted || self.tells_of_deleted(esp.slug());
-            is_told && person.addresses.iter().any(|address| esp.mails(address))
+            is_told && own_addresses().any(|address| esp.mails(address))
         });
         let by: Vec<_> = mailed.map(|(esp, there)| (self.why(person, &said, esp), there.name())).collect();
         if let Some((_, name)) = by.iter().find(|(why, _)| *why == Why::Nothing) {
@@ -314,9 +316,20 @@ impl Promise {
         match said.what {
             // Whether the removal was done depends on when its webhook came; it may have been an opt-out or a deletion.
             Saying::Inactive if person.is_active(&self.outside) => Expected::Anything,
+            // The address has its own subscriptions in Gigya, from before it was left.
+            _ if person.came_back => Expected::Anything,
+            // Not mailed, but as a removal isn't told to Gigya, that one may still say so.
+            Saying::Out if person.was_removed() && person.said.last().is_some_and(|last| last.what.is_in()) => {
+                Expected::Anything
+            }
             Saying::Out | Saying::Inactive | Saying::Deleted => Expected::Out,
             Saying::In | Saying::InByForm if !person.is_active(&self.outside) => Expected::Out,
+            // A removal isn't told to Gigya.
+            Saying::In | Saying::InByForm if self.is_excused(number, &said) && person.was_removed() => {
+                Expected::Anything
+            }
             Saying::In | Saying::InByForm if self.is_excused(number, &said) => Expected::Equal,
+            Saying::In if person.may_be_taken_for_an_earlier_one(&said, &self.outside) => Expected::Equal,
             Saying::In | Saying::InByForm => Expected::In,
         }
     }

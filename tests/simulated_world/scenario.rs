@@ -110,6 +110,11 @@ impl Scenario {
 }
 
 impl Place {
+    /// What the gateway is told of how far the systems' clocks are apart, in seconds.
+    pub fn clocks_may_differ(&self) -> i64 {
+        if self.clocks[..3] == [0; 3] { 0 } else { 10 }
+    }
+
     fn any(chance: &mut Rng) -> Self {
         let esps = [Esps::CampaignMonitor, Esps::CampaignMonitor, Esps::MarketingCloud, Esps::Both][chance.usize(0..4)];
         let accept_opt_ins = esps == Esps::CampaignMonitor && chance.u8(0..3) == 0;

@@ -229,11 +229,15 @@ fn temper(place: &Place, temper: Temper) -> Temper {
 
 fn setup(place: &Place) -> Setup {
     let mut setup = Setup::with_esps(place.esps).with_lines("deadline = \"8s\"\nattempt_timeout = \"2s\"");
+    for lines in [&mut setup.campaign_monitor_lines, &mut setup.marketing_cloud_lines] {
+        lines.push_str(&format!("clocks_may_differ = \"{}s\"\n", place.clocks_may_differ()));
+    }
     setup.gigya.webhooks = if place.tokens { WebhookVersion::V2_0 } else { WebhookVersion::V1_1 };
     setup.gigya.nested_subscriptions = place.nested;
-    setup.gigya.index_delay = Duration::from_secs(2);
     if place.keeps_deleted {
         setup.gigya.deleted_is_found = LONG_ENOUGH;
+    } else {
+        setup.gigya.index_delay = Duration::from_secs(2);
     }
     if place.double_opt_in {
         setup.gigya.double_opt_in = vec![NEWSLETTER.to_owned()];

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Reads one connection.
 pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Gigya> {
     let allow_http = reader.flag("allow_http", false);
-    let common = common(reader, Defaults::ORDINARY);
+    let common = common(reader, Defaults { is_esp: false, ..Defaults::ORDINARY });
     let api_keys = reader.texts("api_keys");
     match &api_keys {
         None => reader.missing("api_keys", "list the site's API key and, in a group, those of its member sites"),

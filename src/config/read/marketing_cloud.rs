@@ -24,7 +24,10 @@ const AUDIENCES: &str = "write \"CONNECTION/all-subscribers\", \"CONNECTION/publ
 /// Reads one connection.
 pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<MarketingCloud> {
     let allow_http = reader.flag("allow_http", false);
-    let common = common(reader, Defaults { deadline: Duration::from_millis(2500), attempts_within_deadline: false });
+    let common = common(
+        reader,
+        Defaults { deadline: Duration::from_millis(2500), attempts_within_deadline: false, is_esp: true },
+    );
     let hosts = hosts(reader, allow_http);
     let account_id = number(reader, "account_id");
     let business_units = business_units(reader);

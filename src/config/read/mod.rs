@@ -168,10 +168,12 @@ struct Defaults {
     deadline: Duration,
     /// Whether calls to the system are made for its own webhooks above all, so that none need take longer.
     attempts_within_deadline: bool,
+    /// Whether the system's times are compared with Gigya's.
+    is_esp: bool,
 }
 
 impl Defaults {
-    const ORDINARY: Self = Self { deadline: Duration::from_secs(8), attempts_within_deadline: true };
+    const ORDINARY: Self = Self { deadline: Duration::from_secs(8), attempts_within_deadline: true, is_esp: true };
 }
 
 fn common(reader: &mut Reader<'_>, defaults: Defaults) -> Common {
@@ -184,9 +186,15 @@ fn common(reader: &mut Reader<'_>, defaults: Defaults) -> Common {
         let remedy = "an attempt can't take longer than the whole request; make it at most the deadline";
         reader.report("attempt_timeout", None, "is longer than deadline", remedy);
     }
+    let clocks_may_differ = if defaults.is_esp {
+        reader.time("clocks_may_differ", Duration::from_secs(2), Duration::ZERO, Duration::from_hours(1))
+    } else {
+        Duration::ZERO
+    };
     Common {
         deadline,
         attempt_timeout,
+        clocks_may_differ,
         max_concurrent_calls: reader.count("max_concurrent_calls", 64, 1, 10_000),
         max_calls_per_minute: reader.count("max_calls_per_minute", 0, 0, 10_000_000),
         content_types: reader.texts("content_types").map(|(types, _)| types).unwrap_or_default(),

@@ -42,6 +42,7 @@ fn store() -> (Arc<Site>, KeyStore) {
         attempt_timeout: Duration::from_secs(4),
         max_concurrent_calls: 8,
         max_calls_per_minute: 0,
+        clocks_may_differ: Duration::ZERO,
         content_types: Vec::new(),
     };
     let connection = Gigya {

@@ -11,6 +11,7 @@ pub fn settings() -> Settings {
             attempt_timeout: Duration::from_secs(4),
             max_concurrent_calls: 8,
             max_calls_per_minute: 0,
+            clocks_may_differ: Duration::ZERO,
             content_types: Vec::new(),
         },
         api_key: "key".into(),
