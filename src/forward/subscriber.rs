@@ -122,6 +122,11 @@ impl Subscriber<'_> {
                         Step::LookAgain
                     }
                     Written::Moved => Step::LookAgain,
+                    // It can't be theirs: theirs is made beside it, if they opted in later than it says.
+                    Written::NothingToDo if !esp.one_record_an_address() => {
+                        let decision = decide(desired, trusted(stray.consent, self.ends));
+                        return self.act(decision, Some(&stray), &person, done, look_again).await;
+                    }
                     // It can't be moved, however often it is tried.
                     Written::Held | Written::NothingToDo => Step::Settled(Outcome::Skipped(Reason::HeldByEsp)),
                 });
@@ -324,7 +329,7 @@ impl Subscriber<'_> {
         }
         let uids = std::iter::once(&self.account.uid).chain(self.formerly).collect();
         let fields = fields_of(self.route(), self.account);
-        let whom = Whom { uids, addresses, fields: &fields };
+        let whom = Whom { uids, addresses: addresses.clone(), fields: &fields };
         let found = self.ends.esp.find(&self.route().audience, &whom, self.deadline).await?;
         let (mut ours, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|record| self.is_ours(record));
         // One with the UID that the account has now stands for them before one with a former UID.
@@ -339,8 +344,14 @@ impl Subscriber<'_> {
             }
         }
         let is_alone = self.ends.esp.one_record_an_address();
-        for record in others.into_iter().filter(is_at_home) {
-            if is_alone && held.present.is_none() {
+        for record in others {
+            if !is_at_home(&record) {
+                // At an address that the account has besides, and nobody's: theirs under a UID or an address of before.
+                let is_theirs = addresses.contains(&&record.address) && (is_alone || record.uid.is_some());
+                if is_theirs && !self.is_somebody_elses(&record).await? {
+                    held.strays.push(record);
+                }
+            } else if is_alone && held.present.is_none() {
                 // It is everybody's who has the address.
                 held.present = Some(record);
             } else if is_alone || !self.is_somebody_elses(&record).await? {

@@ -322,6 +322,10 @@ impl Promise {
             Saying::Out if person.was_removed() && person.said.last().is_some_and(|last| last.what.is_in()) => {
                 Expected::Anything
             }
+            // That an opt-out may have been later isn't known anymore under another UID.
+            Saying::Out if person.uids.len() > 1 && person.said.last().is_some_and(|last| last.what.is_in()) => {
+                Expected::Equal
+            }
             Saying::Out | Saying::Inactive | Saying::Deleted => Expected::Out,
             Saying::In | Saying::InByForm if !person.is_active(&self.outside) => Expected::Out,
             // A removal isn't told to Gigya.
