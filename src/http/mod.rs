@@ -43,6 +43,11 @@ pub async fn serve(
     Ok(())
 }
 
+/// The webhook port without its sockets: everything that happens to a request once its head has been read.
+pub fn webhooks(intake: Arc<dyn Intake>, settings: &config::Server) -> axum::Router {
+    layers::around(router::router(intake, settings), Some(settings.max_in_flight))
+}
+
 /// Both ports, bound but not served yet: nothing can go wrong from here on, and the addresses are known even
 /// where port 0 was asked for.
 #[derive(Debug)]
@@ -91,8 +96,7 @@ impl Bound {
     /// Serves until `stop` is cancelled and everything is drained. Dropping the future cuts everything at once.
     pub async fn serve(self, intake: Arc<dyn Intake>, metrics: RenderMetrics, stop: CancellationToken) {
         let Self { settings, webhooks, admin, readiness, .. } = self;
-        let handler = layers::around(router::router(intake, &settings), Some(settings.max_in_flight));
-        let webhooks = Server::new("webhooks", webhooks, handler, &settings);
+        let webhooks = Server::new("webhooks", webhooks, self::webhooks(intake, &settings), &settings);
         let handler = layers::around(operations::router(readiness.clone(), metrics), None);
         let admin = Server::new("admin", admin, handler, &settings);
         readiness.set_ready();
