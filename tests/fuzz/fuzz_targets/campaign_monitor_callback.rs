@@ -61,9 +61,12 @@ fn somebody_leaves(value: &Value) -> bool {
 }
 
 fn are_told_in_full(value: &Value, notices: &[Notice]) {
-    let sent = value["Events"].as_array().expect("without events it is none");
+    // To serde, a callback may be a list of its members, too.
+    let Some(sent) = value["Events"].as_array() else { return };
     assert_eq!(sent.len(), notices.len(), "an event got lost");
-    for (sent, notice) in sent.iter().zip(notices).filter(|(sent, _)| is_event_of_theirs(sent)) {
+    // Written anew, no key is there twice.
+    let Ok(notices) = receive(CALLBACK_TOKEN, value.to_string().as_bytes()) else { panic!("it says the same") };
+    for (sent, notice) in sent.iter().zip(&notices).filter(|(sent, _)| is_event_of_theirs(sent)) {
         let text = |key: &str| sent[key].as_str().unwrap_or_default();
         assert_eq!(Email::parse(text("EmailAddress")).is_ok(), notice.news.is_ok());
         let is_out = text("Type") == "Deactivate" && !text("State").eq_ignore_ascii_case("active");
@@ -72,11 +75,7 @@ fn are_told_in_full(value: &Value, notices: &[Notice]) {
         }
     }
     // The same events as XML are the same news.
-    let same = value.to_string();
     let Some(xml) = as_xml(value).filter(|_| sent.iter().all(is_event_of_theirs)) else { return };
-    let Ok(notices) = receive(CALLBACK_TOKEN, same.as_bytes()) else {
-        panic!("it was taken with other spaces: {same}")
-    };
     let from_xml = receive(CALLBACK_TOKEN, xml.as_bytes());
     let from_xml = from_xml.unwrap_or_else(|error| panic!("{error:?}: {xml}"));
     assert_eq!(format!("{notices:?}"), format!("{from_xml:?}"), "{xml}");
