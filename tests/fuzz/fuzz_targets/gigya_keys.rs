@@ -34,7 +34,7 @@ fuzz_target!(|input: &[u8]| {
     let answers = Arc::new(Answers::new(&parts));
     let upstream = Upstream::new("gigya/main".to_owned(), answers.transport(), &settings.common);
     let client = Arc::new(Client::new(settings, upstream).expect("credentials are right"));
-    let verifier = Verifier::new(settings, KeyStore::new(client, Duration::from_secs(60))).expect("no secrets");
+    let verifier = Verifier::new(settings, KeyStore::new(client, Duration::from_mins(1))).expect("no secrets");
     let now = Timestamp::from_second(NOW).expect("it is a time");
     let opened = run(verifier.open(&headers("x-gigya-sig-jwt", &GENUINE.token), BODY, now, deadline()));
     match opened {

@@ -31,7 +31,7 @@ static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
     let transport = Arc::new(fuzzing::Answers::default()).transport();
     let upstream = Upstream::new("gigya/old".to_owned(), transport, &settings.common);
     let client = Arc::new(Client::new(settings, upstream).expect("credentials are right"));
-    Verifier::new(settings, KeyStore::new(client, Duration::from_secs(60))).expect("secrets are base64")
+    Verifier::new(settings, KeyStore::new(client, Duration::from_mins(1))).expect("secrets are base64")
 });
 
 fn open(body: &[u8], signature: &str) -> Result<Notification, Rejection> {

@@ -128,7 +128,7 @@ pub fn person(fields: &[(&str, FieldValue)]) -> Person {
 
 /// Time enough for everything: nothing waits really.
 pub fn deadline() -> Deadline {
-    Deadline::after(Instant::now(), Duration::from_secs(60))
+    Deadline::after(Instant::now(), Duration::from_mins(1))
 }
 
 /// Runs one input to its end, by a clock that jumps to whatever is waited for.
