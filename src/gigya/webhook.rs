@@ -6,6 +6,7 @@
 use crate::domain::Uid;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The most characters of an event's id that are kept.
 const LONGEST_ID: usize = 64;
@@ -43,7 +44,7 @@ pub enum EventKind {
     Deleted(Uid),
     /// A kind that has nothing to do with subscriptions, or that this version doesn't know.
     Ignored,
-    /// A kind that matters, but nothing says whose account it is about.
+    /// It is none, or of a kind that matters without saying whose account it is about.
     Malformed,
 }
 
@@ -65,8 +66,10 @@ pub enum Subject {
 }
 
 #[derive(Deserialize)]
-struct WireNotification {
-    events: Vec<WireEvent>,
+struct WireNotification<'a> {
+    // Each is read by itself: one that isn't as it should be keeps no other from being heard.
+    #[serde(borrow)]
+    events: Vec<&'a RawValue>,
     #[serde(default)]
     nonce: Option<String>,
     #[serde(default)]
@@ -76,13 +79,14 @@ struct WireNotification {
 #[derive(Deserialize)]
 struct WireEvent {
     r#type: String,
+    // Nobody's opt-out hangs on what an id looks like.
     #[serde(default)]
-    id: Option<String>,
+    id: Value,
     #[serde(default, rename = "callId")]
-    call_id: Option<String>,
+    call_id: Value,
     // Both spellings are seen; they are two fields so that a body with both isn't a duplicate.
     #[serde(default, rename = "callID")]
-    call_id_upper: Option<String>,
+    call_id_upper: Value,
     #[serde(default, rename = "apiKey")]
     api_key: Option<String>,
     // Whatever it is: a kind of event that we don't know may have anything here.
@@ -96,7 +100,7 @@ impl Notification {
     /// # Errors
     /// Where and how it isn't a notification, without quoting it.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
-        let wire: WireNotification = serde_json::from_slice(body).map_err(|error| {
+        let wire: WireNotification<'_> = serde_json::from_slice(body).map_err(|error| {
             let what = match error.classify() {
                 serde_json::error::Category::Data => "not a Gigya notification",
                 _ => "not JSON",
@@ -104,10 +108,17 @@ impl Notification {
             format!("{what}, at line {} column {}", error.line(), error.column())
         })?;
         Ok(Self {
-            events: wire.events.into_iter().map(Event::from).collect(),
+            events: wire.events.into_iter().map(Event::parse).collect(),
             nonce: wire.nonce,
             timestamp: wire.timestamp,
         })
+    }
+}
+
+impl Event {
+    fn parse(raw: &RawValue) -> Self {
+        let unreadable = Self { id: String::new(), call_id: None, api_key: None, kind: EventKind::Malformed };
+        serde_json::from_str::<WireEvent>(raw.get()).map_or(unreadable, Self::from)
     }
 }
 
@@ -138,8 +149,8 @@ impl From<WireEvent> for Event {
         };
         Self {
             // It goes to logs and answers; Gigya's are UUIDs.
-            id: wire.id.unwrap_or_default().chars().filter(|c| !c.is_control()).take(LONGEST_ID).collect(),
-            call_id: wire.call_id.or(wire.call_id_upper),
+            id: wire.id.as_str().unwrap_or_default().chars().filter(|c| !c.is_control()).take(LONGEST_ID).collect(),
+            call_id: wire.call_id.as_str().or(wire.call_id_upper.as_str()).map(ToOwned::to_owned),
             api_key: wire.api_key,
             kind,
         }

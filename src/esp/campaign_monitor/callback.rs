@@ -11,6 +11,7 @@ use crate::esp::{News, NotTaken, Notice, What, media};
 use http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 #[derive(Deserialize)]
@@ -51,6 +52,9 @@ struct XmlFields {
 
 type JsonEvent = WireEvent<Vec<WireField>>;
 
+/// An event, or the text of what is none: that keeps no other from being heard.
+type Read<'a> = Result<JsonEvent, &'a str>;
+
 enum Format {
     Json,
     Xml,
@@ -73,7 +77,15 @@ pub fn receive(
         Format::Xml => from_xml(body)?,
     };
     let audience = Audience::new(&callback.list_id);
-    Ok(callback.events.into_iter().map(|event| event.into_notice(&audience, settings)).collect())
+    let notice = |event: Read<'_>| match event {
+        Ok(event) => event.into_notice(&audience, settings),
+        Err(text) => Notice {
+            id: content_id(settings, [audience.as_str(), text]),
+            audiences: vec![audience.clone()],
+            news: Err(Outcome::Rejected(Reason::Malformed)),
+        },
+    };
+    Ok(callback.events.into_iter().map(notice).collect())
 }
 
 /// By content type; without one, by the body's first character, as it isn't documented which one is sent.
@@ -90,17 +102,22 @@ fn format(headers: &HeaderMap, body: &[u8], also: &[String]) -> Result<Format, N
     }
 }
 
-fn from_json(body: &[u8]) -> Result<WireCallback<Vec<JsonEvent>>, NotTaken> {
-    serde_json::from_slice(body).map_err(|error| {
+fn from_json(body: &[u8]) -> Result<WireCallback<Vec<Read<'_>>>, NotTaken> {
+    let wire: WireCallback<Vec<&RawValue>> = serde_json::from_slice(body).map_err(|error| {
         let what = match error.classify() {
             serde_json::error::Category::Data => "not a Campaign Monitor callback",
             _ => "not JSON",
         };
         NotTaken::Malformed(format!("{what}, at line {} column {}", error.line(), error.column()))
-    })
+    })?;
+    Ok(WireCallback { list_id: wire.list_id, events: wire.events.into_iter().map(read).collect() })
 }
 
-fn from_xml(body: &[u8]) -> Result<WireCallback<Vec<JsonEvent>>, NotTaken> {
+fn read(raw: &RawValue) -> Read<'_> {
+    serde_json::from_str(raw.get()).map_err(|_| raw.get())
+}
+
+fn from_xml(body: &[u8]) -> Result<WireCallback<Vec<Read<'_>>>, NotTaken> {
     let malformed = |what: &str| NotTaken::Malformed(what.to_owned());
     let text = std::str::from_utf8(body).map_err(|_| malformed("not UTF-8"))?;
     // The parser's own error text may quote the body.
@@ -114,12 +131,12 @@ fn from_xml(body: &[u8]) -> Result<WireCallback<Vec<JsonEvent>>, NotTaken> {
         state: event.state,
         custom_fields: event.custom_fields.map(|inner| inner.fields),
     });
-    Ok(WireCallback { list_id: wire.list_id, events: events.collect() })
+    Ok(WireCallback { list_id: wire.list_id, events: events.map(Ok).collect() })
 }
 
 impl JsonEvent {
     fn into_notice(self, audience: &Audience, settings: &Settings) -> Notice {
-        let id = self.content_id(audience, settings);
+        let id = self.id(audience, settings);
         let address = self.email_address.as_deref().and_then(|text| Email::parse(text).ok());
         let news = address.map(|address| {
             let former_address = self.old_email_address.as_deref().and_then(|text| Email::parse(text).ok());
@@ -146,21 +163,25 @@ impl JsonEvent {
         }
     }
 
-    /// Campaign Monitor gives events no id. This one is the same when the same event comes again, and is keyed
-    /// with the callback token, so that nobody can find the address by trying.
-    fn content_id(&self, audience: &Audience, settings: &Settings) -> String {
-        let mut digest = Sha256::new();
-        if let Some(token) = settings.callback_tokens.first() {
-            digest.update(Sha256::digest(token.expose_secret()));
-        }
+    fn id(&self, audience: &Audience, settings: &Settings) -> String {
         let parts = [&self.date, &self.email_address, &self.old_email_address, &self.state];
-        for part in [audience.as_str(), &self.r#type].into_iter().chain(parts.map(|part| part.as_deref().unwrap_or("")))
-        {
-            digest.update(part);
-            digest.update([0]);
-        }
-        hex::encode(&digest.finalize()[..12])
+        let parts = parts.map(|part| part.as_deref().unwrap_or_default());
+        content_id(settings, [audience.as_str(), &self.r#type].into_iter().chain(parts))
     }
+}
+
+/// Campaign Monitor gives events no id. This one is the same when the same event comes again, and is keyed
+/// with the callback token, so that nobody can find the address by trying.
+fn content_id<'a>(settings: &Settings, parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut digest = Sha256::new();
+    if let Some(token) = settings.callback_tokens.first() {
+        digest.update(Sha256::digest(token.expose_secret()));
+    }
+    for part in parts {
+        digest.update(part);
+        digest.update([0]);
+    }
+    hex::encode(&digest.finalize()[..12])
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::esp::{Field, FieldValue, Leftover, Person, Record, RecordKey};
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The most characters that a field's value may have.
 const MAX_VALUE: usize = 250;
@@ -32,9 +32,15 @@ pub struct WireSubscriber {
 #[serde(default, rename_all = "PascalCase")]
 pub struct WireField {
     pub key: String,
+    #[serde(deserialize_with = "or_empty")]
     pub value: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clear: Option<bool>,
+}
+
+/// A field without a value may be told with null for one.
+fn or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// A subscriber as add, update and import take it.

@@ -20,6 +20,8 @@ use tokio::time::Instant;
 const EARLY: Duration = Duration::from_mins(2);
 /// How long a token is taken to last that doesn't say.
 const UNTOLD: Duration = Duration::from_mins(1);
+/// The longest that a token is taken to last, whatever is said: some 20 minutes are documented.
+const LONGEST: Duration = Duration::from_hours(24);
 /// How long no new token is asked for after a fresh one was refused: a person must act first.
 const REST_AFTER_REFUSAL: Duration = Duration::from_secs(10);
 
@@ -157,7 +159,7 @@ impl Tokens {
         let unusable = Fault::Unavailable { cause: "answer_not_understood" };
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", wire.access_token)).map_err(|_| unusable)?;
         bearer.set_sensitive(true);
-        let lasts = wire.expires_in.map_or(UNTOLD, Duration::from_secs);
+        let lasts = wire.expires_in.map_or(UNTOLD, |seconds| Duration::from_secs(seconds).min(LONGEST));
         Ok(Arc::new(Token {
             bearer,
             text: wire.access_token.into(),

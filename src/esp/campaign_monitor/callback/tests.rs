@@ -95,7 +95,6 @@ fn what_is_no_callback_is_refused_without_quoting_it() {
         r#"{"ListID":"l"}"#,
         r#"{"ListID":"l","Events":"canary@example.org"}"#,
         r#"{"ListID":"l","Events":[],"ListID":"m"}"#,
-        r#"{"ListID":"l","Events":[{"EmailAddress":"canary@example.org"}]}"#,
         "<Webhook>canary@example.org",
         "<Webhook><Events/></Webhook>",
         &deep,
@@ -106,5 +105,16 @@ fn what_is_no_callback_is_refused_without_quoting_it() {
             Err(NotTaken::Malformed(what)) => assert!(!what.contains("canary"), "{what}"),
             other => panic!("{other:?} for {}", &body[..body.len().min(60)]),
         }
+    }
+}
+
+#[test]
+fn what_is_no_event_spoils_no_other() {
+    let out = r#"{"Type":"Deactivate","EmailAddress":"a@example.org","State":"Unsubscribed","CustomFields":[{"Key":"x","Value":null}]}"#;
+    for none in ["7", "null", "[]", "{}", r#"{"EmailAddress":"a@example.org"}"#, r#"{"Type":"Deactivate","State":7}"#] {
+        let notices = take(None, &format!(r#"{{"ListID":"l","Events":[{none},{out}]}}"#)).unwrap();
+        assert_eq!(notices[0].news.as_ref().err(), Some(&Outcome::Rejected(Reason::Malformed)), "{none}");
+        assert!(matches!(notices[1].news.as_ref().unwrap().what, What::OptedOut { .. }), "{none}");
+        assert_ne!(notices[0].id, notices[1].id);
     }
 }

@@ -93,3 +93,12 @@ async fn what_stands_in_the_way_is_told() {
         assert_eq!(tokens(answer).0.get(soon()).await.map(|_| ()), Err(expected));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_said_to_last_for_ever_lasts_a_day() {
+    let (tokens, door) = tokens(|number| lasting(number, u64::MAX));
+    tokens.get(soon()).await.unwrap();
+    tokio::time::advance(LONGEST).await;
+    tokens.get(soon()).await.unwrap();
+    assert_eq!(*door.asked.lock().unwrap(), 2);
+}
