@@ -1,6 +1,9 @@
 //! The sandbox's page, over HTTP as a browser has it.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod contract;
+
+use contract::Held;
 use gigya_esp_gateway::domain::Reason;
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
 use gigya_esp_gateway::sandbox::marketing_cloud::Status;
@@ -28,7 +31,7 @@ impl Desk {
     }
 
     async fn with(esps: Esps) -> Self {
-        let sandbox = Arc::new(Sandbox::start(Setup::with_esps(esps)).await.unwrap());
+        let sandbox = Arc::new(Sandbox::start(Setup::with_esps(esps), Held::default()).await.unwrap());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = page::router(Arc::clone(&sandbox));

@@ -2,6 +2,7 @@
 //! answers 2xx, in batches; late, twice and in another order if so asked. `giving_up` says when it stops.
 
 use super::giving_up::{GivingUp, Standing};
+use super::witness::{Answered, Nobody, Witness};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -95,6 +96,7 @@ struct Inner {
 struct State {
     temper: Temper,
     target: Option<String>,
+    witness: Arc<dyn Witness>,
     paused: bool,
     waiting: VecDeque<(Instant, Value)>,
     parcels: Vec<Parcel>,
@@ -137,6 +139,7 @@ impl Courier {
         let state = State {
             temper,
             target: None,
+            witness: Arc::new(Nobody),
             paused: false,
             waiting: VecDeque::new(),
             parcels: Vec::new(),
@@ -163,6 +166,11 @@ impl Courier {
     pub fn deliver_to(&self, url: &str) {
         self.lock().target = Some(url.to_owned());
         self.0.work.notify_one();
+    }
+
+    /// Has somebody look at every answer.
+    pub(super) fn show_to(&self, witness: Arc<dyn Witness>) {
+        self.lock().witness = witness;
     }
 
     /// How to deliver.
@@ -297,10 +305,7 @@ impl Courier {
         }
         let started = Instant::now();
         let first = *parcel.first.get_or_insert(started);
-        let (status, answer) = match request.send().await {
-            Ok(response) => (response.status().as_u16(), response.text().await.unwrap_or_default()),
-            Err(_) => (0, String::new()),
-        };
+        let (status, answer) = self.ask(&target, request).await.unwrap_or_default();
         let type_of = |event: &Value| {
             let named = ["type", "Type", "eventCategoryType"].into_iter().find_map(|name| event.get(name));
             named.and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -335,6 +340,16 @@ impl Courier {
         }
         drop(state);
         self.0.work.notify_one();
+    }
+
+    /// Sends a request, and shows the answer to the witness; the status and the body, unless there was no answer.
+    pub(super) async fn ask(&self, url: &str, request: reqwest::RequestBuilder) -> Option<(u16, String)> {
+        let answer = request.send().await.ok()?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let Ok(body) = answer.text().await else { return Some((status, String::new())) };
+        let witness = Arc::clone(&self.lock().witness);
+        witness.sees(&Answered { url, status, headers: &headers, body: &body });
+        Some((status, body))
     }
 
     fn drop_waiting(&self, state: &mut State) {

@@ -18,6 +18,7 @@ pub mod page;
 mod setup;
 pub mod story;
 mod whole;
+mod witness;
 
 pub use clock::Clock;
 pub use delivery::{Attempt, Courier, Sealed, Temper};
@@ -26,6 +27,7 @@ pub use faults::{Faults, Weather};
 pub use giving_up::GivingUp;
 pub use setup::{Esps, Setup};
 pub use whole::{NotStarted, Sandbox};
+pub use witness::{Answered, Nobody, Witness};
 
 use std::net::SocketAddr;
 use tokio::net::TcpListener;

@@ -8,7 +8,7 @@ use super::esp::{CampaignMonitorList, MarketingCloudAudience};
 use super::gigya::GigyaSim;
 use super::marketing_cloud::MarketingCloudSim;
 use super::setup::{Addresses, CALLBACK_TOKEN, Setup};
-use super::{Attempt, Clock, Courier, Faults, SimulatedEsp, Temper};
+use super::{Attempt, Clock, Courier, Faults, SimulatedEsp, Temper, Witness};
 use crate::config::Config;
 use crate::forward::Gateway;
 use crate::http::Bound;
@@ -44,6 +44,7 @@ pub struct Sandbox {
     pub operations: Vec<SocketAddr>,
     stop: CancellationToken,
     running: Vec<JoinHandle<()>>,
+    witness: Arc<dyn Witness>,
 }
 
 /// Why the sandbox can't start.
@@ -52,8 +53,9 @@ pub struct Sandbox {
 pub struct NotStarted(String);
 
 impl Sandbox {
-    /// Starts everything, and points every system's webhooks at the gateway.
-    pub async fn start(setup: Setup) -> Result<Self, NotStarted> {
+    /// Starts everything, and points every system's webhooks at the gateway. The witness sees what it answers them.
+    pub async fn start(setup: Setup, witness: impl Witness) -> Result<Self, NotStarted> {
+        let witness: Arc<dyn Witness> = Arc::new(witness);
         let clock = Clock::default();
         let (attempts, _) = broadcast::channel(10_000);
         let list = setup.list();
@@ -61,6 +63,9 @@ impl Sandbox {
         let campaign_monitor =
             CampaignMonitorSim::start(setup.campaign_monitor.clone(), clock.clone(), attempts.clone());
         let marketing_cloud = MarketingCloudSim::start(setup.marketing_cloud.clone(), clock.clone(), attempts.clone());
+        for courier in [gigya.courier(), campaign_monitor.courier(), marketing_cloud.courier()] {
+            courier.show_to(Arc::clone(&witness));
+        }
         let at = Addresses {
             gigya: gigya.serve().await.map_err(not_started)?,
             campaign_monitor: campaign_monitor.serve().await.map_err(not_started)?,
@@ -88,6 +93,7 @@ impl Sandbox {
             operations: Vec::new(),
             stop: CancellationToken::new(),
             running: Vec::new(),
+            witness,
         };
         for _ in 0..setup.replicas.max(1) {
             sandbox.start_gateway(&config).await?;
@@ -172,11 +178,17 @@ impl Sandbox {
     }
 
     /// Stops the gateway, letting it finish.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.stop.cancel();
-        for gateway in self.running {
+        for gateway in std::mem::take(&mut self.running) {
             let _ = gateway.await;
         }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.witness.concludes();
     }
 }
 

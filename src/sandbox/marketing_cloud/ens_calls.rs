@@ -47,8 +47,8 @@ impl MarketingCloudSim {
         let key = callback.verification.as_ref().map(|(key, _)| key);
         let body = json!({ "callbackId": callback.id, "verificationKey": key }).to_string();
         let request = self.inner.client.post(&callback.url).timeout(PROBE_PATIENCE);
-        let answer = request.header("content-type", "application/json").body(body).send().await;
-        answer.is_ok_and(|answer| answer.status() == 200)
+        let request = request.header("content-type", "application/json").body(body);
+        self.courier().ask(&callback.url, request).await.is_some_and(|(status, _)| status == 200)
     }
 
     fn add_callbacks(&self, body: &Value) -> Result<Vec<Callback>, Refused> {
