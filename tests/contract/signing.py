@@ -45,7 +45,14 @@ def settle():
     return uid
 
 
+def change_weather(kind):
+    """How all systems are doing, from now on."""
+    for system in ["gigya", "campaign-monitor", "marketing-cloud"]:
+        act(do="weather", system=system, kind=kind)
+
+
 UID = settle()
+change_weather(os.environ.get("WEATHER", "fine"))
 
 
 class Signature(requests.auth.AuthBase):

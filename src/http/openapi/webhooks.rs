@@ -131,8 +131,6 @@ fn notification() -> Content {
             "timestamp",
             ObjectBuilder::new()
                 .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
-                .minimum(Some(i64::MIN as isize))
-                .maximum(Some(i64::MAX as isize))
                 .description(Some("Unix time, in seconds. If it is too old or ahead: 401.")),
         );
     let example = json!({
