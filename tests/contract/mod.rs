@@ -14,7 +14,7 @@ pub mod wire;
 pub use document::Document;
 
 use gigya_esp_gateway::sandbox::{Answered, Witness};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/gigya-esp-gateway.json");
@@ -74,9 +74,10 @@ pub async fn ask(port: Port, request: reqwest::RequestBuilder) -> Answer {
     answer
 }
 
-/// Holds all answers that a sandbox's systems get, and fails the test at its end if there was a wrong one.
-#[derive(Default)]
-pub struct Held(Mutex<Vec<String>>);
+/// Holds all answers that a sandbox's systems get, and fails the test at its end if there was a wrong one. Clones are one
+/// and the same, for tests whose sandbox ends in another task, where nobody sees it fail.
+#[derive(Clone, Default)]
+pub struct Held(Arc<Mutex<Vec<String>>>);
 
 impl Witness for Held {
     fn sees(&self, answered: &Answered<'_>) {
