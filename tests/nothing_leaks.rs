@@ -3,8 +3,11 @@
 //! A test program of its own, as it listens to everything that this process logs, at the finest level.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod contract;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use contract::{Held, Port, ask};
 use gigya_esp_gateway::config::{LogFormat, Telemetry};
 use gigya_esp_gateway::sandbox::gigya::WebhookVersion;
 use gigya_esp_gateway::sandbox::marketing_cloud::Status;
@@ -53,7 +56,7 @@ async fn a_day(version: WebhookVersion) -> Vec<String> {
         .to_owned();
     setup.gigya_lines = "deadline = \"2s\"\nattempt_timeout = \"200ms\"\nauth = \"signed\"".to_owned();
     setup.campaign_monitor_lines = "deadline = \"2s\"\nattempt_timeout = \"200ms\"".to_owned();
-    let sandbox = Sandbox::start(setup).await.unwrap();
+    let sandbox = Sandbox::start(setup, Held::default()).await.unwrap();
     let mut attempts = sandbox.attempts.subscribe();
     let (gigya, esp, list) = (&sandbox.gigya, &sandbox.campaign_monitor, sandbox.list.as_str());
     let cloud = &sandbox.marketing_cloud;
@@ -115,14 +118,14 @@ async fn a_day(version: WebhookVersion) -> Vec<String> {
                 ("authorization", "canary"),
                 ("cookie", "canary"),
             ] {
-                let answer = client.post(url).header(name, value).body(body).send().await.unwrap();
-                answers.push(format!("{:?} {}", answer.headers().clone(), answer.text().await.unwrap()));
+                let answer = ask(Port::Webhooks, client.post(url).header(name, value).body(body)).await;
+                answers.push(format!("{:?} {}", answer.headers, answer.body));
             }
         }
     }
     for path in ["metrics", "readyz", "livez", "canary"] {
-        let answer = client.get(format!("http://{}/{path}", sandbox.operations[0])).send().await.unwrap();
-        answers.push(answer.text().await.unwrap());
+        let request = client.get(format!("http://{}/{path}", sandbox.operations[0]));
+        answers.push(ask(Port::Operations, request).await.body);
     }
     answers
 }

@@ -1,10 +1,13 @@
 //! The sandbox's page, over HTTP as a browser has it.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod contract;
+
+use contract::Held;
 use gigya_esp_gateway::domain::Reason;
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
 use gigya_esp_gateway::sandbox::marketing_cloud::Status;
-use gigya_esp_gateway::sandbox::{Esps, Sandbox, Setup, page};
+use gigya_esp_gateway::sandbox::{Esps, Sandbox, Setup, Witness, page};
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -18,8 +21,15 @@ const MC: &str = "marketing-cloud";
 /// A sandbox with its page.
 struct Desk {
     sandbox: Arc<Sandbox>,
+    held: Held,
     url: String,
     client: reqwest::Client,
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.held.concludes(); // the page's server has the sandbox to the end
+    }
 }
 
 impl Desk {
@@ -28,12 +38,13 @@ impl Desk {
     }
 
     async fn with(esps: Esps) -> Self {
-        let sandbox = Arc::new(Sandbox::start(Setup::with_esps(esps)).await.unwrap());
+        let held = Held::default();
+        let sandbox = Arc::new(Sandbox::start(Setup::with_esps(esps), held.clone()).await.unwrap());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = page::router(Arc::clone(&sandbox));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { sandbox, url, client: reqwest::Client::new() }
+        Self { sandbox, held, url, client: reqwest::Client::new() }
     }
 
     fn get(&self, path: &str) -> RequestBuilder {

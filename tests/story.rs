@@ -1,5 +1,10 @@
 //! The story that `sandbox --script` tells ends right, whichever ESPs take part.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod contract;
+
+use contract::Held;
 use gigya_esp_gateway::sandbox::Esps;
 use gigya_esp_gateway::sandbox::story::{self, Line};
 
@@ -20,7 +25,7 @@ async fn the_sandbox_story_ends_right_with_both_at_once() {
 
 async fn ends_right(cast: Esps) {
     let mut told = Vec::new();
-    let ended = story::play(cast, |line| told.push(line.clone())).await;
+    let ended = story::play(cast, Held::default(), |line| told.push(line.clone())).await;
     let text: Vec<_> = told.iter().map(ToString::to_string).collect();
     assert!(ended.is_ok(), "{}\n{ended:?}", text.join("\n"));
     let put_off = |line: &Line| matches!(line, Line::Webhook { status: 503, .. });

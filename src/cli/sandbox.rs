@@ -3,9 +3,9 @@
 use super::failed;
 use crate::config::{LogFormat, Telemetry};
 use crate::http;
-use crate::sandbox::gigya::GigyaSettings;
+use crate::sandbox::gigya::{GigyaSettings, WebhookVersion};
 use crate::sandbox::story::{self, Line};
-use crate::sandbox::{Esps, Sandbox, Setup, page};
+use crate::sandbox::{Esps, Nobody, Sandbox, Setup, page};
 use crate::telemetry::logs;
 use clap::{Args, ValueEnum};
 use std::io::{IsTerminal, Write};
@@ -26,6 +26,9 @@ pub struct SandboxArgs {
     /// The page's port on 127.0.0.1; 0 for any that is free.
     #[arg(long, default_value_t = 7070)]
     port: u16,
+    /// How Gigya signs its webhooks: with a token (2.0), or with HMAC-SHA1 (1.1). The story always has tokens.
+    #[arg(long, value_enum, default_value_t = Webhooks::V2_0, conflicts_with = "script")]
+    webhooks: Webhooks,
     /// Shows the gateway's log lines, on standard error.
     #[arg(long)]
     log: bool,
@@ -49,6 +52,24 @@ impl From<Esp> for Esps {
     }
 }
 
+/// A choice of versions of Gigya's webhooks.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Webhooks {
+    #[value(name = "1.1")]
+    V1_1,
+    #[value(name = "2.0")]
+    V2_0,
+}
+
+impl From<Webhooks> for WebhookVersion {
+    fn from(webhooks: Webhooks) -> Self {
+        match webhooks {
+            Webhooks::V1_1 => Self::V1_1,
+            Webhooks::V2_0 => Self::V2_0,
+        }
+    }
+}
+
 /// Runs the sandbox.
 pub fn run(args: &SandboxArgs) -> Result<ExitCode, ExitCode> {
     if args.log {
@@ -60,13 +81,13 @@ pub fn run(args: &SandboxArgs) -> Result<ExitCode, ExitCode> {
     if args.script {
         return runtime.block_on(script(args.esp.into()));
     }
-    runtime.block_on(page(args.esp.into(), args.port))
+    runtime.block_on(page(args))
 }
 
 async fn script(esps: Esps) -> Result<ExitCode, ExitCode> {
     let stdout = std::io::stdout();
     let has_colours = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let told = story::play(esps, |line| {
+    let told = story::play(esps, Nobody, |line| {
         let text = if has_colours { coloured(line) } else { line.to_string() };
         // Whoever stopped reading, as `head` does, doesn't stop the story.
         let _ = writeln!(stdout.lock(), "{text}");
@@ -90,22 +111,28 @@ fn coloured(line: &Line) -> String {
     format!("\x1b[{colour}m{line}\x1b[0m")
 }
 
-async fn page(esps: Esps, port: u16) -> Result<ExitCode, ExitCode> {
+async fn page(args: &SandboxArgs) -> Result<ExitCode, ExitCode> {
+    let port = args.port;
     let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
         failed(&format!("cannot listen on 127.0.0.1:{port}: {error}; choose another port with --port, or --port 0"))
     })?;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     let setup = Setup {
         // As at Gigya: for a while, a search still finds what was deleted.
-        gigya: GigyaSettings { index_delay: Duration::from_secs(3), ..GigyaSettings::default() },
-        ..Setup::with_esps(esps)
+        gigya: GigyaSettings {
+            index_delay: Duration::from_secs(3),
+            webhooks: args.webhooks.into(),
+            ..GigyaSettings::default()
+        },
+        ..Setup::with_esps(args.esp.into())
     };
     // Short, so that a broken system shows soon.
     let setup = setup.with_lines("deadline = \"5s\"\nattempt_timeout = \"2s\"");
-    let sandbox = Sandbox::start(setup).await.map_err(|error| failed(&error))?;
+    let sandbox = Sandbox::start(setup, Nobody).await.map_err(|error| failed(&error))?;
     let stop = http::stop_signal().map_err(|error| failed(&error))?;
     println!("The sandbox is on http://{address}/ (stop it with Ctrl-C).");
     println!("The gateway receives Gigya's webhooks on {}", sandbox.gigya_url(0));
+    println!("Its metrics are on http://{}/metrics", sandbox.operations[0]);
     let router = page::router(Arc::new(sandbox));
     // The page's stream of events never ends by itself: stopping does not wait for it.
     tokio::select! {

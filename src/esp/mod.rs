@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use http::HeaderMap;
 use secrecy::SecretString;
 use std::sync::Arc;
+use utoipa::openapi::Content;
 
 /// A provider as the rest of the house needs to know it.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +30,23 @@ pub struct ProviderInfo {
     pub title: &'static str,
     /// Whether a callback's path ends in a token, because the provider can't sign.
     pub token_in_path: bool,
+    /// How it signs its callbacks, if it does.
+    pub signature: Option<SignatureInfo>,
     /// What its callbacks look like, for the API document.
     pub callback: &'static str,
+    /// The same in full: for each media type, what is taken.
+    pub bodies: fn() -> Vec<(&'static str, Content)>,
+}
+
+/// How a provider signs its callbacks, for the API document.
+#[derive(Clone, Copy, Debug)]
+pub struct SignatureInfo {
+    /// The header that the signature is in.
+    pub header: &'static str,
+    /// What it is.
+    pub how: &'static str,
+    /// Whether there is a callback that isn't signed.
+    pub may_be_missing: bool,
 }
 
 /// The providers that this build knows.

@@ -4,9 +4,9 @@
 //! and 2.0 share one envelope; fields that a version lacks are optional here.
 
 use crate::domain::Uid;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use serde_json::{Number, Value};
 
 /// The most characters of an event's id that are kept.
 const LONGEST_ID: usize = 64;
@@ -72,7 +72,7 @@ struct WireNotification<'a> {
     events: Vec<&'a RawValue>,
     #[serde(default)]
     nonce: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "seconds")]
     timestamp: Option<i64>,
 }
 
@@ -113,6 +113,16 @@ impl Notification {
             timestamp: wire.timestamp,
         })
     }
+}
+
+/// A whole number, however it is written: `1900000000.0` is one, too, to JSON, and no reason to refuse an opt-out. One
+/// beyond all times is just too early or too late.
+#[allow(clippy::cast_possible_truncation, reason = "it saturates")]
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let Some(number) = Option::<Number>::deserialize(deserializer)? else { return Ok(None) };
+    let whole = || number.as_f64().filter(|seconds| seconds.fract() == 0.0).map(|seconds| seconds as i64);
+    let seconds = number.as_i64().or_else(whole);
+    seconds.map(Some).ok_or_else(|| serde::de::Error::custom("not a whole number of seconds"))
 }
 
 impl Event {

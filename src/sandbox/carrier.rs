@@ -2,14 +2,26 @@
 
 use super::delivery::Sealed;
 use async_trait::async_trait;
+use http::HeaderMap;
 use serde_json::Value;
 use std::time::Duration;
 
 /// Takes one request to a URL and brings the answer back.
 #[async_trait]
 pub trait Carrier: Send + Sync {
-    /// The answer's status and body; none if there was no answer within `patience`.
-    async fn carry(&self, url: &str, sealed: &Sealed, patience: Duration) -> Option<(u16, String)>;
+    /// The answer; none if there was none within `patience`.
+    async fn carry(&self, url: &str, sealed: &Sealed, patience: Duration) -> Option<Answer>;
+}
+
+/// What was answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body; none if the connection broke before its end.
+    pub body: Option<String>,
 }
 
 /// The network. A redirection is an answer, not something to follow: at Marketing Cloud it counts as a failure (vendor
@@ -26,13 +38,14 @@ impl Default for Post {
 
 #[async_trait]
 impl Carrier for Post {
-    async fn carry(&self, url: &str, sealed: &Sealed, patience: Duration) -> Option<(u16, String)> {
+    async fn carry(&self, url: &str, sealed: &Sealed, patience: Duration) -> Option<Answer> {
         let mut request = self.0.post(url).timeout(patience).body(sealed.body.clone());
         for (name, value) in &sealed.headers {
             request = request.header(*name, value);
         }
         let response = request.send().await.ok()?;
-        Some((response.status().as_u16(), response.text().await.unwrap_or_default()))
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Some(Answer { status, headers, body: response.text().await.ok() })
     }
 }
 

@@ -4,6 +4,7 @@
 use super::Surroundings;
 use super::carrier::{Happened, Moment};
 use super::giving_up::{GivingUp, Standing};
+use super::witness::{Answered, Nobody, Witness};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -97,6 +98,7 @@ struct Inner {
 struct State {
     temper: Temper,
     target: Option<String>,
+    witness: Arc<dyn Witness>,
     paused: bool,
     waiting: VecDeque<(Instant, Letter)>,
     parcels: Vec<Parcel>,
@@ -147,6 +149,7 @@ impl Courier {
         let state = State {
             temper,
             target: None,
+            witness: Arc::new(Nobody),
             paused: false,
             waiting: VecDeque::new(),
             parcels: Vec::new(),
@@ -173,6 +176,11 @@ impl Courier {
     pub fn deliver_to(&self, url: &str) {
         self.lock().target = Some(url.to_owned());
         self.0.work.notify_one();
+    }
+
+    /// Has somebody look at every answer.
+    pub fn show_to(&self, witness: Arc<dyn Witness>) {
+        self.lock().witness = witness;
     }
 
     /// How to deliver.
@@ -302,7 +310,7 @@ impl Courier {
         };
         let started = Instant::now();
         let first = *parcel.first.get_or_insert(started);
-        let (status, answer) = self.0.around.carrier.carry(&target, &sealed, temper.patience).await.unwrap_or_default();
+        let (status, answer) = self.ask(&target, &sealed, temper.patience).await.unwrap_or_default();
         let type_of = |event: &Value| {
             let named = ["type", "Type", "eventCategoryType"].into_iter().find_map(|name| event.get(name));
             named.and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -337,6 +345,16 @@ impl Courier {
         }
         drop(state);
         self.0.work.notify_one();
+    }
+
+    /// Sends a request, and shows the answer to the witness; the status and the body, unless there was no answer.
+    pub(super) async fn ask(&self, url: &str, sealed: &Sealed, patience: Duration) -> Option<(u16, String)> {
+        let answer = self.0.around.carrier.carry(url, sealed, patience).await?;
+        let witness = Arc::clone(&self.lock().witness);
+        let (status, headers) = (answer.status, &answer.headers);
+        let Some(body) = answer.body else { return Some((status, String::new())) };
+        witness.sees(&Answered { url, status, headers, body: &body });
+        Some((status, body))
     }
 
     fn drop_waiting(&self, state: &mut State) {

@@ -20,8 +20,9 @@ mod setup;
 pub mod story;
 mod surroundings;
 mod whole;
+mod witness;
 
-pub use carrier::{Carrier, Happened, Moment, Post};
+pub use carrier::{Answer, Carrier, Happened, Moment, Post};
 pub use clock::Clock;
 pub use delivery::{Attempt, Courier, Sealed, Temper};
 pub use esp::SimulatedEsp;
@@ -30,6 +31,7 @@ pub use giving_up::GivingUp;
 pub use setup::{Addresses, CALLBACK_TOKEN, Esps, Setup};
 pub use surroundings::{Observer, Surroundings};
 pub use whole::{NotStarted, Sandbox};
+pub use witness::{Answered, Nobody, Witness};
 
 use std::net::SocketAddr;
 use tokio::net::TcpListener;

@@ -7,7 +7,7 @@ use super::campaign_monitor::CampaignMonitorSim;
 use super::gigya::GigyaSim;
 use super::marketing_cloud::MarketingCloudSim;
 use super::setup::{Addresses, CALLBACK_TOKEN, Setup};
-use super::{Attempt, Clock, Courier, Faults, SimulatedEsp, Surroundings, Temper};
+use super::{Attempt, Clock, Courier, Faults, SimulatedEsp, Surroundings, Temper, Witness};
 use crate::config::Config;
 use crate::forward::Gateway;
 use crate::http::Bound;
@@ -43,6 +43,7 @@ pub struct Sandbox {
     pub operations: Vec<SocketAddr>,
     stop: CancellationToken,
     running: Vec<JoinHandle<()>>,
+    witness: Arc<dyn Witness>,
 }
 
 /// Why the sandbox can't start.
@@ -51,8 +52,9 @@ pub struct Sandbox {
 pub struct NotStarted(String);
 
 impl Sandbox {
-    /// Starts everything, and points every system's webhooks at the gateway.
-    pub async fn start(setup: Setup) -> Result<Self, NotStarted> {
+    /// Starts everything, and points every system's webhooks at the gateway. The witness sees what it answers them.
+    pub async fn start(setup: Setup, witness: impl Witness) -> Result<Self, NotStarted> {
+        let witness: Arc<dyn Witness> = Arc::new(witness);
         let clock = Clock::default();
         let (attempts, _) = broadcast::channel(10_000);
         let list = setup.list();
@@ -60,6 +62,9 @@ impl Sandbox {
         let gigya = GigyaSim::start(setup.gigya.clone(), around.seeded(11));
         let campaign_monitor = CampaignMonitorSim::start(setup.campaign_monitor.clone(), around.seeded(13));
         let marketing_cloud = MarketingCloudSim::start(setup.marketing_cloud.clone(), around.seeded(17));
+        for courier in [gigya.courier(), campaign_monitor.courier(), marketing_cloud.courier()] {
+            courier.show_to(Arc::clone(&witness));
+        }
         let at = Addresses {
             gigya: gigya.serve().await.map_err(not_started)?,
             campaign_monitor: campaign_monitor.serve().await.map_err(not_started)?,
@@ -80,6 +85,7 @@ impl Sandbox {
             operations: Vec::new(),
             stop: CancellationToken::new(),
             running: Vec::new(),
+            witness,
         };
         for _ in 0..setup.replicas.max(1) {
             sandbox.start_gateway(&config).await?;
@@ -164,11 +170,17 @@ impl Sandbox {
     }
 
     /// Stops the gateway, letting it finish.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.stop.cancel();
-        for gateway in self.running {
+        for gateway in std::mem::take(&mut self.running) {
             let _ = gateway.await;
         }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.witness.concludes();
     }
 }
 

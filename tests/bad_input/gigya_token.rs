@@ -1,5 +1,6 @@
 //! Tokens that are not what they should be.
 
+use crate::contract::Held;
 use crate::house::{House, JSON};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
@@ -235,7 +236,7 @@ async fn a_new_key_of_gigyas_is_fetched() {
     // The gateway has no keys yet, so nothing keeps it from fetching.
     let mut setup = Setup::default();
     setup.gigya.double_opt_in = vec!["newsletter".to_owned()];
-    let sandbox = gigya_esp_gateway::sandbox::Sandbox::start(setup).await.unwrap();
+    let sandbox = gigya_esp_gateway::sandbox::Sandbox::start(setup, Held::default()).await.unwrap();
     sandbox.gigya.signer().rotate();
     let uid = sandbox.gigya.sign_up("ann@example.org", "ann");
     assert!(sandbox.settled(std::time::Duration::from_secs(10)).await);
@@ -245,7 +246,7 @@ async fn a_new_key_of_gigyas_is_fetched() {
 
 #[tokio::test]
 async fn without_gigyas_keys_nothing_is_believed_and_nothing_lost() {
-    let sandbox = gigya_esp_gateway::sandbox::Sandbox::start(Setup::default()).await.unwrap();
+    let sandbox = gigya_esp_gateway::sandbox::Sandbox::start(Setup::default(), Held::default()).await.unwrap();
     let mut attempts = sandbox.attempts.subscribe();
     sandbox.gigya.faults().set_down(true);
     sandbox.gigya.sign_up("ann@example.org", "ann");

@@ -1,5 +1,7 @@
 //! A gateway with one subscriber on both sides, and senders who mean it well or ill.
 
+use crate::contract::wire::take_request;
+use crate::contract::{self, Exchange, Held, Port};
 use gigya_esp_gateway::sandbox::gigya::TokenParts;
 use gigya_esp_gateway::sandbox::{Faults, Sandbox, Setup};
 use serde_json::{Value, json};
@@ -33,7 +35,7 @@ impl House {
     }
 
     pub async fn with(setup: Setup) -> Self {
-        let sandbox = Sandbox::start(setup).await.unwrap();
+        let sandbox = Sandbox::start(setup, Held::default()).await.unwrap();
         let uid = sandbox.gigya.sign_up("ann@example.org", "ann");
         sandbox.gigya.subscribe(&uid, "newsletter");
         assert!(sandbox.settled(Duration::from_secs(10)).await);
@@ -89,13 +91,9 @@ impl House {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = request.send().await.unwrap();
-        let content_type = answer.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
-        Answer {
-            status: answer.status().as_u16(),
-            content_type: content_type.unwrap_or_default(),
-            body: answer.text().await.unwrap(),
-        }
+        let answer = contract::ask(Port::Webhooks, request).await;
+        let content_type = answer.header("content-type").unwrap_or_default().to_owned();
+        Answer { status: answer.status, content_type, body: answer.body }
     }
 
     /// Posts to Gigya's endpoint with a token.
@@ -124,7 +122,9 @@ impl House {
         }
         let mut answer = Vec::new();
         let _ = tokio::time::timeout(Duration::from_secs(15), socket.read_to_end(&mut answer)).await;
-        String::from_utf8_lossy(&answer).into_owned()
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        hold(bytes, &answer);
+        answer
     }
 
     /// Nothing was called, and nothing changed.
@@ -153,4 +153,19 @@ impl House {
         );
         self.is_untouched(what);
     }
+}
+
+/// Holds the first answer to some bytes, if there is one, against the API document.
+fn hold(sent: &[u8], answer: &str) {
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else { return };
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap();
+    let headers: Vec<_> = lines.map(header).collect();
+    let length = headers.iter().find(|(name, _)| name == "content-length").map(|(_, length)| length.parse().unwrap());
+    let request = take_request(&mut sent.to_vec());
+    let request = request.as_ref().map(|(method, target)| (method.as_str(), target.as_str()));
+    let length = if request.is_some_and(|(method, _)| method == "HEAD") { Some(0) } else { length };
+    let body = &body.as_bytes()[..length.unwrap_or(0)];
+    contract::hold(&Exchange { port: Port::Webhooks, request, status, headers: &headers, body });
 }

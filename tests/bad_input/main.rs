@@ -3,6 +3,8 @@
 
 mod anybody;
 mod campaign_monitor;
+#[path = "../contract/mod.rs"]
+mod contract;
 mod gigya_hmac;
 mod gigya_token;
 mod house;

@@ -1,5 +1,9 @@
-//! A sender that can also misbehave: it writes whatever bytes it is given.
+//! A sender that can also misbehave: it writes whatever bytes it is given. What it hears is held against the API
+//! document.
 
+pub use crate::contract::Answer;
+use crate::contract::wire::take_request;
+use crate::contract::{Exchange, Port, hold};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,21 +14,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Client {
     stream: TcpStream,
+    port: Port,
+    /// What was sent and not answered yet.
+    sent: Vec<u8>,
     buffer: Vec<u8>,
 }
 
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
-}
-
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
@@ -62,10 +58,17 @@ impl Client {
     }
 
     pub async fn try_connect(to: SocketAddr) -> std::io::Result<Self> {
-        Ok(Self { stream: TcpStream::connect(to).await?, buffer: Vec::new() })
+        let stream = TcpStream::connect(to).await?;
+        Ok(Self { stream, port: Port::Webhooks, sent: Vec::new(), buffer: Vec::new() })
+    }
+
+    /// To the operations port.
+    pub async fn connect_admin(to: SocketAddr) -> Self {
+        Self { port: Port::Operations, ..Self::connect(to).await }
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.sent.extend_from_slice(bytes.as_ref());
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
@@ -110,7 +113,19 @@ impl Client {
         }
         answer.body = String::from_utf8(self.buffer[end + 4..end + 4 + length].to_vec()).unwrap();
         self.buffer.drain(..end + 4 + length);
+        self.hold(&answer);
         Some(answer)
+    }
+
+    fn hold(&mut self, answer: &Answer) {
+        let request = take_request(&mut self.sent);
+        hold(&Exchange {
+            port: self.port,
+            request: request.as_ref().map(|(method, target)| (method.as_str(), target.as_str())),
+            status: answer.status,
+            headers: &answer.headers,
+            body: answer.body.as_bytes(),
+        });
     }
 
     async fn more(&mut self) -> Option<()> {

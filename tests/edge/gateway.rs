@@ -63,7 +63,7 @@ impl Gateway {
 
     /// One request to the operations port.
     pub async fn ask_admin(&self, request: impl AsRef<[u8]>) -> Answer {
-        Client::connect(self.admin).await.ask(request).await
+        Client::connect_admin(self.admin).await.ask(request).await
     }
 
     /// What the page of metrics says; a series that isn't there counts as zero.

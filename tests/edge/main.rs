@@ -5,6 +5,8 @@
 
 mod answers;
 mod client;
+#[path = "../contract/mod.rs"]
+mod contract;
 mod gateway;
 mod limits;
 mod requests;

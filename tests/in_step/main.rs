@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod both_ways;
+#[path = "../contract/mod.rs"]
+mod contract;
 mod esp_side;
 mod kinds_of_sites;
 mod leaving;

@@ -1,5 +1,6 @@
 //! Everything fails now and then, for everybody, and in the end all sides are equal.
 
+use crate::contract::Held;
 use crate::town::{NEWSLETTER, address};
 use gigya_esp_gateway::sandbox::{Attempt, Esps, Faults, Sandbox, Setup, Temper, Weather};
 use std::sync::{Arc, Mutex};
@@ -72,7 +73,7 @@ async fn a_storm(mut setup: Setup) {
     setup.replicas = 2;
     setup = setup.with_lines("deadline = \"3s\"\nattempt_timeout = \"300ms\"");
     setup.gigya_lines.push_str("clock_tolerance = \"1h\"\n");
-    let sandbox = Sandbox::start(setup).await.unwrap();
+    let sandbox = Sandbox::start(setup, Held::default()).await.unwrap();
     sandbox.set_tempers(|temper| Temper {
         batch: 20,
         first_interval: Duration::from_millis(100),

@@ -1,5 +1,6 @@
 //! Helpers that read like a story.
 
+use crate::contract::Held;
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
 use gigya_esp_gateway::sandbox::{Attempt, Sandbox, Setup};
 use std::time::Duration;
@@ -20,7 +21,7 @@ impl Town {
     }
 
     pub async fn with(setup: Setup) -> Self {
-        let sandbox = Sandbox::start(setup).await.unwrap();
+        let sandbox = Sandbox::start(setup, Held::default()).await.unwrap();
         let attempts = sandbox.attempts.subscribe();
         Self { sandbox, attempts }
     }

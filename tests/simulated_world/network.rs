@@ -9,7 +9,7 @@ use bytes::Bytes;
 use gigya_esp_gateway::config::Config;
 use gigya_esp_gateway::forward::Gateway;
 use gigya_esp_gateway::http;
-use gigya_esp_gateway::sandbox::{Carrier, Clock, Sealed};
+use gigya_esp_gateway::sandbox::{Answer, Carrier, Clock, Sealed};
 use gigya_esp_gateway::upstream::{Transport, TransportError, WallClock};
 use http_body_util::BodyExt;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ pub const MARKETING_CLOUD: ([u8; 4], u16) = ([127, 0, 0, 1], 3);
 /// How long a call travels at most after whoever made it may have given up: what is assumed of every network.
 const SLOWEST: Duration = Duration::from_secs(3);
 /// Why somebody hears nothing: the connection was refused, cut or lost.
-const NOBODY: Option<(u16, String)> = None;
+const NOBODY: Option<Answer> = None;
 
 tokio::task_local! {
     /// When the webhook request that is being worked on arrived.
@@ -112,7 +112,7 @@ impl Network {
     }
 
     /// A webhook request to the replica that the load balancer chooses.
-    async fn deliver(&self, url: &str, sealed: &Sealed) -> Option<(u16, String)> {
+    async fn deliver(&self, url: &str, sealed: &Sealed) -> Option<Answer> {
         let (there, back, is_lost) = (self.way(), self.way(), self.is_unlucky(0.02));
         tokio::time::sleep(there).await;
         let up: Vec<usize> = {
@@ -131,9 +131,9 @@ impl Network {
         let request = request.body(Body::from(sealed.body.clone())).expect("what a simulator sends is a request");
         let work = tokio::spawn(ARRIVED.scope(Instant::now(), async move {
             let response = service.oneshot(request).await.expect("routers don't fail");
-            let status = response.status().as_u16();
-            let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-            (status, String::from_utf8_lossy(&body).into_owned())
+            let (head, body) = response.into_parts();
+            let body = body.collect().await.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
+            Answer { status: head.status.as_u16(), headers: head.headers, body: body.ok() }
         }));
         {
             let mut replicas = self.replicas();
@@ -185,7 +185,7 @@ impl Drop for Hangup {
 
 #[async_trait]
 impl Carrier for Network {
-    async fn carry(&self, url: &str, sealed: &Sealed, patience: Duration) -> Option<(u16, String)> {
+    async fn carry(&self, url: &str, sealed: &Sealed, patience: Duration) -> Option<Answer> {
         tokio::time::timeout(patience, self.deliver(url, sealed)).await.unwrap_or(NOBODY)
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::http::Request;
 use bytes::Bytes;
-use gigya_esp_gateway::sandbox::Sealed;
+use gigya_esp_gateway::sandbox::{Answer, Sealed};
 use serde_json::Value;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex};
@@ -49,9 +49,11 @@ impl Story {
     }
 
     /// It was answered, or its replica was killed.
-    pub fn answered(&self, replica: usize, url: &str, answer: Option<&(u16, String)>) {
+    pub fn answered(&self, replica: usize, url: &str, answer: Option<&Answer>) {
         if self.0.is_some() {
-            let answer = answer.map_or("nothing".to_owned(), |(status, body)| format!("{status} {}", outcomes(body)));
+            let tell =
+                |answer: &Answer| format!("{} {}", answer.status, outcomes(answer.body.as_deref().unwrap_or_default()));
+            let answer = answer.map_or("nothing".to_owned(), tell);
             self.tell(format!("  {} <- replica {replica}: {answer}", sender(url)));
         }
     }

@@ -2,11 +2,13 @@
 //!
 //! | room | what is in it |
 //! | --- | --- |
+//! | `body` | what a webhook may say, for the API document |
 //! | `callback` | what a webhook says |
 //! | `signature` | whether to believe it: Campaign Monitor can't sign, so the URL carries a token |
 //! | `client` | the calls |
 //! | `wire` | subscribers as the API spells them: states, fields, local times |
 
+mod body;
 mod callback;
 mod client;
 mod signature;
@@ -21,5 +23,7 @@ pub const INFO: ProviderInfo = ProviderInfo {
     slug: "campaign-monitor",
     title: "Campaign Monitor",
     token_in_path: true,
+    signature: None,
     callback: "Subscribe, Update and Deactivate events of one list, up to 1,000, as JSON or XML.",
+    bodies: body::all,
 };

@@ -2,6 +2,7 @@
 //!
 //! | room | what is in it |
 //! | --- | --- |
+//! | `body` | what a callback may say, for the API document |
 //! | `callback` | what an event notification says |
 //! | `signature` | whether to believe it: HMAC-SHA256 over the body |
 //! | `handshake` | the verification of a new callback |
@@ -18,6 +19,7 @@
 //! Sources: the vendor's developer documentation (SOAP and REST API, Event Notification Service), and recorded answers
 //! in public SDKs. What these leave open is a setting, or taken both ways.
 
+mod body;
 mod callback;
 mod client;
 mod find;
@@ -35,13 +37,19 @@ mod wire;
 
 pub use provider::MarketingCloud;
 
-use super::ProviderInfo;
+use super::{ProviderInfo, SignatureInfo};
 
 /// Marketing Cloud, for the edge and the API document.
 pub const INFO: ProviderInfo = ProviderInfo {
     slug: "marketing-cloud",
     title: "Marketing Cloud",
     token_in_path: false,
+    signature: Some(SignatureInfo {
+        header: signature::HEADER,
+        how: "Base64 of the body's HMAC-SHA256 under a signature key. The verification of a new callback has none.",
+        may_be_missing: true,
+    }),
     callback: "Events of the Event Notification Service, up to 1,000, signed in x-sfmc-ens-signature; or the unsigned \
                verification of a new callback.",
+    bodies: body::all,
 };

@@ -15,7 +15,7 @@ use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
 /// The header that carries it.
-const HEADER: &str = "x-sfmc-ens-signature";
+pub const HEADER: &str = "x-sfmc-ens-signature";
 /// How long a decoded key is. A lenient decoder could make an empty one, which anybody could sign with.
 const KEY_BYTES: usize = 32;
 

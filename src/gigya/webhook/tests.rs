@@ -77,6 +77,21 @@ fn neither_does_what_is_no_event() {
 }
 
 #[test]
+fn a_time_is_a_whole_number_however_it_is_written() {
+    let time = |text: &str| {
+        Notification::parse(format!("{{\"events\":[],\"timestamp\":{text}}}").as_bytes()).map(|whole| whole.timestamp)
+    };
+    assert_eq!(time("1900000000.0"), Ok(Some(1_900_000_000)));
+    assert_eq!(time("1.9e9"), Ok(Some(1_900_000_000)));
+    assert_eq!(time("null"), Ok(None));
+    assert_eq!(time("1e300"), Ok(Some(i64::MAX)));
+    assert_eq!(time("-99999999999999999999"), Ok(Some(i64::MIN)));
+    for odd in ["1.5", "\"1900000000\"", "true", "[]"] {
+        assert!(time(odd).is_err(), "{odd}");
+    }
+}
+
+#[test]
 fn what_is_no_notification_is_refused_with_its_place_and_without_quoting_it() {
     let deep = "[".repeat(100_000);
     let cases: [(&[u8], &str); 7] = [

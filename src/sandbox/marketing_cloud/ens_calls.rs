@@ -49,8 +49,7 @@ impl MarketingCloudSim {
         let body = json!({ "callbackId": callback.id, "verificationKey": key }).to_string();
         let headers = vec![("content-type", "application/json".to_owned())];
         let probe = Sealed { headers, body: body.into_bytes() };
-        let answer = self.inner.around.carrier.carry(&callback.url, &probe, PROBE_PATIENCE).await;
-        answer.is_some_and(|(status, _)| status == 200)
+        self.courier().ask(&callback.url, &probe, PROBE_PATIENCE).await.is_some_and(|(status, _)| status == 200)
     }
 
     fn add_callbacks(&self, body: &Value) -> Result<Vec<Callback>, Refused> {

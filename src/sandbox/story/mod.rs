@@ -7,7 +7,7 @@ mod scenes;
 mod storm;
 
 use super::esp::{Standing, Subscriber};
-use super::{Attempt, Esps, NotStarted, Sandbox, Setup, SimulatedEsp, Temper};
+use super::{Attempt, Esps, NotStarted, Sandbox, Setup, SimulatedEsp, Temper, Witness};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,10 +67,10 @@ pub enum WrongEnd {
     Wrong(String),
 }
 
-/// Plays the story with these ESPs; `say` hears each line of it.
-pub async fn play(cast: Esps, mut say: impl FnMut(&Line)) -> Result<(), WrongEnd> {
+/// Plays the story with these ESPs; `say` hears each line of it, and the witness sees what the gateway answers.
+pub async fn play(cast: Esps, witness: impl Witness, mut say: impl FnMut(&Line)) -> Result<(), WrongEnd> {
     let started = Instant::now();
-    let mut stage = Stage::set(cast, &mut say).await?;
+    let mut stage = Stage::set(cast, witness, &mut say).await?;
     scenes::all(&mut stage).await?;
     let seconds = started.elapsed().as_secs_f32();
     stage.say(Line::Title(format!(
@@ -113,10 +113,10 @@ struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    async fn set(cast: Esps, say: &'a mut dyn FnMut(&Line)) -> Result<Self, WrongEnd> {
+    async fn set(cast: Esps, witness: impl Witness, say: &'a mut dyn FnMut(&Line)) -> Result<Self, WrongEnd> {
         // Short, so that a failing side costs the story little time.
         let setup = Setup::with_esps(cast).with_lines("deadline = \"3s\"\nattempt_timeout = \"400ms\"");
-        let sandbox = Sandbox::start(setup).await?;
+        let sandbox = Sandbox::start(setup, witness).await?;
         // A request is answered 2xx if all of it is done: small ones get through a storm sooner.
         sandbox.set_tempers(|temper| Temper { batch: 10, longest_interval: Duration::from_secs(1), ..temper });
         let attempts = sandbox.attempts.subscribe();

@@ -1,5 +1,6 @@
 //! A town whose ESP is Marketing Cloud.
 
+use crate::contract::{Port, ask};
 use crate::town::{NEWSLETTER, Town, address};
 use gigya_esp_gateway::sandbox::marketing_cloud::{MarketingCloudSim, SubscriberView};
 use gigya_esp_gateway::sandbox::{Esps, Setup};
@@ -90,7 +91,7 @@ impl MarketingCloudTown for Town {
         );
         let url = self.sandbox.marketing_cloud_url(0);
         let request = reqwest::Client::new().post(url).header("content-type", "application/json");
-        let answer = request.header("x-sfmc-ens-signature", signature).body(body).send().await.unwrap();
-        (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default())
+        let answer = ask(Port::Webhooks, request.header("x-sfmc-ens-signature", signature).body(body)).await;
+        (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
     }
 }
