@@ -25,7 +25,7 @@ pub use esp::SimulatedEsp;
 pub use faults::{Faults, Weather};
 pub use giving_up::GivingUp;
 pub use setup::{Esps, Setup};
-pub use whole::{NotStarted, Sandbox};
+pub use whole::{NotStarted, Outfit, Sandbox};
 
 use std::net::SocketAddr;
 use tokio::net::TcpListener;

@@ -46,6 +46,15 @@ pub struct Sandbox {
     running: Vec<JoinHandle<()>>,
 }
 
+/// What a gateway needs to stand between the simulators.
+#[derive(Clone, Debug)]
+pub struct Outfit {
+    /// The configuration file's text; its ports are any that are free.
+    pub configuration: String,
+    /// The environment variables that its secrets stand in.
+    pub environment: Vec<(&'static str, String)>,
+}
+
 /// Why the sandbox can't start.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -54,6 +63,22 @@ pub struct NotStarted(String);
 impl Sandbox {
     /// Starts everything, and points every system's webhooks at the gateway.
     pub async fn start(setup: Setup) -> Result<Self, NotStarted> {
+        let replicas = setup.replicas.max(1);
+        let (mut sandbox, outfit) = Self::simulators(setup).await?;
+        let environment = outfit.environment.into_iter().collect();
+        let config = Config::parse(&outfit.configuration, Path::new("sandbox.toml"), &environment);
+        let config = config.map_err(not_started)?;
+        for _ in 0..replicas {
+            sandbox.start_gateway(&config).await?;
+        }
+        sandbox.deliver_to(0);
+        Ok(sandbox)
+    }
+
+    /// Starts the simulators alone, and tells what a gateway needs to stand between them. Webhooks wait until whoever
+    /// starts one adds where it, or what is in front of it, receives them to `gateways`, and calls
+    /// [`deliver_to`](Self::deliver_to).
+    pub async fn simulators(setup: Setup) -> Result<(Self, Outfit), NotStarted> {
         let clock = Clock::default();
         let (attempts, _) = broadcast::channel(10_000);
         let list = setup.list();
@@ -66,8 +91,6 @@ impl Sandbox {
             campaign_monitor: campaign_monitor.serve().await.map_err(not_started)?,
             marketing_cloud: marketing_cloud.serve().await.map_err(not_started)?,
         };
-        let text = setup.configuration(at);
-        let config = Config::parse(&text, Path::new("sandbox.toml"), &setup.secrets()).map_err(not_started)?;
         let mut esps: Vec<Arc<dyn SimulatedEsp>> = Vec::new();
         if setup.esps.has_campaign_monitor() {
             esps.push(Arc::new(CampaignMonitorList::new(campaign_monitor.clone(), &list)));
@@ -76,7 +99,7 @@ impl Sandbox {
             let audience = &setup.marketing_cloud_audience;
             esps.push(Arc::new(MarketingCloudAudience::new(marketing_cloud.clone(), audience)));
         }
-        let mut sandbox = Self {
+        let sandbox = Self {
             gigya,
             esps,
             campaign_monitor,
@@ -89,11 +112,7 @@ impl Sandbox {
             stop: CancellationToken::new(),
             running: Vec::new(),
         };
-        for _ in 0..setup.replicas.max(1) {
-            sandbox.start_gateway(&config).await?;
-        }
-        sandbox.deliver_to(0);
-        Ok(sandbox)
+        Ok((sandbox, Outfit { configuration: setup.configuration(at), environment: setup.secrets() }))
     }
 
     async fn start_gateway(&mut self, config: &Config) -> Result<(), NotStarted> {
