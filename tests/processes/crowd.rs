@@ -23,12 +23,14 @@ pub struct Heard {
     pub unreached: usize,
     /// Anything else, which nobody should hear.
     pub others: Vec<(u16, String)>,
+    pub slowest: Duration,
 }
 
 impl Heard {
     fn count(&mut self, attempt: Attempt) {
         let of_gateway =
             attempt.answer.contains("urn:problem:gigya-esp-gateway:") || attempt.answer.starts_with(r#"{"received":"#);
+        self.slowest = self.slowest.max(attempt.took);
         match attempt.status {
             200 => self.taken += 1,
             503 if of_gateway => self.put_off += 1,

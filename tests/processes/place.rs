@@ -50,6 +50,14 @@ impl Drop for Folder {
     }
 }
 
+/// Sees to it that processes may open so many files, as sockets are.
+pub fn descriptors(needed: u64) {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let limit: u64 = line.split_whitespace().next().unwrap().parse().unwrap_or(u64::MAX);
+    assert!(limit >= needed, "only {limit} open files are allowed: ulimit -n {needed}");
+}
+
 /// Waits until something is so.
 pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
