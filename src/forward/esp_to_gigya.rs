@@ -14,12 +14,16 @@ use crate::gigya::{Account, OptInTag, Reading};
 use crate::telemetry::metrics as meter;
 use crate::upstream::{Deadline, Fault};
 use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use std::collections::HashMap;
 use tokio::time::Instant;
 
 const DIRECTION: &str = "esp_to_gigya";
+/// Outcomes that are told in one go. Between two of them other requests have their turn, as a body may hold tens of
+/// thousands of events that are settled at once.
+const TOLD_AT_ONCE: usize = 100;
 
 /// Takes one request down the line.
 pub async fn receive(
@@ -42,15 +46,14 @@ pub async fn receive(
     meter::webhook_arrived(side.esp.name().as_str());
     let body = BodyDigest::of(side.esp.name().as_str(), &request.body);
     let before = side.progress.of(body, Instant::now());
-    let groups = by_person(&notices);
-    let at_once = side.esp.common().max_concurrent_calls;
-    let each = groups.into_iter().map(|group| settle_group(side, &notices, group, &before, deadline));
-    let each: Vec<_> = each.collect();
-    let settled: Vec<_> = futures_util::stream::iter(each).buffer_unordered(at_once).collect().await;
-    let mut in_order: Vec<_> = settled.into_iter().flatten().collect();
+    let mut in_order = settle_all(side, &notices, &before, deadline).await;
     in_order.sort_by_key(|(index, _)| *index);
-    let events = in_order.iter().flat_map(|(index, settled)| tell(gateway, side, &notices[*index], settled, request));
-    let summary = Summary { received: notices.len(), events: events.collect() };
+    let mut events = Vec::with_capacity(in_order.len());
+    for some in in_order.chunks(TOLD_AT_ONCE) {
+        events.extend(some.iter().flat_map(|(index, done)| tell(gateway, side, &notices[*index], done, request)));
+        tokio::task::yield_now().await;
+    }
+    let summary = Summary { received: notices.len(), events };
     if summary.is_settled() {
         side.progress.forget(body);
     } else {
@@ -73,6 +76,22 @@ fn refuse(side: &EspSide, request: &Inbound, reason: NotTaken) -> Refusal {
         NotTaken::Malformed(what) => {
             tracing::warn!(request_id, connection, what, "callback refused: malformed");
             Refusal::Malformed(what)
+        }
+    }
+}
+
+/// Settles every notice, in any order; as many people at once as calls may be made.
+async fn settle_all(side: &EspSide, notices: &[Notice], before: &Done, deadline: Deadline) -> Vec<(usize, Settled)> {
+    let mut waiting = by_person(notices).into_iter();
+    let mut settled = Vec::with_capacity(notices.len());
+    // What is done for one person takes kilobytes while it lasts, so it is begun only when its turn has come.
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        let room = side.esp.common().max_concurrent_calls.saturating_sub(under_way.len());
+        under_way.extend(waiting.by_ref().take(room).map(|group| settle_group(side, notices, group, before, deadline)));
+        match under_way.next().await {
+            Some(group) => settled.extend(group),
+            None => return settled,
         }
     }
 }

@@ -19,7 +19,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
@@ -28,6 +28,9 @@ use tower::{Service, ServiceExt};
 const MAX_HEADERS: usize = 100;
 /// Bytes of one request's head; hyper answers 431 to more.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Connections that may wait to be accepted, as far as the system allows (`net.core.somaxconn`). With the library's 128,
+/// what comes in a burst is turned away by silence, and tried again a second later.
+const MAX_WAITING: u32 = 4096;
 /// The pause after an accept that failed for want of something (file descriptors, memory), and its upper bound.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -78,7 +81,11 @@ pub struct BindError {
 /// Binds one port; `setting` is the key that a person would change.
 pub(super) async fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
     let bound = async {
-        let listener = TcpListener::bind(address).await?;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?; // else a restart had to wait until the system has forgotten the old connections
+        socket.bind(address)?;
+        let listener = socket.listen(MAX_WAITING)?;
         let local = listener.local_addr()?;
         Ok((listener, local))
     };

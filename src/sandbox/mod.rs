@@ -30,7 +30,7 @@ pub use faults::{Faults, Weather};
 pub use giving_up::GivingUp;
 pub use setup::{Addresses, CALLBACK_TOKEN, Esps, Setup};
 pub use surroundings::{Observer, Surroundings};
-pub use whole::{NotStarted, Sandbox};
+pub use whole::{NotStarted, Outfit, Sandbox};
 pub use witness::{Answered, Nobody, Witness};
 
 use std::net::SocketAddr;

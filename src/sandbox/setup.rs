@@ -5,7 +5,6 @@ use super::campaign_monitor::{CampaignMonitorSettings, CampaignMonitorSim};
 use super::esp::{CampaignMonitorList, MarketingCloudAudience};
 use super::gigya::{GigyaSettings, WebhookVersion};
 use super::marketing_cloud::{MarketingCloudSettings, MarketingCloudSim};
-use crate::config::Environment;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -242,8 +241,8 @@ audience = "crm/{audience}"
 
     /// What the configuration's `{ env = .. }` stand for.
     #[must_use]
-    pub fn secrets(&self) -> Environment {
-        [
+    pub fn secrets(&self) -> Vec<(&'static str, String)> {
+        let secrets = [
             ("GIGYA_SECRET", self.gigya.credentials.secret.as_str()),
             ("WEBHOOK_SECRET", self.gigya.webhook_secret.as_str()),
             ("CM_API_KEY", self.campaign_monitor.api_key.as_str()),
@@ -251,8 +250,7 @@ audience = "crm/{audience}"
             ("SFMC_CLIENT_ID", self.marketing_cloud.client_id.as_str()),
             ("SFMC_CLIENT_SECRET", self.marketing_cloud.client_secret.as_str()),
             ("SFMC_SIGNATURE_KEY", self.marketing_cloud.signature_key.as_str()),
-        ]
-        .into_iter()
-        .collect()
+        ];
+        secrets.map(|(name, secret)| (name, secret.to_owned())).into()
     }
 }

@@ -46,6 +46,15 @@ pub struct Sandbox {
     witness: Arc<dyn Witness>,
 }
 
+/// What a gateway needs to stand between the simulators.
+#[derive(Clone, Debug)]
+pub struct Outfit {
+    /// The configuration file's text; its ports are any that are free.
+    pub configuration: String,
+    /// The environment variables that its secrets stand in.
+    pub environment: Vec<(&'static str, String)>,
+}
+
 /// Why the sandbox can't start.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -54,6 +63,22 @@ pub struct NotStarted(String);
 impl Sandbox {
     /// Starts everything, and points every system's webhooks at the gateway. The witness sees what it answers them.
     pub async fn start(setup: Setup, witness: impl Witness) -> Result<Self, NotStarted> {
+        let replicas = setup.replicas.max(1);
+        let (mut sandbox, outfit) = Self::simulators(setup, witness).await?;
+        let environment = outfit.environment.into_iter().collect();
+        let config = Config::parse(&outfit.configuration, Path::new("sandbox.toml"), &environment);
+        let config = config.map_err(not_started)?;
+        for _ in 0..replicas {
+            sandbox.start_gateway(&config).await?;
+        }
+        sandbox.deliver_to(0);
+        Ok(sandbox)
+    }
+
+    /// Starts the simulators alone, and tells what a gateway needs to stand between them. Webhooks wait until whoever
+    /// starts one adds where it, or what is in front of it, receives them to `gateways`, and calls
+    /// [`deliver_to`](Self::deliver_to).
+    pub async fn simulators(setup: Setup, witness: impl Witness) -> Result<(Self, Outfit), NotStarted> {
         let witness: Arc<dyn Witness> = Arc::new(witness);
         let clock = Clock::default();
         let (attempts, _) = broadcast::channel(10_000);
@@ -70,10 +95,8 @@ impl Sandbox {
             campaign_monitor: campaign_monitor.serve().await.map_err(not_started)?,
             marketing_cloud: marketing_cloud.serve().await.map_err(not_started)?,
         };
-        let text = setup.configuration(at);
-        let config = Config::parse(&text, Path::new("sandbox.toml"), &setup.secrets()).map_err(not_started)?;
         let esps = setup.audiences(&campaign_monitor, &marketing_cloud);
-        let mut sandbox = Self {
+        let sandbox = Self {
             gigya,
             esps,
             campaign_monitor,
@@ -87,11 +110,7 @@ impl Sandbox {
             running: Vec::new(),
             witness,
         };
-        for _ in 0..setup.replicas.max(1) {
-            sandbox.start_gateway(&config).await?;
-        }
-        sandbox.deliver_to(0);
-        Ok(sandbox)
+        Ok((sandbox, Outfit { configuration: setup.configuration(at), environment: setup.secrets() }))
     }
 
     async fn start_gateway(&mut self, config: &Config) -> Result<(), NotStarted> {

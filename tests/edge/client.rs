@@ -68,8 +68,12 @@ impl Client {
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_send(bytes).await.unwrap();
+    }
+
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         self.sent.extend_from_slice(bytes.as_ref());
-        self.stream.write_all(bytes.as_ref()).await.unwrap();
+        self.stream.write_all(bytes.as_ref()).await
     }
 
     pub async fn ask(&mut self, request: impl AsRef<[u8]>) -> Answer {

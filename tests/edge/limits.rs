@@ -130,6 +130,18 @@ async fn more_connections_than_allowed_wait_their_turn() {
 }
 
 #[tokio::test]
+async fn a_burst_of_connections_may_wait() {
+    let gateway = Gateway::with(|server| server.max_connections = 1).await;
+    let mut first = Client::connect(gateway.webhooks).await;
+    assert_eq!(first.ask(post("/webhooks/gigya/settles", "{}")).await.status, 200);
+    let mut burst = Vec::new();
+    for n in 0..400 {
+        let connected = tokio::time::timeout(Duration::from_secs(1), Client::connect(gateway.webhooks)).await;
+        burst.push(connected.unwrap_or_else(|_| panic!("connection {n} is not even waiting")));
+    }
+}
+
+#[tokio::test]
 async fn too_many_requests_at_once_are_turned_away_before_any_work() {
     let gateway = Gateway::with(|server| server.max_in_flight = 2).await;
     let shed = gateway.metric("gateway_http_shed_total").await;

@@ -81,7 +81,8 @@ impl World {
             campaign_monitor: network::at(CAMPAIGN_MONITOR),
             marketing_cloud: network::at(MARKETING_CLOUD),
         };
-        let config = Config::parse(&setup.configuration(at), Path::new("world.toml"), &setup.secrets());
+        let config =
+            Config::parse(&setup.configuration(at), Path::new("world.toml"), &setup.secrets().into_iter().collect());
         let config = Arc::new(config.expect("the worlds' configurations are right"));
         let network = Network::new(scenario.chances, place.slow, story.clone());
         let people: Arc<Mutex<Vec<Person>>> = Arc::default();

@@ -1,0 +1,20 @@
+//! The real thing: the binary as processes of its own, behind real load balancers with the configurations that are
+//! shipped in `deploy/`, and in the hands of clients that mean no good. All of it is ignored, as it takes minutes, and the
+//! first part needs haproxy and nginx; `.ci/heavy` runs it.
+
+#![allow(clippy::unwrap_used)] // helpers are tests too
+
+mod attacks;
+mod balancer;
+#[path = "../edge/client.rs"]
+#[allow(dead_code)]
+mod client;
+#[path = "../contract/mod.rs"]
+mod contract;
+mod crowd;
+mod haproxy;
+mod hostile;
+mod nginx;
+mod place;
+mod replica;
+mod trouble;
