@@ -24,6 +24,8 @@ pub mod esp;
 pub mod forward;
 pub mod gigya;
 pub mod http;
+#[doc(hidden)]
+pub mod mutation;
 pub mod sandbox;
 pub mod telemetry;
 pub mod upstream;

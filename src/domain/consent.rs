@@ -1,6 +1,7 @@
 //! What a person said about one subscription, and which of two sayings counts.
 
 use super::ActedAt;
+use crate::mutation::{self, Mutation};
 use jiff::Timestamp;
 
 /// What a system knows of a person's consent to one subscription.
@@ -118,6 +119,7 @@ impl Consent {
             Self::Unknown => Rank::Nothing,
             Self::Pending { since } => opt_in(since, Polarity::Pending),
             Self::OptedIn { since } => opt_in(since, Polarity::In),
+            Self::OptedOut { since, .. } if mutation::is(Mutation::OptInWinsTies) => opt_in(since, Polarity::Pending),
             Self::OptedOut { since, .. } => match since.latest() {
                 Some(at) => Rank::At(at, Polarity::Out),
                 None => Rank::JustNow,

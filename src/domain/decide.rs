@@ -1,6 +1,7 @@
 //! Who wins: the one function in which both ways through the house end.
 
 use super::{ActedAt, Consent, OptOutReason, Reason};
+use crate::mutation::{self, Mutation};
 
 /// What the system where something happened wants the other side to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +69,15 @@ pub fn decide(desired: Desired, current: Consent) -> Decision {
 
 fn decide_consent(desired: Consent, current: Consent) -> Decision {
     use Consent::{OptedIn, OptedOut, Pending, Unknown};
+    let resubscribes = mutation::is(Mutation::ResubscribeOnUpdate) || mutation::is(Mutation::TrustEventOrder);
     match (desired, current) {
         (Unknown, _) => Decision::Refuse(Reason::NeverSubscribed),
 
         (OptedIn { .. }, OptedIn { .. } | Pending { .. }) | (OptedOut { .. }, OptedOut { .. }) => Decision::Keep,
         (OptedIn { .. }, Unknown) => Decision::OptIn { over_opt_out: false },
-        (OptedIn { .. }, OptedOut { .. }) if desired.outranks(&current) => Decision::OptIn { over_opt_out: true },
+        (OptedIn { .. }, OptedOut { .. }) if desired.outranks(&current) || resubscribes => {
+            Decision::OptIn { over_opt_out: true }
+        }
         (OptedIn { .. }, OptedOut { .. }) => Decision::Refuse(Reason::NewerOptOut),
 
         // Somebody who asked again and hasn't confirmed must not be mailed on the strength of an older opt-in:
@@ -81,7 +85,9 @@ fn decide_consent(desired: Consent, current: Consent) -> Decision {
         (Pending { since }, OptedIn { .. }) if !current.outranks(&not_confirmed(since)) => Decision::OptOut,
         (Pending { .. }, _) => Decision::Refuse(Reason::DoubleOptInPending),
 
-        (OptedOut { .. }, OptedIn { .. } | Pending { .. }) if current.outranks(&desired) => {
+        (OptedOut { .. }, OptedIn { .. } | Pending { .. })
+            if current.outranks(&desired) && !mutation::is(Mutation::TrustEventOrder) =>
+        {
             Decision::Refuse(Reason::NewerOptIn)
         }
         (OptedOut { .. }, Unknown | OptedIn { .. } | Pending { .. }) => Decision::OptOut,

@@ -11,6 +11,7 @@ use super::subscriber::{OUR_WRITE_MAY_LAG, Subscriber, trusted};
 use crate::domain::{ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, decide};
 use crate::esp::{News, NotTaken, Notice, Received, Record, What, Whom};
 use crate::gigya::{Account, OptInTag, Reading};
+use crate::mutation::{self, Mutation};
 use crate::telemetry::metrics as meter;
 use crate::upstream::{Deadline, Fault};
 use futures_util::StreamExt;
@@ -259,6 +260,7 @@ impl Errand<'_> {
     async fn opted_in(&self, at: ActedAt) -> Result<Outcome, Fault> {
         let record = self.record_at(&self.news.address).await?;
         let on_record = match record.map(|record| record.consent) {
+            _ if mutation::is(Mutation::BelieveNotices) => at,
             Some(Consent::OptedIn { since }) => since,
             Some(Consent::OptedOut { since, reason }) => return self.opted_out(since, reason).await,
             Some(Consent::Pending { .. }) => return Ok(Outcome::Skipped(Reason::DoubleOptInPending)),
@@ -285,11 +287,14 @@ impl Errand<'_> {
         }
         match decide(Desired::Consent(Consent::OptedIn { since }), self.consent_of(account)) {
             Decision::OptIn { .. } => {
-                self.set(account, true, Some(self.tag(since))).await?;
+                let tag = (!mutation::is(Mutation::ForgetTheTag)).then(|| self.tag(since));
+                self.set(account, true, tag).await?;
                 self.look_again(account).await
             }
             Decision::Keep => Ok(Outcome::Unchanged),
-            Decision::Refuse(Reason::NewerOptOut) => self.tell_esp(account).await,
+            Decision::Refuse(Reason::NewerOptOut) if !mutation::is(Mutation::KeepItFromTheEsp) => {
+                self.tell_esp(account).await
+            }
             Decision::Refuse(reason) => Ok(Outcome::Skipped(reason)),
             Decision::OptOut | Decision::Remove(_) => Ok(Outcome::Deferred(Reason::Internal)),
         }

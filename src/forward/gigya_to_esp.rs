@@ -11,6 +11,7 @@ use crate::config::Route;
 use crate::domain::{Consent, Outcome, Reason, Uid};
 use crate::esp::takes_json;
 use crate::gigya::{Account, Event, EventKind, NotVerified, Reading, Rejection, Subject};
+use crate::mutation::{self, Mutation};
 use crate::telemetry::{Pseudonym, metrics as meter};
 use crate::upstream::{Deadline, Fault};
 use futures_util::StreamExt;
@@ -216,7 +217,7 @@ async fn forward(
                 again.push(*route);
             }
         }
-        if again.is_empty() {
+        if again.is_empty() || mutation::is(Mutation::DropTheReread) {
             open.clear();
             break;
         }

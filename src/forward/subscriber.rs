@@ -11,6 +11,7 @@ use crate::domain::{
 };
 use crate::esp::{Leftover, Person, Record, Whom, Written};
 use crate::gigya::{Account, Reading, fields_of};
+use crate::mutation::{self, Mutation};
 use crate::upstream::{Deadline, Fault};
 use jiff::SignedDuration;
 
@@ -82,7 +83,7 @@ impl Subscriber<'_> {
     }
 
     fn desired(&self) -> Desired {
-        if self.account.is_active {
+        if self.account.is_active || mutation::is(Mutation::ForgetRemovals) {
             Desired::Consent(self.account.consent(&self.route().subscription, self.route().double_opt_in))
         } else {
             Desired::Removal(self.route().on_inactive)
@@ -218,7 +219,7 @@ impl Subscriber<'_> {
                 true
             }
         };
-        if is_said {
+        if is_said && !mutation::is(Mutation::KeepItFromGigya) {
             match self.side.client.account_again(self.account, None, self.deadline).await? {
                 Reading::Found(now) if !self.account.has_moved(&now, self.route()) => {}
                 Reading::Found(_) | Reading::NotFound => return Ok(false),
@@ -274,7 +275,7 @@ impl Subscriber<'_> {
             Decision::OptIn { .. } => return Ok(Step::Settled(Outcome::Deferred(Reason::Internal))),
         };
         // Who opted in again meanwhile may have found nothing to do yet.
-        *look_again = true;
+        *look_again = !mutation::is(Mutation::DropTheRereadAfterOptOut);
         match written {
             Written::Done => Ok(Step::Settled(Outcome::Applied)),
             // It was read as opted in a moment ago: see where it went.
@@ -357,6 +358,9 @@ impl Subscriber<'_> {
             } else if is_alone || !self.is_somebody_elses(&record).await? {
                 held.orphans.push(record);
             }
+        }
+        if mutation::is(Mutation::LeaveStrays) {
+            held.strays.clear();
         }
         if held.present.is_none() && held.strays.is_empty() {
             // What was said there was said by this person, as far as anybody knows: the last word counts.

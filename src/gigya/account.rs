@@ -4,6 +4,7 @@
 
 use crate::config::Route;
 use crate::domain::{ActedAt, Consent, Email, OptOutReason, SubscriptionId, Uid};
+use crate::mutation::{self, Mutation};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -144,6 +145,7 @@ impl Account {
         // "Pending" alone awaits confirmation; "NotConfirmed" with isSubscribed=true means that none is needed.
         let status = confirmation.get("status").and_then(Value::as_str).unwrap_or_default();
         let vouched_for = is("doiConditionallyConfirmed") || is("isExternallyVerified");
+        let double_opt_in = double_opt_in && !mutation::is(Mutation::ForgetTheConfirmation);
         if double_opt_in && status.eq_ignore_ascii_case("pending") && !vouched_for {
             return Consent::Pending { since: updated.map_or(ActedAt::UNKNOWN, ActedAt::exactly) };
         }

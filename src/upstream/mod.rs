@@ -20,6 +20,7 @@ pub use pace::Pace;
 pub use transport::{HttpTransport, Transport, TransportError};
 
 use crate::config::Common;
+use crate::mutation::{self, Mutation};
 use crate::telemetry::metrics as meter;
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
@@ -56,8 +57,9 @@ pub enum Attempts {
 }
 
 impl Attempts {
-    const fn limit(self) -> u32 {
+    fn limit(self) -> u32 {
         match self {
+            Self::Once if mutation::is(Mutation::RepeatOptIns) => Self::Few.limit(),
             Self::Once => 1,
             Self::Few => 4,
         }

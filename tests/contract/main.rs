@@ -106,8 +106,8 @@ fn what_no_operation_is_for_has_its_answers_too() {
     assert!(!said(Port::Webhooks, Some(("POST", PATH)), 400, &[], b""), "a request hears why");
 }
 
-/// Programs that ask others than the gateway (the simulators, the page, a load balancer), and those that write bytes and hold what they
-/// hear.
+/// Programs that ask others than the gateway (the simulators, the page, a load balancer), and those that write bytes and hold
+/// what they hear.
 const MAY_ASK: &[&str] = &[
     "contract/",
     "simulators/",

@@ -7,7 +7,7 @@ use crate::crowd::{Crowd, Heard};
 use crate::place::{Folder, descriptors, until};
 use crate::replica::Replica;
 use futures_util::future::join_all;
-use gigya_esp_gateway::sandbox::{Esps, Sandbox, Setup};
+use gigya_esp_gateway::sandbox::{Esps, Sandbox, Setup, Witness};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,6 +23,7 @@ const MIB: u64 = 1024 * 1024;
 struct Place {
     sandbox: Arc<Sandbox>,
     replica: Replica,
+    held: Held,
     _folder: Folder,
 }
 
@@ -31,12 +32,13 @@ impl Place {
         let mut setup = Setup::with_esps(Esps::Both);
         setup.gigya_lines.push_str("clock_tolerance = \"1h\"\n"); // people's days pass in seconds
         setup.server.push_str(server);
-        let (mut sandbox, outfit) = Sandbox::simulators(setup, Held::default()).await.unwrap();
+        let held = Held::default();
+        let (mut sandbox, outfit) = Sandbox::simulators(setup, held.clone()).await.unwrap();
         let folder = Folder::new("hostile");
         let replica = Replica::start(&outfit, &folder, &[]).await;
         sandbox.gateways.push(replica.ports.webhooks);
         sandbox.deliver_to(0);
-        Self { sandbox: Arc::new(sandbox), replica, _folder: folder }
+        Self { sandbox: Arc::new(sandbox), replica, held, _folder: folder }
     }
 
     /// Honest people act while something happens; whoever brings their webhooks hears nothing but 200.
@@ -48,6 +50,7 @@ impl Place {
         enough.cancel();
         let heard = acting.await.unwrap().is_as_it_should_be();
         assert_eq!((heard.put_off, heard.unreached), (0, 0), "{heard:?}");
+        self.held.concludes();
         heard
     }
 

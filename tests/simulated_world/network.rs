@@ -24,8 +24,9 @@ pub const GIGYA: ([u8; 4], u16) = ([127, 0, 0, 1], 1);
 pub const CAMPAIGN_MONITOR: ([u8; 4], u16) = ([127, 0, 0, 1], 2);
 pub const MARKETING_CLOUD: ([u8; 4], u16) = ([127, 0, 0, 1], 3);
 
-/// How long a call travels at most after whoever made it may have given up: what is assumed of every network.
-const SLOWEST: Duration = Duration::from_secs(3);
+/// How long a call travels at most one way, in milliseconds; longer than it is waited for, shorter than it takes until its
+/// webhook comes again. That is what is assumed of every network (docs/correctness.md).
+const SLOWEST_MS: u64 = 3_000;
 /// Why somebody hears nothing: the connection was refused, cut or lost.
 const NOBODY: Option<Answer> = None;
 
@@ -153,7 +154,7 @@ impl Network {
     fn way(&self) -> Duration {
         let is_slow = self.is_unlucky(self.0.slow);
         let mut chance = self.chance();
-        Duration::from_millis(if is_slow { chance.u64(500..SLOWEST.as_millis() as u64) } else { chance.u64(1..60) })
+        Duration::from_millis(if is_slow { chance.u64(500..SLOWEST_MS) } else { chance.u64(1..60) })
     }
 
     fn is_unlucky(&self, share: f64) -> bool {

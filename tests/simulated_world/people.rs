@@ -109,7 +109,7 @@ impl Person {
             let is_replaced = self.said.iter().any(|form| form.what == Saying::InByForm && form.at > said.at);
             !said.what.is_in() && are_compared && said.recorded >= last.recorded && !is_replaced
         };
-        let contradicted = if last.what.is_in() { self.said.iter().filter(contradicts).next_back() } else { None };
+        let contradicted = if last.what.is_in() { self.said.iter().rfind(contradicts) } else { None };
         Some(contradicted.copied().unwrap_or(last))
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How often a shorter world is tried, with other chances each time.
 const TRIES: u64 = 30;
 /// How long to look for shorter ones.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The shortest world found that breaks the promise, and how.
 pub fn shortest(mut scenario: Scenario, mut broken: Broken) -> (Scenario, Broken) {
@@ -32,6 +32,8 @@ pub fn shortest(mut scenario: Scenario, mut broken: Broken) -> (Scenario, Broken
     }
 }
 
+type Change<'a> = &'a dyn Fn(&mut Place);
+
 /// Worlds with less in them, the much shorter ones first.
 fn shorter(scenario: &Scenario) -> Vec<Scenario> {
     let mut all = Vec::new();
@@ -45,12 +47,12 @@ fn shorter(scenario: &Scenario) -> Vec<Scenario> {
         }
         size /= 2;
     }
-    let with = |change: &dyn Fn(&mut Place)| {
+    let with = |change: Change<'_>| {
         let mut place = scenario.place.clone();
         change(&mut place);
         Scenario { place, ..scenario.clone() }
     };
-    let calmer: [(bool, &dyn Fn(&mut Place)); 8] = [
+    let calmer: [(bool, Change<'_>); 8] = [
         (scenario.place.storm > 0.0, &|place| place.storm = 0.0),
         (scenario.place.slow > 0.0, &|place| place.slow = 0.0),
         (scenario.place.twice > 0.0, &|place| place.twice = 0.0),
@@ -68,8 +70,8 @@ fn shorter(scenario: &Scenario) -> Vec<Scenario> {
             all.push(changed);
         }
     }
-    let rounder = |step: &Step| Step { after: Duration::from_secs(step.after.as_secs()), what: step.what.clone() };
-    let rounded: Vec<Step> = scenario.steps.iter().map(rounder).collect();
+    let in_seconds = |step: &Step| Step { after: Duration::from_secs(step.after.as_secs()), what: step.what.clone() };
+    let rounded: Vec<Step> = scenario.steps.iter().map(in_seconds).collect();
     if rounded.iter().zip(&scenario.steps).any(|(rounded, step)| rounded.after != step.after) {
         all.push(Scenario { steps: rounded, ..scenario.clone() });
     }

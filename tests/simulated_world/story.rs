@@ -4,7 +4,7 @@ use axum::http::Request;
 use bytes::Bytes;
 use gigya_esp_gateway::sandbox::{Answer, Sealed};
 use serde_json::Value;
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 use url::form_urlencoded;
@@ -139,7 +139,7 @@ fn soap(body: &[u8]) -> String {
         let is_shown = tag.ends_with("Msg") || tag.contains("Request") || !content.trim().is_empty();
         if is_shown && !tag.starts_with('/') && !tag.starts_with("Properties") {
             let name = tag.split([' ', ':']).next().unwrap_or_default();
-            told.push_str(&format!("{name}={content} "));
+            let _ = write!(told, "{name}={content} ");
         }
     }
     told.chars().take(400).collect()

@@ -1,5 +1,6 @@
 //! One world: the simulated systems, the real service between them, and the people who act in it.
 
+use crate::contract::Held;
 use crate::network::{self, CAMPAIGN_MONITOR, GIGYA, MARKETING_CLOUD, Network};
 use crate::people::{NEWSLETTER, Person};
 use crate::promise::{Broken, Ledger, Promise};
@@ -11,8 +12,10 @@ use gigya_esp_gateway::sandbox::gigya::{GigyaSim, Signer, WebhookVersion};
 use gigya_esp_gateway::sandbox::marketing_cloud::MarketingCloudSim;
 use gigya_esp_gateway::sandbox::{
     Addresses, CALLBACK_TOKEN, Clock, Courier, Faults, GivingUp, Setup, SimulatedEsp, Surroundings, Temper, Weather,
+    Witness,
 };
 use jiff::SignedDuration;
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -51,6 +54,16 @@ pub struct Figures {
     pub longest_exposure: Duration,
 }
 
+impl Figures {
+    pub fn add(&mut self, other: &Self) {
+        self.acts += other.acts;
+        self.calls += other.calls;
+        self.failed += other.failed;
+        self.webhooks += other.webhooks;
+        self.longest_exposure = self.longest_exposure.max(other.longest_exposure);
+    }
+}
+
 /// Lives through a scenario; a story of it, if asked for.
 pub fn live(scenario: &Scenario, tells: bool) -> (Result<Figures, Broken>, Vec<String>) {
     fastrand::seed(scenario.chances);
@@ -69,7 +82,7 @@ struct World {
     people: Arc<Mutex<Vec<Person>>>,
     promise: Arc<Promise>,
     story: Story,
-    webhooks: broadcast::Receiver<gigya_esp_gateway::sandbox::Attempt>,
+    held: Held,
 }
 
 impl World {
@@ -87,7 +100,7 @@ impl World {
         let network = Network::new(scenario.chances, place.slow, story.clone());
         let people: Arc<Mutex<Vec<Person>>> = Arc::default();
         let ledger = Arc::new(Ledger::default());
-        let (attempts, webhooks) = broadcast::channel(16);
+        let (attempts, _) = broadcast::channel(1);
         let clock = Clock::simulated("2026-01-05T10:00:00Z".parse().expect("a time"));
         let around = |system: usize, salt: u64| {
             let ledger = Arc::clone(&ledger);
@@ -117,8 +130,10 @@ impl World {
         let routers = [gigya.router(), campaign_monitor.router(), marketing_cloud.router()];
         let list = setup.list();
         let outside = Arc::new(Outside { gigya, campaign_monitor, esps, list, clocks, place: place.clone() });
+        let held = Held::default();
         for courier in outside.couriers() {
             courier.set_temper(temper(place, courier.temper()));
+            courier.show_to(Arc::new(held.clone()));
         }
         for replica in 0..place.replicas {
             network.start_replica(Arc::clone(&config), &clock, place.clocks[3 + replica]);
@@ -130,10 +145,10 @@ impl World {
             let person = Person::new(name, &outside.gigya, number == 1);
             people.lock().unwrap().push(person);
         }
-        Self { outside, network, people, promise, story: story.clone(), webhooks }
+        Self { outside, network, people, promise, story: story.clone(), held }
     }
 
-    async fn live(mut self, scenario: &Scenario) -> Result<Figures, Broken> {
+    async fn live(self, scenario: &Scenario) -> Result<Figures, Broken> {
         let mut figures = Figures::default();
         let keeper = tokio::spawn(Arc::clone(&self.promise).keep());
         for step in &scenario.steps {
@@ -148,10 +163,10 @@ impl World {
         self.rests().await?;
         self.promise.at_rest()?;
         keeper.abort();
+        self.held.concludes();
         let systems: Vec<&Faults> = self.outside.faults().collect();
         figures.calls = systems.iter().map(|system| system.all_calls()).sum();
         figures.failed = systems.iter().map(|system| system.failed()).sum();
-        while let Ok(_) | Err(broadcast::error::TryRecvError::Lagged(_)) = self.webhooks.try_recv() {}
         figures.webhooks = self.promise.webhooks();
         figures.longest_exposure = self.promise.longest_exposure();
         Ok(figures)
@@ -231,7 +246,7 @@ fn temper(place: &Place, temper: Temper) -> Temper {
 fn setup(place: &Place) -> Setup {
     let mut setup = Setup::with_esps(place.esps).with_lines("deadline = \"8s\"\nattempt_timeout = \"2s\"");
     for lines in [&mut setup.campaign_monitor_lines, &mut setup.marketing_cloud_lines] {
-        lines.push_str(&format!("clocks_may_differ = \"{}s\"\n", place.clocks_may_differ()));
+        let _ = writeln!(lines, "clocks_may_differ = \"{}s\"", place.clocks_may_differ());
     }
     setup.gigya.webhooks = if place.tokens { WebhookVersion::V2_0 } else { WebhookVersion::V1_1 };
     setup.gigya.nested_subscriptions = place.nested;

@@ -1,0 +1,78 @@
+//! Rules broken on purpose, one at a time, to see that the tests notice. Only the feature `mutations` has any of it, which
+//! no build that is shipped has; without it, [`is`] is false for all of them and the compiler leaves them out.
+
+/// A rule that is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Mutation {
+    /// After an opt-in was written, the account is not read again.
+    DropTheReread = 1,
+    /// After an opt-out was written, it isn't either.
+    DropTheRereadAfterOptOut,
+    /// Any change of an account that is opted in subscribes again who opted out.
+    ResubscribeOnUpdate,
+    /// What arrives last wins, whenever it was said.
+    TrustEventOrder,
+    /// At one instant, or where it can't be told, the opt-in wins.
+    OptInWinsTies,
+    /// Answered 2xx whatever became of it.
+    AnswerBeforeDone,
+    /// A deactivated account's flags count.
+    ForgetRemovals,
+    /// What an account had under an address or a UID of before is left alone.
+    LeaveStrays,
+    /// Gigya isn't told of an ESP's opt-out that counts against its opt-in.
+    KeepItFromGigya,
+    /// An ESP isn't told of a Gigya opt-out that counts against its opt-in.
+    KeepItFromTheEsp,
+    /// An opt-in over an opt-out is tried again without looking.
+    RepeatOptIns,
+    /// An ESP's notice of an opt-in is believed without looking there.
+    BelieveNotices,
+    /// An opt-in that is brought to Gigya isn't marked with when the person acted.
+    ForgetTheTag,
+    /// A pending double opt-in counts.
+    ForgetTheConfirmation,
+}
+
+/// All of them.
+pub const ALL: [Mutation; 14] = [
+    Mutation::DropTheReread,
+    Mutation::DropTheRereadAfterOptOut,
+    Mutation::ResubscribeOnUpdate,
+    Mutation::TrustEventOrder,
+    Mutation::OptInWinsTies,
+    Mutation::AnswerBeforeDone,
+    Mutation::ForgetRemovals,
+    Mutation::LeaveStrays,
+    Mutation::KeepItFromGigya,
+    Mutation::KeepItFromTheEsp,
+    Mutation::RepeatOptIns,
+    Mutation::BelieveNotices,
+    Mutation::ForgetTheTag,
+    Mutation::ForgetTheConfirmation,
+];
+
+#[cfg(feature = "mutations")]
+static BROKEN: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+
+/// Breaks a rule from now on, in the whole process; none to break none.
+#[cfg(feature = "mutations")]
+pub fn choose(mutation: Option<Mutation>) {
+    BROKEN.store(mutation.map_or(0, |mutation| mutation as u8), std::sync::atomic::Ordering::SeqCst);
+}
+
+/// Whether this rule is broken.
+#[cfg(feature = "mutations")]
+#[must_use]
+pub fn is(mutation: Mutation) -> bool {
+    BROKEN.load(std::sync::atomic::Ordering::SeqCst) == mutation as u8
+}
+
+/// Whether this rule is broken: never.
+#[cfg(not(feature = "mutations"))]
+#[inline]
+#[must_use]
+pub const fn is(_: Mutation) -> bool {
+    false
+}
