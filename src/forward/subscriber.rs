@@ -207,13 +207,15 @@ impl Subscriber<'_> {
 
     /// The ESP's opt-out counts against Gigya's opt-in, so Gigya is told, as the ESP's own callback would: that one
     /// may be late, or lost, or have come within the same second. What isn't the person's word is left: a bounce
-    /// unless the route forwards it, and a deletion, which may be our own of an account that was deactivated.
+    /// unless the route forwards it, and a deletion, which may be our own of an account that was deactivated; unless it may
+    /// have been before the opt-in: then the account would look opted in for good to whoever asked for it meanwhile.
     ///
     /// Returns false if the account is no longer what was compared: then nothing was told, and it is to be read again.
     async fn tell_gigya(&self, held: Consent) -> Result<bool, Fault> {
-        let Consent::OptedOut { reason, .. } = held else { return Ok(true) };
+        let Consent::OptedOut { reason, since } = held else { return Ok(true) };
+        let opted_in = self.account.consent(&self.route().subscription, self.route().double_opt_in).since();
         let is_said = match reason {
-            OptOutReason::Deleted => false,
+            OptOutReason::Deleted => opted_in.is_some_and(|opted_in| opted_in.earliest() >= since.earliest()),
             OptOutReason::Bounced => self.route().forward_bounces,
             OptOutReason::Unsubscribed | OptOutReason::Complained | OptOutReason::Suppressed | OptOutReason::Other => {
                 true

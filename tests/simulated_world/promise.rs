@@ -334,7 +334,7 @@ impl Promise {
             }
             Saying::In | Saying::InByForm if self.is_excused(number, &said) => Expected::Equal,
             // Their old UID is gone, and what it had at an address that they left may be taken for nobody's.
-            Saying::In if person.uids.len() > 1 && person.addresses.len() > 1 => Expected::Equal,
+            Saying::In if person.uids.len() > 1 && person.addresses.len() > 1 => Expected::Anything,
             Saying::In if person.may_be_taken_for_an_earlier_one(&said, &self.outside) => Expected::Equal,
             Saying::In | Saying::InByForm => Expected::In,
         }
