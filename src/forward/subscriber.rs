@@ -112,7 +112,9 @@ impl Subscriber<'_> {
         let held = self.look().await?;
         let person = self.person(address);
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
-        let mut strays = held.strays.into_iter();
+        let mut strays = held.strays;
+        strays.sort_by_key(|stray| in_order_of_moving(stray.consent));
+        let mut strays = strays.into_iter();
         let Some(record) = held.present else {
             if let Some(stray) = strays.next() {
                 // The address changed. The record moves with all it holds, an opt-out, too.
@@ -433,6 +435,17 @@ impl Subscriber<'_> {
 
 fn person(route: &Route, account: &Account, address: &Email) -> Person {
     Person { address: address.clone(), uid: account.uid.clone(), fields: fields_of(route, account) }
+}
+
+/// Which of several records moves to a new address: one that says that the person left, before one that says otherwise;
+/// and one that was deleted last, as it may be ours, left behind at an earlier move.
+const fn in_order_of_moving(consent: Consent) -> u8 {
+    match consent {
+        Consent::OptedOut { reason: OptOutReason::Deleted, .. } => 2,
+        Consent::OptedOut { .. } => 0,
+        Consent::OptedIn { .. } | Consent::Pending { .. } => 1,
+        Consent::Unknown => 3,
+    }
 }
 
 /// What an ESP's record counts for against an account.

@@ -6,7 +6,6 @@ use gigya_esp_gateway::sandbox::gigya::GigyaSim;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
-use std::time::Duration;
 use tokio::time::Instant;
 
 pub const NEWSLETTER: &str = "newsletter";
@@ -44,9 +43,6 @@ pub struct Said {
     /// Where: 0 is Gigya, then the ESPs.
     pub system: usize,
 }
-
-/// How long a tag of the gateway's is taken to be about an opt-in (`gigya::account`), and a little.
-const TAG_TOLERANCE: Duration = Duration::from_mins(3);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saying {
@@ -113,20 +109,13 @@ impl Person {
         Some(contradicted.copied().unwrap_or(last))
     }
 
-    /// Whether they opted in by a form so shortly before that the gateway may take a later opt-in for that one: the tag
-    /// that it leaves is told from others by the time. Or all day, where times are told by the day.
-    pub fn may_be_taken_for_an_earlier_one(&self, said: &Said, outside: &Outside) -> bool {
-        let before = |form: &&Said| form.what == Saying::InByForm && form.at <= said.at;
-        self.said.iter().filter(before).any(|form| outside.place.coarse || said.at - form.at <= TAG_TOLERANCE)
-    }
-
     /// Whether their account was deactivated or deleted once.
     pub fn was_removed(&self) -> bool {
         self.said.iter().any(|said| matches!(said.what, Saying::Inactive | Saying::Deleted))
     }
 
     /// Whether they ever used a form. Gigya finds them by the address that they used there, so they keep it.
-    fn used_a_form(&self) -> bool {
+    pub fn used_a_form(&self) -> bool {
         self.said.iter().any(|said| said.what == Saying::InByForm)
     }
 

@@ -18,6 +18,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+/// How long a tag of the gateway's is taken to be about an opt-in (`gigya::account`), and a little.
+const TAG_TOLERANCE: Duration = Duration::from_mins(3);
+
 /// A promise that was broken.
 #[derive(Clone, Debug)]
 pub struct Broken(String);
@@ -89,6 +92,8 @@ struct State {
     /// How each system has each person: whether they are out, and since when.
     seen: BTreeMap<(usize, usize), Seen>,
     outs: Vec<OutWritten>,
+    /// When the gateway opted somebody in, in Gigya.
+    brought: Vec<(usize, Instant)>,
     exposed: BTreeMap<usize, Instant>,
     longest: Duration,
     last_call: Option<Instant>,
@@ -129,6 +134,9 @@ impl Promise {
                 let now = self.look(system, person);
                 let before = state.seen.insert((system, number), now.clone()).unwrap_or_default();
                 for (out, since) in now.into_iter().filter(|now| !before.contains(now)) {
+                    if system == 0 && !out {
+                        state.brought.push((number, Instant::now()));
+                    }
                     if let (true, Some(recorded)) = (out, since) {
                         state.outs.push(OutWritten { person: number, recorded, arrived });
                     }
@@ -335,9 +343,17 @@ impl Promise {
             Saying::In | Saying::InByForm if self.is_excused(number, &said) => Expected::Equal,
             // Their old UID is gone, and what it had at an address that they left may be taken for nobody's.
             Saying::In if person.uids.len() > 1 && person.addresses.len() > 1 => Expected::Anything,
-            Saying::In if person.may_be_taken_for_an_earlier_one(&said, &self.outside) => Expected::Equal,
+            Saying::In if self.may_be_taken_for_an_earlier_one(number, person, &said) => Expected::Equal,
             Saying::In | Saying::InByForm => Expected::In,
         }
+    }
+
+    /// Whether an opt-in by a form was brought to Gigya so shortly before that the gateway may take this one for that: the
+    /// tag that it leaves is told from others by the time. Or all day, where times are told by the day.
+    fn may_be_taken_for_an_earlier_one(&self, number: usize, person: &Person, said: &Said) -> bool {
+        let brought = |at: &Instant| *at <= said.at && said.at - *at <= TAG_TOLERANCE;
+        let tagged = self.state().brought.iter().any(|(person, at)| *person == number && brought(at));
+        tagged || (person.used_a_form() && self.outside.place.coarse)
     }
 
     /// Whether an opt-out was being written when they opted in, and counts as newer by the times that were recorded.
