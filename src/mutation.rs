@@ -27,8 +27,6 @@ pub enum Mutation {
     KeepItFromTheEsp,
     /// An opt-in over an opt-out is tried again without looking.
     RepeatOptIns,
-    /// An ESP's notice of an opt-in is believed without looking there.
-    BelieveNotices,
     /// An opt-in that is brought to Gigya isn't marked with when the person acted.
     ForgetTheTag,
     /// A pending double opt-in counts.
@@ -36,7 +34,7 @@ pub enum Mutation {
 }
 
 /// All of them.
-pub const ALL: [Mutation; 14] = [
+pub const ALL: [Mutation; 13] = [
     Mutation::DropTheReread,
     Mutation::DropTheRereadAfterOptOut,
     Mutation::ResubscribeOnUpdate,
@@ -48,7 +46,6 @@ pub const ALL: [Mutation; 14] = [
     Mutation::KeepItFromGigya,
     Mutation::KeepItFromTheEsp,
     Mutation::RepeatOptIns,
-    Mutation::BelieveNotices,
     Mutation::ForgetTheTag,
     Mutation::ForgetTheConfirmation,
 ];

@@ -246,21 +246,21 @@ impl Errand<'_> {
         }
     }
 
-    /// Whether the notice is about an address that the account no longer has, while the ESP has the new one.
+    /// Whether the notice is about an address that the account no longer has, while the ESP has them under another one.
     async fn is_left_behind(&self, account: &Account) -> Result<bool, Fault> {
-        match &account.address {
-            Some(address) if *address != self.news.address => {
-                let record = self.record_at(address).await?;
-                Ok(record.is_some_and(|record| record.consent.is_opted_in()))
-            }
-            _ => Ok(false),
-        }
+        let Some(address) = account.address.as_ref().filter(|address| **address != self.news.address) else {
+            return Ok(false);
+        };
+        let others = account.other_addresses.iter().filter(|other| **other != self.news.address);
+        let addresses = std::iter::once(address).chain(others).collect();
+        let whom = Whom { uids: self.news.uid.iter().collect(), addresses, fields: &[] };
+        let found = self.side.esp.find(&self.ends.route.audience, &whom, self.deadline).await?;
+        Ok(found.iter().any(|record| record.address != self.news.address && record.consent.is_opted_in()))
     }
 
     async fn opted_in(&self, at: ActedAt) -> Result<Outcome, Fault> {
         let record = self.record_at(&self.news.address).await?;
         let on_record = match record.map(|record| record.consent) {
-            _ if mutation::is(Mutation::BelieveNotices) => at,
             Some(Consent::OptedIn { since }) => since,
             Some(Consent::OptedOut { since, reason }) => return self.opted_out(since, reason).await,
             Some(Consent::Pending { .. }) => return Ok(Outcome::Skipped(Reason::DoubleOptInPending)),

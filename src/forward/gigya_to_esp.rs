@@ -270,9 +270,11 @@ async fn settle_routes(
     join_all(each).await
 }
 
-/// A later round's outcome counts; what an earlier one changed stays told.
+/// A later round's outcome counts; what an earlier one changed stays told. And a call that was given up may still take
+/// effect behind the later round's back, so its event must come again.
 fn merge(before: Option<Outcome>, now: Outcome) -> Outcome {
     match (before, now) {
+        (Some(given_up @ Outcome::Deferred(reason)), _) if reason != Reason::Unsettled => given_up,
         (Some(Outcome::Applied), Outcome::Unchanged | Outcome::Skipped(_)) => Outcome::Applied,
         _ => now,
     }

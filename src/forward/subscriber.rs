@@ -113,7 +113,10 @@ impl Subscriber<'_> {
         let person = self.person(address);
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
         let mut strays = held.strays;
-        strays.sort_by_key(|stray| in_order_of_moving(stray.consent));
+        // Where each UID has a record of its own, theirs is the one that can move.
+        let is_alone = self.ends.esp.one_record_an_address();
+        let is_theirs = |stray: &Record| is_alone || stray.uid.as_ref() == Some(&self.account.uid);
+        strays.sort_by_key(|stray| (!is_theirs(stray), in_order_of_moving(stray.consent)));
         let mut strays = strays.into_iter();
         let Some(record) = held.present else {
             if let Some(stray) = strays.next() {

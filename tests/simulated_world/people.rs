@@ -6,6 +6,7 @@ use gigya_esp_gateway::sandbox::gigya::GigyaSim;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
+use std::time::Duration;
 use tokio::time::Instant;
 
 pub const NEWSLETTER: &str = "newsletter";
@@ -43,6 +44,9 @@ pub struct Said {
     /// Where: 0 is Gigya, then the ESPs.
     pub system: usize,
 }
+
+/// Longer than a notice is worked on.
+const ON_ITS_WAY: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saying {
@@ -112,6 +116,16 @@ impl Person {
     /// Whether their account was deactivated or deleted once.
     pub fn was_removed(&self) -> bool {
         self.said.iter().any(|said| matches!(said.what, Saying::Inactive | Saying::Deleted))
+    }
+
+    /// Whether their account was deleted while what they had said was still on its way: what is left of it, its token for one,
+    /// stands for nobody then. Or after they used a form, which then counts for whoever has the address next.
+    pub fn left_at_once(&self) -> bool {
+        let deleted = self.said.iter().filter(|said| said.what == Saying::Deleted);
+        deleted.clone().any(|deleted| {
+            let before = self.said.iter().filter(|said| said.at <= deleted.at && said.what.is_in());
+            self.used_a_form() || before.clone().any(|said| deleted.at - said.at < ON_ITS_WAY)
+        })
     }
 
     /// Whether they ever used a form. Gigya finds them by the address that they used there, so they keep it.

@@ -104,7 +104,14 @@ impl Scenario {
         let place = Place::any(&mut chance);
         let people = chance.usize(1..=3);
         let length = chance.usize(3..=24);
-        let steps = (0..length).map(|_| Step::any(&mut chance, &place, people)).collect();
+        let mut steps = Vec::new();
+        while steps.len() < length {
+            if chance.u8(0..8) == 0 {
+                steps.extend(burst(&mut chance, &place, people));
+            } else {
+                steps.push(Step::any(&mut chance, &place, people));
+            }
+        }
         Self { chances: chance.u64(..), place, people, steps }
     }
 }
@@ -139,6 +146,20 @@ impl Place {
             keeps_deleted: chance.bool(),
         }
     }
+}
+
+/// One person says one thing and then another before the first is through, and maybe a replica is killed at it.
+fn burst(chance: &mut Rng, place: &Place, people: usize) -> Vec<Step> {
+    let who = chance.usize(0..people);
+    let first =
+        if place.accept_opt_ins && chance.bool() { Act::Form } else { [Act::OptIn, Act::OptOut][chance.usize(0..2)] };
+    let second = [Act::OptIn, Act::OptOut, Act::Link(chance.usize(0..2)), Act::Profile][chance.usize(0..4)];
+    let mut whats = vec![What::Person(who, first), What::Person(who, second)];
+    if chance.bool() {
+        whats.push(What::Kill(chance.usize(0..place.replicas)));
+    }
+    let step = |what| Step { after: Duration::from_millis(chance.u64(0..250)), what };
+    whats.into_iter().map(step).collect()
 }
 
 impl Step {
