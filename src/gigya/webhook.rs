@@ -107,11 +107,19 @@ impl Notification {
             };
             format!("{what}, at line {} column {}", error.line(), error.column())
         })?;
-        Ok(Self {
-            events: wire.events.into_iter().map(Event::parse).collect(),
-            nonce: wire.nonce,
-            timestamp: wire.timestamp,
-        })
+        let events: Vec<_> = wire.events.into_iter().map(Event::parse).collect();
+        if !events.is_empty() && events.iter().all(Option::is_none) {
+            return Err("not a Gigya notification: none of its events has the shape of one".to_owned());
+        }
+        let events = events.into_iter().map(Option::unwrap_or_default).collect();
+        Ok(Self { events, nonce: wire.nonce, timestamp: wire.timestamp })
+    }
+}
+
+impl Default for Event {
+    /// What is no event, among others that are.
+    fn default() -> Self {
+        Self { id: String::new(), call_id: None, api_key: None, kind: EventKind::Malformed }
     }
 }
 
@@ -126,9 +134,9 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D:
 }
 
 impl Event {
-    fn parse(raw: &RawValue) -> Self {
-        let unreadable = Self { id: String::new(), call_id: None, api_key: None, kind: EventKind::Malformed };
-        serde_json::from_str::<WireEvent>(raw.get()).map_or(unreadable, Self::from)
+    /// None if it hasn't the shape of an event.
+    fn parse(raw: &RawValue) -> Option<Self> {
+        serde_json::from_str::<WireEvent>(raw.get()).ok().map(Self::from)
     }
 }
 

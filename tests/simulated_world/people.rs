@@ -284,6 +284,8 @@ fn last(at: Timestamp, outside: &Outside, esp: usize) -> Timestamp {
             zone.to_timestamp(next.to_datetime(Time::midnight())).expect("midnight") - SignedDuration::from_nanos(1)
         }
         "campaign-monitor" => Timestamp::new(at.as_second(), 999_999_999).expect("a time"),
+        // Without a fraction it may mean the whole second.
+        _ if at.as_millisecond() % 1_000 == 0 => Timestamp::new(at.as_second(), 999_999_999).expect("a time"),
         _ => milliseconds(at),
     }
 }

@@ -110,7 +110,12 @@ fn from_json(body: &[u8]) -> Result<WireCallback<Vec<Read<'_>>>, NotTaken> {
         };
         NotTaken::Malformed(format!("{what}, at line {} column {}", error.line(), error.column()))
     })?;
-    Ok(WireCallback { list_id: wire.list_id, events: wire.events.into_iter().map(read).collect() })
+    let events: Vec<_> = wire.events.into_iter().map(read).collect();
+    if !events.is_empty() && events.iter().all(Result::is_err) {
+        let what = "not a Campaign Monitor callback: none of its events has the shape of one";
+        return Err(NotTaken::Malformed(what.to_owned()));
+    }
+    Ok(WireCallback { list_id: wire.list_id, events })
 }
 
 fn read(raw: &RawValue) -> Read<'_> {

@@ -77,6 +77,15 @@ fn neither_does_what_is_no_event() {
 }
 
 #[test]
+fn a_body_with_nothing_else_is_refused() {
+    for none in ["7", "{}", r#"{"id":"canary"}"#, "7,null"] {
+        let error = Notification::parse(format!(r#"{{"events":[{none}]}}"#).as_bytes()).unwrap_err();
+        assert_eq!(error, "not a Gigya notification: none of its events has the shape of one");
+    }
+    assert!(Notification::parse(br#"{"events":[]}"#).unwrap().events.is_empty());
+}
+
+#[test]
 fn a_time_is_a_whole_number_however_it_is_written() {
     let time = |text: &str| {
         Notification::parse(format!("{{\"events\":[],\"timestamp\":{text}}}").as_bytes()).map(|whole| whole.timestamp)

@@ -99,6 +99,7 @@ fn what_is_no_callback_is_refused_without_quoting_it() {
         "<Webhook><Events/></Webhook>",
         &deep,
         r#"<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><W><ListID>&e;</ListID><Events/></W>"#,
+        r#"{"ListID":"l","Events":[{"EmailAddress":"canary@example.org"}]}"#,
     ];
     for body in cases {
         match take(None, body) {
