@@ -15,6 +15,8 @@ const SAYINGS: &[&str] = &[
     "neither events nor a verification",
     "not an array of events",
     "the list belongs to no route of this connection",
+    "not a Gigya notification: none of its events has the shape of one",
+    "not a Campaign Monitor callback: none of its events has the shape of one",
 ];
 
 /// Whether a message says where something is wrong and nothing of what stands there.
