@@ -151,7 +151,7 @@ async fn other_methods_are_not_taken() {
 }
 
 #[tokio::test]
-async fn thousands_of_events_of_one_account_are_one_read() {
+async fn thousands_of_events_of_one_account_are_one_piece_of_work() {
     let house = House::ordinary().await;
     let mut notification = house.notification();
     let event = notification["events"][0].clone();
@@ -162,7 +162,7 @@ async fn thousands_of_events_of_one_account_are_one_read() {
     assert_eq!(answer.status, 200);
     let summary: Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!((&summary["received"], &summary["applied"]), (&json!(4_000), &json!(1)));
-    assert_eq!(reads() - before, 1);
+    assert_eq!(reads() - before, 2, "one, and one more after the write");
 }
 
 #[tokio::test]

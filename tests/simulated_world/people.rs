@@ -28,6 +28,7 @@ pub struct Person {
     second: Option<(String, String)>,
     /// Took back an address that they had left: what the gateway deleted there counts as an opt-out.
     pub came_back: bool,
+    changed: Vec<(Changed, Instant)>,
     /// An opt-in awaits confirmation.
     is_pending: bool,
     pub said: Vec<Said>,
@@ -43,6 +44,12 @@ pub struct Said {
     pub recorded: Timestamp,
     /// Where: 0 is Gigya, then the ESPs.
     pub system: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Changed {
+    Uid,
+    Address,
 }
 
 /// Longer than a notice is worked on.
@@ -78,6 +85,7 @@ impl Person {
             merged: Vec::new(),
             second: None,
             came_back: false,
+            changed: Vec::new(),
             is_pending: false,
             said: Vec::new(),
         }
@@ -126,6 +134,13 @@ impl Person {
             let before = self.said.iter().filter(|said| said.at <= deleted.at && said.what.is_in());
             self.used_a_form() || before.clone().any(|said| deleted.at - said.at < ON_ITS_WAY)
         })
+    }
+
+    /// Whether they got another UID and another address at once.
+    pub fn became_another(&self) -> bool {
+        let times = |what| self.changed.iter().filter(move |(changed, _)| *changed == what).map(|(_, at)| *at);
+        times(Changed::Uid)
+            .any(|uid| times(Changed::Address).any(|address| uid.max(address) - uid.min(address) < ON_ITS_WAY))
     }
 
     /// Whether they ever used a form. Gigya finds them by the address that they used there, so they keep it.
@@ -194,6 +209,7 @@ impl Person {
             Act::Move if is_active && !self.used_a_form() => {
                 let address = format!("{}{}@example.org", self.name, self.addresses.len());
                 self.addresses.push(address.clone());
+                self.changed.push((Changed::Address, Instant::now()));
                 gigya.change_email(&uid, &address);
             }
             Act::MoveBack if is_active && self.addresses.len() > 1 && !self.used_a_form() => {
@@ -235,6 +251,7 @@ impl Person {
                 let new = format!("{uid}.new");
                 self.uids.push(new.clone());
                 self.uid = Some(new.clone());
+                self.changed.push((Changed::Uid, Instant::now()));
                 gigya.change_uid(&uid, &new);
             }
             Act::Progress if is_active && gigya.account(&uid).is_some_and(|account| account.is_lite) => {
