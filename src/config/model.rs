@@ -81,7 +81,7 @@ pub struct Common {
     pub max_concurrent_calls: usize,
     /// Outbound calls a minute to this connection, by this replica (0, which is no limit of the gateway's own).
     pub max_calls_per_minute: usize,
-    /// How far an ESP's clock may be from Gigya's (2 s): an opt-out there counts as so much later. Zero for Gigya itself.
+    /// How far an ESP's clock may be from Gigya's (0): an opt-out there counts as so much later. Zero for Gigya itself.
     pub clocks_may_differ: Duration,
     /// Accept media types besides JSON (and XML where the sender uses it); what the senders' documentation leaves open.
     pub content_types: Vec<String>,
