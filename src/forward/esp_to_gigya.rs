@@ -7,7 +7,8 @@ use super::gateway::{EspSide, Gateway, GigyaSide, Incoming, RouteEnds};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
 use super::progress::{BodyDigest, Done, Settled};
 use super::record::{self, Told, combined};
-use super::subscriber::{OUR_WRITE_MAY_LAG, Subscriber, trusted};
+use super::rounds;
+use super::subscriber::{OUR_WRITE_MAY_LAG, trusted};
 use crate::domain::{ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, decide};
 use crate::esp::{News, NotTaken, Notice, Received, Record, What, Whom};
 use crate::gigya::{Account, OptInTag, Reading};
@@ -287,6 +288,11 @@ impl Errand<'_> {
         }
         match decide(Desired::Consent(Consent::OptedIn { since }), self.consent_of(account)) {
             Decision::OptIn { .. } => {
+                // Else an opt-out that was said there since would be written over.
+                match rounds::reread(self.gigya, account, None, self.deadline).await? {
+                    Some(now) if !account.has_moved(&now, &self.ends.route) => {}
+                    _ => return Ok(Outcome::Deferred(Reason::Unsettled)),
+                }
                 let tag = (!mutation::is(Mutation::ForgetTheTag)).then(|| self.tag(since));
                 self.set(account, true, tag).await?;
                 self.look_again(account).await
@@ -302,9 +308,8 @@ impl Errand<'_> {
 
     /// Gigya's opt-out counts against the opt-in, so the ESP is told: its webhook may have come before the opt-in.
     async fn tell_esp(&self, account: &Account) -> Result<Outcome, Fault> {
-        let settled = self.subscriber(account, &[]).settle().await;
-        Ok(match settled.outcome {
-            Outcome::Deferred(_) => settled.outcome,
+        Ok(match rounds::settle(self.gigya, self.ends, account, &[], self.deadline).await {
+            deferred @ Outcome::Deferred(_) => deferred,
             _ => Outcome::Skipped(Reason::NewerOptOut),
         })
     }
@@ -348,16 +353,11 @@ impl Errand<'_> {
             [Some(&self.news.address), self.news.former_address.as_ref()].into_iter().flatten().cloned().collect();
         let mut outcomes = Vec::new();
         for account in accounts.iter().filter(|account| account.address.as_ref() != Some(&self.news.address)) {
-            outcomes.push(self.subscriber(account, &also_at).settle().await.outcome);
+            outcomes.push(rounds::settle(self.gigya, self.ends, account, &also_at, self.deadline).await);
         }
         let nothing_to_move =
             if accounts.is_empty() { Outcome::Skipped(Reason::UnknownSubscriber) } else { Outcome::Unchanged };
         Ok(combined(outcomes).unwrap_or(nothing_to_move))
-    }
-
-    fn subscriber<'a>(&'a self, account: &'a Account, also_at: &'a [Email]) -> Subscriber<'a> {
-        let (side, ends, deadline) = (self.gigya, self.ends, self.deadline);
-        Subscriber { side, ends, account, formerly: None, also_at, deadline }
     }
 
     /// What the audience holds under an address: the record with the notice's UID, if it has one, else any.

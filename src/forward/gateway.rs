@@ -47,6 +47,8 @@ pub(super) struct RouteEnds {
     pub route: Arc<Route>,
     pub label: String,
     pub esp: Arc<dyn Esp>,
+    /// Whether routes of other Gigya connections end at the same audience.
+    pub is_shared: bool,
 }
 
 /// Why the gateway can't start with this configuration. Shows no secret.
@@ -81,7 +83,7 @@ impl Gateway {
         let mut gigya = HashMap::new();
         for (name, connection) in &config.gigya {
             let routes = config.routes.iter().filter(|route| route.gigya == *name);
-            let routes: Result<Vec<_>, _> = routes.map(|route| RouteEnds::new(route, &esps)).collect();
+            let routes: Result<Vec<_>, _> = routes.map(|route| RouteEnds::new(route, &config.routes, &esps)).collect();
             let side = GigyaSide::new(connection, routes?, transport, clock)?;
             gigya.insert(name.as_str().to_owned(), Arc::new(side));
         }
@@ -124,9 +126,15 @@ impl EspSide {
 }
 
 impl RouteEnds {
-    fn new(route: &Arc<Route>, esps: &HashMap<ConnectionName, Arc<dyn Esp>>) -> Result<Arc<Self>, StartError> {
+    fn new(
+        route: &Arc<Route>,
+        all: &[Arc<Route>],
+        esps: &HashMap<ConnectionName, Arc<dyn Esp>>,
+    ) -> Result<Arc<Self>, StartError> {
         let esp = esps.get(&route.esp).ok_or_else(|| StartError::Route(route.label()))?;
-        Ok(Arc::new(Self { route: Arc::clone(route), label: route.label(), esp: Arc::clone(esp) }))
+        let ends_there = |other: &&Arc<Route>| (&other.esp, &other.audience) == (&route.esp, &route.audience);
+        let is_shared = all.iter().filter(ends_there).any(|other| other.gigya != route.gigya);
+        Ok(Arc::new(Self { route: Arc::clone(route), label: route.label(), esp: Arc::clone(esp), is_shared }))
     }
 }
 

@@ -6,6 +6,7 @@
 use super::gateway::{Gateway, GigyaSide, RouteEnds};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
 use super::record::{self, Told, combined};
+use super::rounds::{ROUNDS, merge, reread};
 use super::subscriber::{Settled, Subscriber};
 use crate::config::Route;
 use crate::domain::{Consent, Outcome, Reason, Uid};
@@ -13,7 +14,7 @@ use crate::esp::takes_json;
 use crate::gigya::{Account, Event, EventKind, NotVerified, Reading, Rejection, Subject};
 use crate::mutation::{self, Mutation};
 use crate::telemetry::{Pseudonym, metrics as meter};
-use crate::upstream::{Deadline, Fault};
+use crate::upstream::Deadline;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -21,9 +22,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 const DIRECTION: &str = "gigya_to_esp";
-/// How often an account may change under our hands before its events are put off.
-const ROUNDS: usize = 4;
-
 /// One account's part of a notification.
 struct Work {
     task: Task,
@@ -209,7 +207,7 @@ async fn forward(
     let mut outcomes: Vec<Option<Outcome>> = vec![None; side.routes.len()];
     let mut open: Vec<usize> = (0..side.routes.len()).collect();
     for _ in 0..ROUNDS {
-        let settled = settle_routes(side, &account, formerly, &open, deadline).await;
+        let settled = settle_routes(side, &account, formerly, &open, api_key, deadline).await;
         let mut again = Vec::new();
         for (route, settled) in open.iter().zip(settled) {
             outcomes[*route] = Some(merge(outcomes[*route], settled.outcome));
@@ -261,35 +259,14 @@ async fn settle_routes(
     account: &Account,
     formerly: Option<&Uid>,
     routes: &[usize],
+    api_key: Option<&str>,
     deadline: Deadline,
 ) -> Vec<Settled> {
     let each = routes.iter().map(|route| async move {
         let ends = &side.routes[*route];
-        Subscriber { side, ends, account, formerly, also_at: &[], deadline }.settle().await
+        Subscriber { side, ends, account, formerly, also_at: &[], api_key, deadline }.settle().await
     });
     join_all(each).await
-}
-
-/// A later round's outcome counts; what an earlier one changed stays told. And a call that was given up may still take
-/// effect behind the later round's back, so its event must come again.
-fn merge(before: Option<Outcome>, now: Outcome) -> Outcome {
-    match (before, now) {
-        (Some(given_up @ Outcome::Deferred(reason)), _) if reason != Reason::Unsettled => given_up,
-        (Some(Outcome::Applied), Outcome::Unchanged | Outcome::Skipped(_)) => Outcome::Applied,
-        _ => now,
-    }
-}
-
-async fn reread(
-    side: &GigyaSide,
-    account: &Account,
-    api_key: Option<&str>,
-    deadline: Deadline,
-) -> Result<Option<Account>, Fault> {
-    Ok(match side.client.account_again(account, api_key, deadline).await? {
-        Reading::Found(now) => Some(*now),
-        Reading::NotFound => None,
-    })
 }
 
 async fn clear_flags(side: &GigyaSide, account: &Account, outcomes: &mut [Option<Outcome>], deadline: Deadline) {
@@ -333,7 +310,10 @@ async fn remove_gone(
     let each = side.routes.iter().map(|ends| async {
         let can_be_found = account.address.is_some() || ends.esp.finds_by_uid();
         let outcome = if can_be_found {
-            Subscriber { side, ends, account: &account, formerly, also_at: &[], deadline }.settle().await.outcome
+            Subscriber { side, ends, account: &account, formerly, also_at: &[], api_key: None, deadline }
+                .settle()
+                .await
+                .outcome
         } else {
             Outcome::Rejected(Reason::AddressUnknown)
         };

@@ -15,6 +15,7 @@ mod gigya_to_esp;
 mod intake;
 mod progress;
 mod record;
+mod rounds;
 mod subscriber;
 
 pub use gateway::{Gateway, StartError};

@@ -30,10 +30,13 @@ pub struct Subscriber<'a> {
     pub formerly: Option<&'a Uid>,
     /// Addresses besides the account's own under which the ESP may hold them.
     pub also_at: &'a [Email],
+    /// The site whose key the account was read with, if not the connection's first.
+    pub api_key: Option<&'a str>,
     pub deadline: Deadline,
 }
 
 /// What became of it.
+#[must_use]
 pub struct Settled {
     pub outcome: Outcome,
     /// Whether the account must be looked at again: consent was written, or it is no longer what was read.
@@ -129,7 +132,7 @@ impl Subscriber<'_> {
                     }
                     Written::Moved => Step::LookAgain,
                     // It can't be theirs: theirs is made beside it, if they opted in later than it says.
-                    Written::NothingToDo if !esp.one_record_an_address() => {
+                    Written::NothingToDo if !is_alone => {
                         let decision = decide(desired, trusted(stray.consent, self.ends));
                         return self.act(decision, Some(&stray), &person, done, look_again).await;
                     }
@@ -227,7 +230,7 @@ impl Subscriber<'_> {
             }
         };
         if is_said && !mutation::is(Mutation::KeepItFromGigya) {
-            match self.side.client.account_again(self.account, None, self.deadline).await? {
+            match self.side.client.account_again(self.account, self.api_key, self.deadline).await? {
                 Reading::Found(now) if !self.account.has_moved(&now, self.route()) => {}
                 Reading::Found(_) | Reading::NotFound => return Ok(false),
             }
@@ -282,7 +285,7 @@ impl Subscriber<'_> {
             Decision::OptIn { .. } => return Ok(Step::Settled(Outcome::Deferred(Reason::Internal))),
         };
         // Who opted in again meanwhile may have found nothing to do yet.
-        *look_again = !mutation::is(Mutation::DropTheRereadAfterOptOut);
+        *look_again |= !mutation::is(Mutation::DropTheRereadAfterOptOut);
         match written {
             Written::Done => Ok(Step::Settled(Outcome::Applied)),
             // It was read as opted in a moment ago: see where it went.
@@ -354,9 +357,10 @@ impl Subscriber<'_> {
         let is_alone = self.ends.esp.one_record_an_address();
         for record in others {
             if !is_at_home(&record) {
-                // At an address that the account has besides, and nobody's: theirs under a UID or an address of before.
-                let is_theirs = addresses.contains(&&record.address) && (is_alone || record.uid.is_some());
-                if is_theirs && !self.is_somebody_elses(&record).await? {
+                // At an address that the account has besides, with the UID of nobody: theirs under a UID of before. (Another
+                // connection's people are somebody, too, and can't be asked for.)
+                let is_nobodys = record.uid.is_some() && !self.ends.is_shared && addresses.contains(&&record.address);
+                if is_nobodys && !self.is_somebody_elses(&record).await? {
                     held.strays.push(record);
                 }
             } else if is_alone && held.present.is_none() {

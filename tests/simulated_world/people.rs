@@ -29,6 +29,8 @@ pub struct Person {
     /// Took back an address that they had left: what the gateway deleted there counts as an opt-out.
     pub came_back: bool,
     changed: Vec<(Changed, Instant)>,
+    /// Changed the address at an ESP, where it is looked for under the one that Gigya has until the notice of it is through.
+    pub moved_there: bool,
     /// An opt-in awaits confirmation.
     is_pending: bool,
     pub said: Vec<Said>,
@@ -86,6 +88,7 @@ impl Person {
             second: None,
             came_back: false,
             changed: Vec::new(),
+            moved_there: false,
             is_pending: false,
             said: Vec::new(),
         }
@@ -163,6 +166,7 @@ impl Person {
     }
 
     /// Does something, if it can be done.
+    #[allow(clippy::too_many_lines, reason = "a table")]
     pub fn act(&mut self, act: Act, outside: &Outside) -> bool {
         let gigya = &outside.gigya;
         let is_free = self.uid.is_some();
@@ -199,7 +203,9 @@ impl Person {
                 self.is_pending = false;
                 self.say_at(esp, Saying::Out, outside);
             }
-            Act::Form if is_active && !self.is_pending && !outside.esps[0].mails(self.address()) => {
+            Act::Form
+                if is_active && !self.moved_there && !self.is_pending && !outside.esps[0].mails(self.address()) =>
+            {
                 outside.campaign_monitor.form_subscribe(&outside.list, self.address());
                 self.say_at(0, Saying::InByForm, outside);
             }
@@ -217,6 +223,17 @@ impl Person {
                 let before = self.addresses.remove(self.addresses.len() - 2);
                 self.addresses.push(before.clone());
                 gigya.change_email(&uid, &before);
+            }
+            Act::MoveThere
+                if is_active
+                    && !self.used_a_form()
+                    && outside.esps[0].slug() == "campaign-monitor"
+                    && outside.esps[0].mails(self.address()) =>
+            {
+                let new = format!("{}.there{}@example.org", self.name, self.addresses.len());
+                outside.campaign_monitor.change_address(&outside.list, self.address(), &new);
+                self.addresses.insert(0, new);
+                self.moved_there = true;
             }
             Act::Deactivate if is_active => {
                 gigya.set_active(&uid, false);

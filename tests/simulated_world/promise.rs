@@ -116,6 +116,8 @@ enum Expected {
     Out,
     /// In or out, but the same everywhere.
     Equal,
+    /// Mailed by nobody, whatever Gigya says.
+    NotMailed,
     Anything,
 }
 
@@ -232,13 +234,14 @@ impl Promise {
             Saying::Deleted => true,
         };
         let opted_in_since = person.said.iter().any(|later| later.at > said.at && later.what.is_in());
-        if !is_gone || opted_in_since || person.came_back || person.left_at_once() {
+        let has_anothers_word = person.came_back && person.in_gigya(&self.outside) == Some(true);
+        if !is_gone || opted_in_since || has_anothers_word {
             return Exposed::No;
         }
         // Another account's address becomes theirs when the gateway gets to know of the merge.
         let own_addresses = || person.addresses.iter().filter(|address| !person.merged.contains(address));
         let mailed = self.outside.esps.iter().enumerate().filter(|(_, esp)| {
-            let is_told = said.what != Saying::Deleted || self.tells_of_deleted(esp.slug());
+            let is_told = said.what != Saying::Deleted || self.tells_of_deleted(person, esp.slug());
             is_told && own_addresses().any(|address| esp.mails(address))
         });
         let by: Vec<_> = mailed.map(|(esp, there)| (self.why(person, &said, esp), there.name())).collect();
@@ -262,7 +265,8 @@ impl Promise {
             }
         }
         let is_delivered = theirs.iter().any(|(_, copy)| copy.fired >= said.at && copy.closed == Some(Happened::Taken));
-        let is_older_open = theirs.iter().any(|(_, copy)| copy.fired <= said.at && copy.closed.is_none());
+        let is_older = |copy: &Copy| copy.fired <= said.at || person.moved_there;
+        let is_older_open = theirs.iter().any(|(_, copy)| is_older(copy) && copy.closed.is_none());
         match (is_delivered, is_older_open) {
             (false, _) => Why::NotDelivered,
             (true, true) => Why::OlderNotice,
@@ -278,8 +282,9 @@ impl Promise {
     }
 
     /// Whether the gateway can know where a deleted account's subscriber is: by the UID, or from an index that still has it.
-    fn tells_of_deleted(&self, slug: &str) -> bool {
-        slug == "marketing-cloud" || self.outside.place.keeps_deleted
+    /// An address that was changed at the ESP alone is known to nobody else.
+    fn tells_of_deleted(&self, person: &Person, slug: &str) -> bool {
+        slug == "marketing-cloud" || (self.outside.place.keeps_deleted && !person.moved_there)
     }
 
     /// What must hold in the end.
@@ -298,7 +303,7 @@ impl Promise {
         let expected = self.expected(number, person);
         for esp in &self.outside.esps {
             let name = esp.name();
-            if said.is_some_and(|said| said.what == Saying::Deleted) && !self.tells_of_deleted(esp.slug()) {
+            if said.is_some_and(|said| said.what == Saying::Deleted) && !self.tells_of_deleted(person, esp.slug()) {
                 continue;
             }
             let there = esp.mails(person.address());
@@ -308,6 +313,7 @@ impl Promise {
                 Expected::In if !there => return fail(format!("last opted in, and isn't mailed by {name}")),
                 Expected::Out if here => return fail("last opted out, and is in in Gigya".to_owned()),
                 Expected::Out if there => return fail(format!("last opted out, and is mailed by {name}")),
+                Expected::NotMailed if there => return fail(format!("said no, and is mailed by {name}")),
                 Expected::Equal if here != there => return fail("isn't the same everywhere".to_owned()),
                 _ => {}
             }
@@ -325,12 +331,19 @@ impl Promise {
         let Some(said) = person.last_said() else { return Expected::Out };
         match said.what {
             // Whether the removal was done depends on when its webhook came; it may have been an opt-out or a deletion.
-            Saying::Inactive if person.is_active(&self.outside) => Expected::Anything,
+            Saying::Inactive if person.is_active(&self.outside) => {
+                let own = person.said.iter().rev().find(|said| said.what != Saying::Inactive);
+                if own.is_some_and(|own| own.what != Saying::Out) { Expected::Anything } else { Expected::NotMailed }
+            }
             // The address has its own subscriptions in Gigya, from before it was left.
+            _ if person.came_back && person.in_gigya(&self.outside) == Some(true) => Expected::Anything,
+            Saying::Out | Saying::Inactive | Saying::Deleted if person.came_back || person.left_at_once() => {
+                Expected::NotMailed
+            }
             _ if person.came_back || person.left_at_once() => Expected::Anything,
-            // Not mailed, but as a removal isn't told to Gigya, that one may still say so.
+            // As a removal isn't told to Gigya, that one may still say so.
             Saying::Out if person.was_removed() && person.said.last().is_some_and(|last| last.what.is_in()) => {
-                Expected::Anything
+                Expected::NotMailed
             }
             // That an opt-out may have been later isn't known anymore under another UID.
             Saying::Out if person.uids.len() > 1 && person.said.last().is_some_and(|last| last.what.is_in()) => {
@@ -345,8 +358,9 @@ impl Promise {
             Saying::In | Saying::InByForm if self.is_excused(number, &said) => Expected::Equal,
             // The merged account's own removal may have been done first, and looks like an opt-out.
             Saying::In if !person.merged.is_empty() => Expected::Equal,
-            // Their old UID is gone, and what it had at an address that they left may be taken for nobody's.
-            Saying::In if person.became_another() => Expected::Anything,
+            Saying::In if person.moved_there => Expected::Equal,
+            // Their old UID is gone, and what it had at an address that they left may be taken for nobody's, and removed.
+            Saying::In if person.became_another() => Expected::Equal,
             Saying::In if self.may_be_taken_for_an_earlier_one(number, person, &said) => Expected::Equal,
             Saying::In | Saying::InByForm => Expected::In,
         }

@@ -91,6 +91,8 @@ pub enum Act {
     /// The second account is merged into the first.
     Merge,
     NewUid,
+    /// Changes the address in Campaign Monitor's preference centre. Gigya's is what counts.
+    MoveThere,
     /// A lite account becomes a full one.
     Progress,
 }
@@ -151,9 +153,13 @@ impl Place {
 /// One person says one thing and then another before the first is through, and maybe a replica is killed at it.
 fn burst(chance: &mut Rng, place: &Place, people: usize) -> Vec<Step> {
     let who = chance.usize(0..people);
-    let first =
-        if place.accept_opt_ins && chance.bool() { Act::Form } else { [Act::OptIn, Act::OptOut][chance.usize(0..2)] };
-    let second = [Act::OptIn, Act::OptOut, Act::Link(chance.usize(0..2)), Act::Profile][chance.usize(0..4)];
+    let first = if place.accept_opt_ins && chance.bool() {
+        Act::Form
+    } else {
+        [Act::OptIn, Act::OptOut, Act::MoveThere][chance.usize(0..3)]
+    };
+    let second =
+        [Act::OptIn, Act::OptOut, Act::OptOut, Act::Link(chance.usize(0..2)), Act::Profile][chance.usize(0..5)];
     let mut whats = vec![What::Person(who, first), What::Person(who, second)];
     if chance.bool() {
         whats.push(What::Kill(chance.usize(0..place.replicas)));
@@ -182,7 +188,7 @@ impl Step {
 
 impl Act {
     fn any(chance: &mut Rng, place: &Place) -> Self {
-        match chance.u8(0..40) {
+        match chance.u8(0..41) {
             0..10 => Self::OptIn,
             10..16 => Self::OptOut,
             16..18 if place.double_opt_in => Self::Confirm,
@@ -199,6 +205,7 @@ impl Act {
             36 => Self::Second,
             37 => Self::Merge,
             38 => Self::NewUid,
+            39 => Self::MoveThere,
             _ => Self::Progress,
         }
     }
@@ -236,6 +243,7 @@ impl fmt::Display for Act {
             Self::Second => "makes a second account and opts in there",
             Self::Merge => "has the second account merged into the first",
             Self::NewUid => "gets another UID",
+            Self::MoveThere => "changes the address at Campaign Monitor",
             Self::Progress => "completes a lite account",
         })
     }
