@@ -148,6 +148,16 @@ def only_who_is_known_is_heard(ctx, response, case):
 
 
 @schemathesis.check
+def what_the_document_forbids_is_refused(ctx, response, case):
+    """As a whole; or, where only some of its events are no events, each of these by itself, so that it keeps no other from
+    being heard. (The built-in check knows the first only.)"""
+    meta = case.meta
+    if meta is None or not meta.is_negative_at(ParameterLocation.BODY) or not 200 <= response.status_code < 300:
+        return
+    assert response.json()["rejected"] > 0, "taken although the document forbids it"
+
+
+@schemathesis.check
 def a_problem_says_its_status(ctx, response, case):
     """What JSON Schema can't say of a problem: it repeats the status, and the request's id unless it is a 401."""
     if response.headers.get("content-type", [""])[0] != "application/problem+json" or not response.content:

@@ -233,7 +233,9 @@ impl Promise {
             Saying::Inactive => !person.is_active(&self.outside),
             Saying::Deleted => true,
         };
-        let opted_in_since = person.said.iter().any(|later| later.at > said.at && later.what.is_in());
+        let is_that = |other: &&Said| other.at == said.at && other.what == said.what;
+        let mut since = person.said.iter().skip_while(|other| !is_that(other)).skip(1);
+        let opted_in_since = since.any(|later| later.what.is_in());
         let has_anothers_word = person.came_back && person.in_gigya(&self.outside) == Some(true);
         if !is_gone || opted_in_since || has_anothers_word {
             return Exposed::No;

@@ -42,7 +42,7 @@ fn event() -> Object {
     let field = ObjectBuilder::new()
         .schema_type(Type::Object)
         .property("Key", text("The field's name, as a key."))
-        .property("Value", text("Its value."));
+        .property("Value", or_null("Its value."));
     let fields = Array::new(field.build());
     let fields = ArrayBuilder::from(fields).schema_type(SchemaType::from_iter([Type::Array, Type::Null]));
     ObjectBuilder::new()

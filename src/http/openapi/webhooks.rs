@@ -110,9 +110,9 @@ fn notification() -> Content {
             described("What happened: `accountUpdated`, `subscriptionUpdated`, `accountDeleted`, ...", Type::String),
         )
         .required("type")
-        .property("id", or_null("The event's id, the same in every redelivery."))
-        .property("callId", or_null("The id of the call at Gigya that caused it. `callID` is read, too."))
-        .property("callID", or_null("The same."))
+        .property("id", anything("The event's id, the same in every redelivery. Whatever is no text is no id."))
+        .property("callId", anything("The id of the call at Gigya that caused it. `callID` is read, too."))
+        .property("callID", anything("The same."))
         .property("apiKey", or_null("The site that it happened at. If it is none of the connection's: 401."))
         .property(
             "data",
@@ -146,6 +146,10 @@ fn notification() -> Content {
 
 fn described(description: &str, kind: Type) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(kind).description(Some(description))
+}
+
+fn anything(description: &str) -> Object {
+    ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(description)).build()
 }
 
 fn or_null(description: &str) -> Object {
