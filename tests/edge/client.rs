@@ -14,7 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Client {
     stream: TcpStream,
-    port: Port,
+    /// Which of the gateway's; none if something else is between.
+    port: Option<Port>,
     /// What was sent and not answered yet.
     sent: Vec<u8>,
     buffer: Vec<u8>,
@@ -59,12 +60,22 @@ impl Client {
 
     pub async fn try_connect(to: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(to).await?;
-        Ok(Self { stream, port: Port::Webhooks, sent: Vec::new(), buffer: Vec::new() })
+        Ok(Self { stream, port: Some(Port::Webhooks), sent: Vec::new(), buffer: Vec::new() })
     }
 
     /// To the operations port.
     pub async fn connect_admin(to: SocketAddr) -> Self {
-        Self { port: Port::Operations, ..Self::connect(to).await }
+        Self::try_connect_admin(to).await.unwrap()
+    }
+
+    pub async fn try_connect_admin(to: SocketAddr) -> std::io::Result<Self> {
+        Ok(Self { port: Some(Port::Operations), ..Self::try_connect(to).await? })
+    }
+
+    /// To something that stands in front of the gateway, and has answers of its own.
+    #[allow(dead_code, reason = "tests/processes has such")]
+    pub async fn connect_before(to: SocketAddr) -> Self {
+        Self { port: None, ..Self::connect(to).await }
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -123,8 +134,9 @@ impl Client {
 
     fn hold(&mut self, answer: &Answer) {
         let request = take_request(&mut self.sent);
+        let Some(port) = self.port else { return };
         hold(&Exchange {
-            port: self.port,
+            port,
             request: request.as_ref().map(|(method, target)| (method.as_str(), target.as_str())),
             status: answer.status,
             headers: &answer.headers,

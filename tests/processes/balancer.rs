@@ -120,7 +120,7 @@ impl Balancer {
 
     /// Sends one request on a connection of its own.
     pub async fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
-        Client::connect(self.at).await.ask(request).await
+        Client::connect_before(self.at).await.ask(request).await
     }
 
     /// Whether it ever sent a request to a second replica, as the first one failed.

@@ -44,7 +44,7 @@ impl Replica {
     }
 
     async fn ask(&self, path: &str) -> Option<(u16, String)> {
-        let mut operator = Client::try_connect(self.ports.operations).await.ok()?;
+        let mut operator = Client::try_connect_admin(self.ports.operations).await.ok()?;
         operator.try_send(get(path)).await.ok()?;
         let answer = operator.try_answer().await?;
         Some((answer.status, answer.body))
