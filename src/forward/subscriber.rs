@@ -9,11 +9,13 @@ use crate::config::Route;
 use crate::domain::{
     ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, RemovalKind, Uid, decide,
 };
-use crate::esp::{Leftover, Person, Record, Whom, Written};
+use crate::esp::{Leftover, Person, Record, Written};
 use crate::gigya::{Account, Reading, fields_of};
 use crate::mutation::{self, Mutation};
 use crate::upstream::{Deadline, Fault};
 use jiff::SignedDuration;
+
+mod look;
 
 /// How long before an ESP's record of an opt-in the person may have acted, when the gateway itself wrote it:
 /// longer than any request of ours can be on its way.
@@ -41,18 +43,6 @@ pub struct Settled {
     pub outcome: Outcome,
     /// Whether the account must be looked at again: consent was written, or it is no longer what was read.
     pub look_again: bool,
-}
-
-/// What the audience holds of one person.
-#[derive(Default)]
-struct Held {
-    /// The record that stands for them, under the account's present address.
-    present: Option<Record>,
-    /// Others with the account's UID, under other addresses.
-    strays: Vec<Record>,
-    /// Others under the present address that are no account's. Mail to them is mail to this person: they go when the
-    /// person leaves, and are else left to whoever made them.
-    orphans: Vec<Record>,
 }
 
 enum Step {
@@ -306,17 +296,6 @@ impl Subscriber<'_> {
         Ok(Step::Settled(if written == Written::Done { Outcome::Applied } else { Outcome::Unchanged }))
     }
 
-    /// Another account to which a record is left that is to be removed: one with the same address that is opted in. Where
-    /// each has a record of its own, that is only the case for an account that is gone: it may have got another UID or been
-    /// merged, and an opt-out left under the former UID would be taken for the person's own.
-    async fn heir(&self, record: &Record) -> Result<Option<Account>, Fault> {
-        if self.ends.esp.one_record_an_address() || self.account.is_gone() {
-            self.other_account_opted_in(record).await
-        } else {
-            Ok(None)
-        }
-    }
-
     /// Somebody else with the same address is opted in: the record becomes theirs.
     async fn hand_over(&self, record: &Record, other: &Account) -> Result<Step, Fault> {
         let person = person(self.route(), other, &record.address);
@@ -328,111 +307,6 @@ impl Subscriber<'_> {
             Written::NothingToDo | Written::Held => Ok(Step::Settled(Outcome::Unchanged)),
             Written::Moved => Ok(Step::LookAgain),
         }
-    }
-
-    async fn look(&self) -> Result<Held, Fault> {
-        let present = self.account.address.as_ref();
-        let mut addresses: Vec<&Email> = present.into_iter().collect();
-        for other in self.account.other_addresses.iter().chain(self.also_at) {
-            if !addresses.contains(&other) {
-                addresses.push(other);
-            }
-        }
-        let uids = std::iter::once(&self.account.uid).chain(self.formerly).collect();
-        let fields = fields_of(self.route(), self.account);
-        let whom = Whom { uids, addresses: addresses.clone(), fields: &fields };
-        let found = self.ends.esp.find(&self.route().audience, &whom, self.deadline).await?;
-        let (mut ours, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|record| self.is_ours(record));
-        // One with the UID that the account has now stands for them before one with a former UID.
-        ours.sort_by_key(|record| record.uid.as_ref() != Some(&self.account.uid));
-        let mut held = Held::default();
-        let is_at_home = |record: &Record| Some(&record.address) == present;
-        for record in ours {
-            if held.present.is_none() && is_at_home(&record) {
-                held.present = Some(record);
-            } else {
-                held.strays.push(record);
-            }
-        }
-        let is_alone = self.ends.esp.one_record_an_address();
-        for record in others {
-            if !is_at_home(&record) {
-                // At an address that the account has besides, with the UID of nobody: theirs under a UID of before. (Another
-                // connection's people are somebody, too, and can't be asked for.)
-                let is_nobodys = record.uid.is_some() && !self.ends.is_shared && addresses.contains(&&record.address);
-                if is_nobodys && !self.is_somebody_elses(&record).await? {
-                    held.strays.push(record);
-                }
-            } else if is_alone && held.present.is_none() {
-                // It is everybody's who has the address.
-                held.present = Some(record);
-            } else if is_alone || !self.is_somebody_elses(&record).await? {
-                held.orphans.push(record);
-            }
-        }
-        if mutation::is(Mutation::LeaveStrays) {
-            held.strays.clear();
-        }
-        if held.present.is_none() && held.strays.is_empty() {
-            // What was said there was said by this person, as far as anybody knows: the last word counts.
-            let last = held
-                .orphans
-                .iter()
-                .enumerate()
-                .reduce(|last, other| if other.1.consent.outranks(&last.1.consent) { other } else { last });
-            held.present = last.map(|(index, _)| index).map(|index| held.orphans.swap_remove(index));
-        }
-        Ok(held)
-    }
-
-    fn is_ours(&self, record: &Record) -> bool {
-        record.uid.as_ref().is_some_and(|uid| *uid == self.account.uid || Some(uid) == self.formerly)
-    }
-
-    /// Whether a record is that of another account which there is.
-    async fn is_somebody_elses(&self, record: &Record) -> Result<bool, Fault> {
-        let Some(uid) = &record.uid else { return Ok(false) };
-        Ok(matches!(self.side.client.account(uid, None, self.deadline).await?, Reading::Found(_)))
-    }
-
-    /// Whether a record with another UID is rightly that account's: active, with this address, opted in. Then
-    /// it is left to it; else the two would write their own UID and fields over each other's for ever.
-    async fn belongs_to_another(&self, record: &Record) -> Result<bool, Fault> {
-        match &record.uid {
-            Some(uid) if !self.is_ours(record) => Ok(self.opted_in_account(uid, &record.address).await?.is_some()),
-            _ => Ok(false),
-        }
-    }
-
-    /// Another account with the record's address that is opted in: the one whose UID the record has, which a search may
-    /// not find yet, else any that a search finds.
-    async fn other_account_opted_in(&self, record: &Record) -> Result<Option<Account>, Fault> {
-        let is_other = |uid: &&Uid| **uid != self.account.uid && Some(*uid) != self.formerly;
-        if let Some(uid) = record.uid.as_ref().filter(is_other)
-            && let Some(other) = self.opted_in_account(uid, &record.address).await?
-        {
-            return Ok(Some(other));
-        }
-        let found = self.side.client.search_by_address(&record.address, self.deadline).await?;
-        for uid in found.iter().map(|row| &row.uid).filter(is_other) {
-            if let Some(other) = self.opted_in_account(uid, &record.address).await? {
-                return Ok(Some(other));
-            }
-        }
-        // One that was made a moment ago is found by its address only.
-        let Reading::Found(other) = self.side.client.account_by_email(&record.address, self.deadline).await? else {
-            return Ok(None);
-        };
-        if is_other(&&other.uid) { self.opted_in_account(&other.uid, &record.address).await } else { Ok(None) }
-    }
-
-    async fn opted_in_account(&self, uid: &Uid, address: &Email) -> Result<Option<Account>, Fault> {
-        let Reading::Found(other) = self.side.client.account(uid, None, self.deadline).await? else {
-            return Ok(None);
-        };
-        let consent = other.consent(&self.route().subscription, self.route().double_opt_in);
-        let counts = other.is_active && other.address.as_ref() == Some(address) && consent.is_opted_in();
-        Ok(counts.then_some(*other))
     }
 
     fn person(&self, address: &Email) -> Person {
