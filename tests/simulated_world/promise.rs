@@ -373,7 +373,8 @@ impl Promise {
     fn may_be_taken_for_an_earlier_one(&self, number: usize, person: &Person, said: &Said) -> bool {
         let brought = |at: &Instant| *at <= said.at && said.at - *at <= TAG_TOLERANCE;
         let tagged = self.state().brought.iter().any(|(person, at)| *person == number && brought(at));
-        tagged || (person.used_a_form() && self.outside.place.coarse)
+        let form = |form: &Said| form.what == Saying::InByForm && brought(&form.at);
+        tagged || person.said.iter().any(form) || (person.used_a_form() && self.outside.place.coarse)
     }
 
     /// Whether an opt-out was being written when they opted in, and counts as newer by the times that were recorded.
