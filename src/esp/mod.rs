@@ -8,6 +8,7 @@ mod campaign_monitor;
 mod marketing_cloud;
 mod media;
 mod profile;
+pub mod schema;
 
 pub use media::takes_json;
 pub use profile::{Field, FieldValue, Person};

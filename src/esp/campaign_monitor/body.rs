@@ -1,6 +1,7 @@
 //! What a webhook may say, for the API document. `callback` reads it; what either leaves out isn't refused for its
 //! shape.
 
+use crate::esp::schema::{or_null, text};
 use serde_json::json;
 use utoipa::openapi::schema::{Array, ArrayBuilder, SchemaType};
 use utoipa::openapi::{Content, ContentBuilder, Object, ObjectBuilder, Type};
@@ -55,13 +56,4 @@ fn event() -> Object {
         .property("State", or_null("What the subscriber is now: `Active`, `Unsubscribed`, ..."))
         .property("CustomFields", fields.description(Some("Among them the one with the Gigya UID.")))
         .build()
-}
-
-fn text(description: &str) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).description(Some(description)).build()
-}
-
-fn or_null(description: &str) -> Object {
-    let kind = SchemaType::from_iter([Type::String, Type::Null]);
-    ObjectBuilder::new().schema_type(kind).description(Some(description)).build()
 }

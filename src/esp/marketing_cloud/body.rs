@@ -1,6 +1,7 @@
 //! What a callback may say, for the API document. `callback` reads it; what either leaves out isn't refused for its
 //! shape.
 
+use crate::esp::schema::{anything, text};
 use serde_json::json;
 use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, Schema, SchemaType};
 use utoipa::openapi::{Content, ContentBuilder, Object, ObjectBuilder, Type};
@@ -45,12 +46,4 @@ fn handshake() -> Object {
         .property("verificationKey", text("What is sent back to verify it."))
         .required("verificationKey")
         .build()
-}
-
-fn text(description: &str) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).description(Some(description)).build()
-}
-
-fn anything(description: &str) -> Object {
-    ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(description)).build()
 }

@@ -2,6 +2,7 @@
 
 use super::WEBHOOKS;
 use super::components::{PROBLEMS, named, scheme_of, text};
+use crate::esp::schema::{anything, or_null};
 use crate::esp::{PROVIDERS, ProviderInfo};
 use crate::http::layers::X_REQUEST_ID;
 use serde_json::json;
@@ -9,7 +10,7 @@ use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBu
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{Array, SchemaType};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{Content, ContentBuilder, Object, ObjectBuilder, PathItem, Required, Type};
+use utoipa::openapi::{Content, ContentBuilder, ObjectBuilder, PathItem, Required, Type};
 
 /// All of them.
 pub(super) fn paths() -> Vec<(String, PathItem)> {
@@ -146,15 +147,6 @@ fn notification() -> Content {
 
 fn described(description: &str, kind: Type) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(kind).description(Some(description))
-}
-
-fn anything(description: &str) -> Object {
-    ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(description)).build()
-}
-
-fn or_null(description: &str) -> Object {
-    let kind = SchemaType::from_iter([Type::String, Type::Null]);
-    ObjectBuilder::new().schema_type(kind).description(Some(description)).build()
 }
 
 fn signed_with(scheme: &str) -> SecurityRequirement {
