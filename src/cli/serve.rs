@@ -29,7 +29,7 @@ async fn serve(config: Config) -> Result<ExitCode, ExitCode> {
         let mut every = tokio::time::interval(std::time::Duration::from_secs(5));
         loop {
             every.tick().await;
-            upkeep.run_upkeep();
+            upkeep.upkeep();
         }
     });
     let bound = http::Bound::bind(&config.server).await.map_err(|error| failed(&error))?;

@@ -18,6 +18,20 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// How an event can end that somebody may want to be alarmed by.
+    pub const FAILURES: [Self; 10] = [
+        Self::Rejected(Reason::AddressUnknown),
+        Self::Rejected(Reason::NoAddress),
+        Self::Rejected(Reason::Malformed),
+        Self::Rejected(Reason::RefusedByOtherSide),
+        Self::Deferred(Reason::Unavailable),
+        Self::Deferred(Reason::RateLimited),
+        Self::Deferred(Reason::DeadlineReached),
+        Self::Deferred(Reason::Configuration),
+        Self::Deferred(Reason::Unsettled),
+        Self::Deferred(Reason::Internal),
+    ];
+
     /// The outcome without its reason, as a label.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -37,6 +51,41 @@ impl Outcome {
             Self::Applied | Self::Unchanged => None,
             Self::Skipped(reason) | Self::Rejected(reason) | Self::Deferred(reason) => Some(reason),
         }
+    }
+}
+
+/// What an event that was applied changed at the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Change {
+    /// The person's fields or address, and no consent.
+    Profile,
+    /// The person was opted in.
+    OptIn,
+    /// The person was opted out.
+    OptOut,
+    /// The person was taken out, as their account is gone.
+    Removal,
+}
+
+impl Change {
+    /// Every change there is.
+    pub const ALL: [Self; 4] = [Self::Profile, Self::OptIn, Self::OptOut, Self::Removal];
+
+    /// The change as it stands in logs.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::OptIn => "opt_in",
+            Self::OptOut => "opt_out",
+            Self::Removal => "removal",
+        }
+    }
+
+    /// Whether nobody may mail the person from now on.
+    #[must_use]
+    pub const fn ends_mail(self) -> bool {
+        matches!(self, Self::OptOut | Self::Removal)
     }
 }
 

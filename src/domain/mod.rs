@@ -15,5 +15,5 @@ pub use acted_at::ActedAt;
 pub use address::{Email, NotAnAddress};
 pub use consent::{Consent, OptOutReason};
 pub use decide::{Decision, Desired, RemovalKind, decide};
-pub use event::{Outcome, Reason};
+pub use event::{Change, Outcome, Reason};
 pub use names::{Audience, ConnectionName, SubscriptionId, Uid};

@@ -15,7 +15,7 @@ pub use profile::{Field, FieldValue, Person};
 
 use crate::config;
 use crate::domain::{ActedAt, Audience, ConnectionName, Consent, Email, OptOutReason, Outcome, RemovalKind, Uid};
-use crate::upstream::{Deadline, Fault, Transport};
+use crate::upstream::{Deadline, Fault, Health, Transport};
 use async_trait::async_trait;
 use http::HeaderMap;
 use secrecy::SecretString;
@@ -91,8 +91,8 @@ pub trait Esp: Send + Sync + 'static {
     /// Whether somebody is found by their UID alone, whatever became of their address.
     fn finds_by_uid(&self) -> bool;
 
-    /// Whether calls are failing so that they are refused at once.
-    fn breaker(&self) -> crate::upstream::BreakerState;
+    /// How its APIs are doing, each by itself.
+    fn health(&self) -> Vec<Health>;
 
     /// Verifies a callback and says what it tells, one notice an event, in its order. Where a callback leaves open
     /// whom it is about, the ESP is asked.

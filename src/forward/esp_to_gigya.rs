@@ -3,17 +3,17 @@
 //! An opt-out is taken at its word and forwarded with the time at which the person acted. An opt-in is not: the
 //! subscriber is looked at first, so that a late notice never opts in somebody who has left since.
 
+use super::effect::{Effect, RouteEffect};
 use super::gateway::{EspSide, Gateway, GigyaSide, Incoming, RouteEnds};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
 use super::progress::{BodyDigest, Done, Settled};
-use super::record::{self, Told, combined};
+use super::record::{Direction, Told};
 use super::rounds;
 use super::subscriber::{OUR_WRITE_MAY_LAG, trusted};
-use crate::domain::{ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, decide};
+use crate::domain::{ActedAt, Change, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, decide};
 use crate::esp::{News, NotTaken, Notice, Received, Record, What, Whom};
 use crate::gigya::{Account, OptInTag, Reading};
 use crate::mutation::{self, Mutation};
-use crate::telemetry::metrics as meter;
 use crate::upstream::{Deadline, Fault};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -22,7 +22,6 @@ use secrecy::SecretString;
 use std::collections::HashMap;
 use tokio::time::Instant;
 
-const DIRECTION: &str = "esp_to_gigya";
 /// Outcomes that are told in one go. Between two of them other requests have their turn, as a body may hold tens of
 /// thousands of events that are settled at once.
 const TOLD_AT_ONCE: usize = 100;
@@ -36,16 +35,16 @@ pub async fn receive(
 ) -> Result<Summary, Refusal> {
     let deadline = Deadline::after(request.received, side.esp.common().deadline);
     let received = side.esp.receive(token, &request.headers, &request.body, deadline).await;
-    let notices = match received.map_err(|reason| refuse(side, request, reason))? {
+    let notices = match received.map_err(|reason| refuse(gateway, side, request, reason))? {
         Received::Notices(notices) => notices,
         Received::Handshake => return Ok(Summary::default()),
     };
     if notices.iter().flat_map(|notice| &notice.audiences).any(|audience| !side.routes.contains_key(audience)) {
         let what = "the list belongs to no route of this connection";
-        return Err(refuse(side, request, NotTaken::Malformed(what.to_owned())));
+        return Err(refuse(gateway, side, request, NotTaken::Malformed(what.to_owned())));
     }
 
-    meter::webhook_arrived(side.esp.name().as_str());
+    gateway.believed(side.esp.name().as_str());
     let body = BodyDigest::of(side.esp.name().as_str(), &request.body);
     let before = side.progress.of(body, Instant::now());
     let mut in_order = settle_all(side, &notices, &before, deadline).await;
@@ -59,18 +58,20 @@ pub async fn receive(
     if summary.is_settled() {
         side.progress.forget(body);
     } else {
-        in_order.retain(|(_, settled)| !settled.iter().any(|(_, outcome)| matches!(outcome, Outcome::Deferred(_))));
+        in_order.retain(|(_, settled)| {
+            !settled.iter().any(|settled| matches!(settled.effect.outcome, Outcome::Deferred(_)))
+        });
         side.progress.remember(body, in_order.into_iter().collect(), Instant::now());
     }
     Ok(summary)
 }
 
-fn refuse(side: &EspSide, request: &Inbound, reason: NotTaken) -> Refusal {
+fn refuse(gateway: &Gateway, side: &EspSide, request: &Inbound, reason: NotTaken) -> Refusal {
     let connection = side.esp.name().as_str();
     let request_id = request.request_id.as_str();
     match reason {
         NotTaken::NotVerified(reason) => {
-            meter::signature_refused(connection, reason);
+            gateway.not_believed(connection, reason);
             tracing::warn!(request_id, connection, reason, "callback refused: not verified");
             Refusal::NotVerified
         }
@@ -131,7 +132,7 @@ async fn settle_group(
     let mut settled = Vec::with_capacity(group.len());
     for index in group {
         let outcomes = match before.get(&index) {
-            Some(before) => before.iter().map(|(route, outcome)| (route.clone(), again(*outcome))).collect(),
+            Some(before) => before.iter().map(again).collect(),
             None => settle(side, &notices[index], deadline).await,
         };
         settled.push((index, outcomes));
@@ -140,48 +141,55 @@ async fn settle_group(
 }
 
 /// What was done before is there already.
-fn again(outcome: Outcome) -> Outcome {
-    if outcome == Outcome::Applied { Outcome::Unchanged } else { outcome }
+fn again(before: &RouteEffect) -> RouteEffect {
+    let outcome = match before.effect.outcome {
+        Outcome::Applied => Outcome::Unchanged,
+        outcome => outcome,
+    };
+    RouteEffect { route: before.route.clone(), effect: Effect { outcome, change: None, ..before.effect } }
 }
 
 async fn settle(side: &EspSide, notice: &Notice, deadline: Deadline) -> Settled {
-    let mut outcomes = Vec::new();
+    let mut settled = Vec::new();
     let routes: Vec<_> = notice.audiences.iter().filter_map(|audience| side.routes.get(audience)).collect();
     for Incoming { ends, gigya } in routes.into_iter().flatten() {
-        let outcome = match &notice.news {
-            Err(outcome) => *outcome,
+        let effect = match &notice.news {
+            Err(outcome) => (*outcome).into(),
             Ok(news) => {
                 let errand = Errand { side, gigya, ends, news, deadline };
-                errand.settle().await.unwrap_or_else(Fault::outcome)
+                errand.settle().await.unwrap_or_else(|fault| fault.outcome().into())
             }
         };
-        outcomes.push((Some(ends.label.clone()), outcome));
+        settled.push(RouteEffect::on(&ends.route, effect));
     }
-    if outcomes.is_empty() {
-        outcomes.push((None, notice.news.as_ref().err().copied().unwrap_or(Outcome::Skipped(Reason::NoRoute))));
+    if settled.is_empty() {
+        let outcome = notice.news.as_ref().err().copied().unwrap_or(Outcome::Skipped(Reason::NoRoute));
+        settled.push(RouteEffect::nowhere(outcome));
     }
-    outcomes
+    settled
 }
 
 fn tell(gateway: &Gateway, side: &EspSide, notice: &Notice, settled: &Settled, request: &Inbound) -> Vec<EventOutcome> {
-    let tell = |(route, outcome): &(Option<String>, Outcome)| {
-        let event = EventOutcome { id: notice.id.clone(), route: route.clone(), outcome: *outcome };
+    let tell = |RouteEffect { route: on, effect }: &RouteEffect| {
+        let route = on.as_ref().map(|route| route.label());
+        let event = EventOutcome { id: notice.id.clone(), route, outcome: effect.outcome };
         let told = Told {
             request_id: &request.request_id,
             connection: side.esp.name().as_str(),
-            direction: DIRECTION,
+            direction: Direction::EspToGigya,
+            to: on.as_ref().map_or("", |route| route.gigya.as_str()),
             subscriber: notice.news.as_ref().ok().map(|news| gateway.pseudonyms.of_email(&news.address)),
-            acted: notice.news.as_ref().ok().and_then(acted),
+            effect: effect.or_acted(notice.news.as_ref().ok().and_then(acted)),
         };
-        record::settled(&event, &told);
+        gateway.tell(&event, &told);
         event
     };
     settled.iter().map(tell).collect()
 }
 
-fn acted(news: &News) -> Option<Timestamp> {
+fn acted(news: &News) -> Option<ActedAt> {
     match news.what {
-        What::OptedIn { at } | What::OptedOut { at, .. } => at.latest(),
+        What::OptedIn { at } | What::OptedOut { at, .. } => Some(at),
         What::Changed { .. } => None,
     }
 }
@@ -196,54 +204,60 @@ struct Errand<'a> {
 }
 
 impl Errand<'_> {
-    async fn settle(&self) -> Result<Outcome, Fault> {
+    async fn settle(&self) -> Result<Effect, Fault> {
         match self.news.what {
             What::OptedOut { at, reason } => self.opted_out(at, reason).await,
-            What::OptedIn { .. } if !self.ends.route.accept_opt_ins => Ok(Outcome::Skipped(Reason::OptInsNotAccepted)),
+            What::OptedIn { .. } if !self.ends.route.accept_opt_ins => {
+                Ok(Outcome::Skipped(Reason::OptInsNotAccepted).into())
+            }
             What::OptedIn { at } => self.opted_in(at).await,
             What::Changed { opted_in: false } => self.look().await,
             What::Changed { opted_in: true } if self.news.former_address.is_some() => self.moved().await,
-            What::Changed { opted_in: true } => Ok(Outcome::Unchanged),
+            What::Changed { opted_in: true } => Ok(Outcome::Unchanged.into()),
         }
     }
 
-    async fn opted_out(&self, at: ActedAt, reason: OptOutReason) -> Result<Outcome, Fault> {
+    async fn opted_out(&self, at: ActedAt, reason: OptOutReason) -> Result<Effect, Fault> {
         if reason == OptOutReason::Bounced && !self.ends.route.forward_bounces {
-            return Ok(Outcome::Skipped(Reason::BouncesNotForwarded));
+            return Ok(Outcome::Skipped(Reason::BouncesNotForwarded).into());
         }
         let accounts = self.accounts().await?;
         if accounts.is_empty() {
             // Gigya may know an address that neither UID nor search finds yet, and can opt it out directly.
             let known = self.gigya.client.unsubscribe(&self.news.address, self.subscription(), self.deadline).await?;
-            return Ok(if known { Outcome::Applied } else { Outcome::Skipped(Reason::UnknownSubscriber) });
+            return Ok(if known {
+                Effect::applied(Change::OptOut, Some(at))
+            } else {
+                Outcome::Skipped(Reason::UnknownSubscriber).into()
+            });
         }
-        let mut outcomes = Vec::new();
+        let mut effects = Vec::new();
         for account in &accounts {
-            outcomes.push(self.opt_out_account(account, at, reason).await?);
+            effects.push(self.opt_out_account(account, at, reason).await?);
         }
-        Ok(combined(outcomes).unwrap_or(Outcome::Unchanged))
+        Ok(Effect::combined(effects).unwrap_or(Outcome::Unchanged.into()))
     }
 
-    async fn opt_out_account(&self, account: &Account, at: ActedAt, reason: OptOutReason) -> Result<Outcome, Fault> {
+    async fn opt_out_account(&self, account: &Account, at: ActedAt, reason: OptOutReason) -> Result<Effect, Fault> {
         if reason == OptOutReason::Deleted {
             // A deletion may be our own: of somebody deactivated, or of an address that they no longer have.
             if !account.is_active {
-                return Ok(Outcome::Unchanged);
+                return Ok(Outcome::Unchanged.into());
             }
             if self.is_left_behind(account).await? {
-                return Ok(Outcome::Skipped(Reason::AddressNotCurrent));
+                return Ok(Outcome::Skipped(Reason::AddressNotCurrent).into());
             }
         }
         let desired = Desired::Consent(trusted(Consent::OptedOut { since: at, reason }, self.ends));
         match decide(desired, self.consent_of(account)) {
             Decision::OptOut => {
                 self.set(account, false, None).await?;
-                Ok(Outcome::Applied)
+                Ok(Effect::applied(Change::OptOut, Some(at)))
             }
-            Decision::Keep => Ok(Outcome::Unchanged),
-            Decision::Refuse(reason) => Ok(Outcome::Skipped(reason)),
+            Decision::Keep => Ok(Outcome::Unchanged.into()),
+            Decision::Refuse(reason) => Ok(Outcome::Skipped(reason).into()),
             // Not reached: an opt-out never opts in, and accounts are not removed.
-            Decision::OptIn { .. } | Decision::Remove(_) => Ok(Outcome::Deferred(Reason::Internal)),
+            Decision::OptIn { .. } | Decision::Remove(_) => Ok(Outcome::Deferred(Reason::Internal).into()),
         }
     }
 
@@ -259,13 +273,13 @@ impl Errand<'_> {
         Ok(found.iter().any(|record| record.address != self.news.address && record.consent.is_opted_in()))
     }
 
-    async fn opted_in(&self, at: ActedAt) -> Result<Outcome, Fault> {
+    async fn opted_in(&self, at: ActedAt) -> Result<Effect, Fault> {
         let record = self.record_at(&self.news.address).await?;
         let on_record = match record.map(|record| record.consent) {
             Some(Consent::OptedIn { since }) => since,
             Some(Consent::OptedOut { since, reason }) => return self.opted_out(since, reason).await,
-            Some(Consent::Pending { .. }) => return Ok(Outcome::Skipped(Reason::DoubleOptInPending)),
-            Some(Consent::Unknown) | None => return Ok(Outcome::Skipped(Reason::UnknownSubscriber)),
+            Some(Consent::Pending { .. }) => return Ok(Outcome::Skipped(Reason::DoubleOptInPending).into()),
+            Some(Consent::Unknown) | None => return Ok(Outcome::Skipped(Reason::UnknownSubscriber).into()),
         };
         // The notice can't be newer than the record, whatever it says. And it may be the echo of our own write, of
         // somebody who acted a little earlier.
@@ -275,89 +289,90 @@ impl Errand<'_> {
         if accounts.is_empty() {
             return self.opted_in_stranger(since).await;
         }
-        let mut outcomes = Vec::new();
+        let mut effects = Vec::new();
         for account in &accounts {
-            outcomes.push(self.opt_in_account(account, since).await?);
+            effects.push(self.opt_in_account(account, since).await?);
         }
-        Ok(combined(outcomes).unwrap_or(Outcome::Unchanged))
+        Ok(Effect::combined(effects).unwrap_or(Outcome::Unchanged.into()))
     }
 
-    async fn opt_in_account(&self, account: &Account, since: ActedAt) -> Result<Outcome, Fault> {
+    async fn opt_in_account(&self, account: &Account, since: ActedAt) -> Result<Effect, Fault> {
         if !account.is_active {
-            return Ok(Outcome::Skipped(Reason::UnknownSubscriber));
+            return Ok(Outcome::Skipped(Reason::UnknownSubscriber).into());
         }
         match decide(Desired::Consent(Consent::OptedIn { since }), self.consent_of(account)) {
             Decision::OptIn { .. } => {
                 // Else an opt-out that was said there since would be written over.
                 match rounds::reread(self.gigya, account, None, self.deadline).await? {
                     Some(now) if !account.has_moved(&now, &self.ends.route) => {}
-                    _ => return Ok(Outcome::Deferred(Reason::Unsettled)),
+                    _ => return Ok(Outcome::Deferred(Reason::Unsettled).into()),
                 }
                 let tag = (!mutation::is(Mutation::ForgetTheTag)).then(|| self.tag(since));
                 self.set(account, true, tag).await?;
                 self.look_again(account).await
             }
-            Decision::Keep => Ok(Outcome::Unchanged),
+            Decision::Keep => Ok(Outcome::Unchanged.into()),
             Decision::Refuse(Reason::NewerOptOut) if !mutation::is(Mutation::KeepItFromTheEsp) => {
                 self.tell_esp(account).await
             }
-            Decision::Refuse(reason) => Ok(Outcome::Skipped(reason)),
-            Decision::OptOut | Decision::Remove(_) => Ok(Outcome::Deferred(Reason::Internal)),
+            Decision::Refuse(reason) => Ok(Outcome::Skipped(reason).into()),
+            Decision::OptOut | Decision::Remove(_) => Ok(Outcome::Deferred(Reason::Internal).into()),
         }
     }
 
     /// Gigya's opt-out counts against the opt-in, so the ESP is told: its webhook may have come before the opt-in.
-    async fn tell_esp(&self, account: &Account) -> Result<Outcome, Fault> {
-        Ok(match rounds::settle(self.gigya, self.ends, account, &[], self.deadline).await {
-            deferred @ Outcome::Deferred(_) => deferred,
-            _ => Outcome::Skipped(Reason::NewerOptOut),
+    async fn tell_esp(&self, account: &Account) -> Result<Effect, Fault> {
+        let told = rounds::settle(self.gigya, self.ends, account, &[], self.deadline).await;
+        Ok(match told.outcome {
+            Outcome::Deferred(_) => told,
+            _ => Outcome::Skipped(Reason::NewerOptOut).into(),
         })
     }
 
-    async fn opted_in_stranger(&self, since: ActedAt) -> Result<Outcome, Fault> {
+    async fn opted_in_stranger(&self, since: ActedAt) -> Result<Effect, Fault> {
         if !self.ends.route.create_lite_accounts {
-            return Ok(Outcome::Skipped(Reason::UnknownSubscriber));
+            return Ok(Outcome::Skipped(Reason::UnknownSubscriber).into());
         }
         let (client, address) = (&self.gigya.client, &self.news.address);
         client.create_lite_account(address, self.subscription(), self.tag(since), self.deadline).await?;
-        Ok(Outcome::Applied)
+        Ok(Effect::applied(Change::OptIn, None))
     }
 
     /// After opting somebody in over there: if they opted out here in between, so they do there, unless they opted in there
     /// later still.
-    async fn look_again(&self, account: &Account) -> Result<Outcome, Fault> {
+    async fn look_again(&self, account: &Account) -> Result<Effect, Fault> {
         let record = self.record_at(&self.news.address).await?;
         if let Some(Consent::OptedOut { since, reason }) = record.map(|record| record.consent)
             && let Reading::Found(now) = self.gigya.client.account_again(account, None, self.deadline).await?
         {
             self.opt_out_account(&now, since, reason).await?;
         }
-        Ok(Outcome::Applied)
+        Ok(Effect::applied(Change::OptIn, None))
     }
 
     /// For an update of somebody who is out: since when, their record tells.
-    async fn look(&self) -> Result<Outcome, Fault> {
+    async fn look(&self) -> Result<Effect, Fault> {
         let record = self.record_at(&self.news.address).await?;
         match record.map(|record| record.consent) {
             Some(Consent::OptedOut { since, reason }) => self.opted_out(since, reason).await,
-            Some(_) => Ok(Outcome::Unchanged),
-            None => Ok(Outcome::Skipped(Reason::UnknownSubscriber)),
+            Some(_) => Ok(Outcome::Unchanged.into()),
+            None => Ok(Outcome::Skipped(Reason::UnknownSubscriber).into()),
         }
     }
 
     /// A subscriber's address changed at the ESP. Gigya holds the account's address, so the subscriber moves back
     /// to it: else an opt-out in Gigya would no longer find them.
-    async fn moved(&self) -> Result<Outcome, Fault> {
+    async fn moved(&self) -> Result<Effect, Fault> {
         let accounts = self.accounts().await?;
         let also_at: Vec<Email> =
             [Some(&self.news.address), self.news.former_address.as_ref()].into_iter().flatten().cloned().collect();
-        let mut outcomes = Vec::new();
+        let mut effects = Vec::new();
         for account in accounts.iter().filter(|account| account.address.as_ref() != Some(&self.news.address)) {
-            outcomes.push(rounds::settle(self.gigya, self.ends, account, &also_at, self.deadline).await);
+            effects.push(rounds::settle(self.gigya, self.ends, account, &also_at, self.deadline).await);
         }
         let nothing_to_move =
             if accounts.is_empty() { Outcome::Skipped(Reason::UnknownSubscriber) } else { Outcome::Unchanged };
-        Ok(combined(outcomes).unwrap_or(nothing_to_move))
+        Ok(Effect::combined(effects).unwrap_or(nothing_to_move.into()))
     }
 
     /// What the audience holds under an address: the record with the notice's UID, if it has one, else any.

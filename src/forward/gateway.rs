@@ -1,23 +1,31 @@
 //! The gateway as a whole: its connections, its routes, and which line a request takes.
 
-use super::intake::{Endpoint, Inbound, Intake, Refusal, Summary};
+use super::board::Board;
+use super::intake::{Endpoint, EventOutcome, Inbound, Intake, Refusal, Summary};
 use super::progress::Progress;
+use super::record::{self, Direction, Told};
+use super::status::{ConnectionStatus, RouteStatus, Status};
 use super::{esp_to_gigya, gigya_to_esp};
 use crate::config::{self, Config, Route};
-use crate::domain::{Audience, ConnectionName};
+use crate::domain::{Audience, ConnectionName, Outcome, Reason};
 use crate::esp::{self, Esp};
 use crate::gigya::{Client, KeyStore, Verifier};
-use crate::telemetry::Pseudonyms;
+use crate::telemetry::{Pseudonyms, metrics as meter};
 use crate::upstream::{Transport, Upstream, WallClock};
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Everything that was configured, connected and ready to forward.
 pub struct Gateway {
     gigya: HashMap<String, Arc<GigyaSide>>,
     esps: HashMap<String, EspSide>,
     pub(super) pseudonyms: Pseudonyms,
+    clock: WallClock,
+    board: Arc<Board>,
+    /// In the configuration's order.
+    routes: Vec<Arc<Route>>,
 }
 
 /// One Gigya connection and the routes that start there.
@@ -45,7 +53,6 @@ pub(super) struct Incoming {
 /// A route and the ESP at its end.
 pub(super) struct RouteEnds {
     pub route: Arc<Route>,
-    pub label: String,
     pub esp: Arc<dyn Esp>,
     /// Whether routes of other Gigya connections end at the same audience.
     pub is_shared: bool,
@@ -87,8 +94,49 @@ impl Gateway {
             let side = GigyaSide::new(connection, routes?, transport, clock)?;
             gigya.insert(name.as_str().to_owned(), Arc::new(side));
         }
-        let esps = esps.into_iter().map(|(name, esp)| (name.as_str().to_owned(), EspSide::new(esp, &gigya))).collect();
-        Ok(Self { gigya, esps, pseudonyms: Pseudonyms::from_config(config) })
+        let esps: HashMap<_, _> =
+            esps.into_iter().map(|(name, esp)| (name.as_str().to_owned(), EspSide::new(esp, &gigya))).collect();
+        let gateway = Self {
+            gigya,
+            esps,
+            pseudonyms: Pseudonyms::from_config(config),
+            clock: clock.clone(),
+            board: Arc::default(),
+            routes: config.routes.clone(),
+        };
+        gateway.count_from_zero();
+        Ok(gateway)
+    }
+
+    fn count_from_zero(&self) {
+        let failures =
+            || Outcome::FAILURES.iter().map(|outcome| (outcome.label(), outcome.reason().map_or("", Reason::label)));
+        for name in self.gigya.keys() {
+            meter::connection_known(name, "gigya", Direction::GigyaToEsp.label(), failures());
+        }
+        for (name, side) in &self.esps {
+            meter::connection_known(name, side.esp.provider().slug, Direction::EspToGigya.label(), failures());
+        }
+    }
+
+    /// A connection's webhook was believed.
+    pub(super) fn believed(&self, connection: &str) {
+        meter::webhook_arrived(connection);
+        self.board.webhook_arrived(connection, Instant::now());
+    }
+
+    /// A connection's webhook was not believed; `reason` is one of few, and quotes nothing.
+    pub(super) fn not_believed(&self, connection: &str, reason: &str) {
+        meter::signature_refused(connection, reason);
+        self.board.webhook_refused(connection, reason, Instant::now());
+    }
+
+    /// An event is settled.
+    pub(super) fn tell(&self, event: &EventOutcome, told: &Told<'_>) {
+        let now = self.clock.now();
+        let opt_out_age = told.opt_out_age(now);
+        record::settled(event, told, opt_out_age);
+        self.board.settled(event, told, opt_out_age, (Instant::now(), now));
     }
 }
 
@@ -134,7 +182,7 @@ impl RouteEnds {
         let esp = esps.get(&route.esp).ok_or_else(|| StartError::Route(route.label()))?;
         let ends_there = |other: &&Arc<Route>| (&other.esp, &other.audience) == (&route.esp, &route.audience);
         let is_shared = all.iter().filter(ends_there).any(|other| other.gigya != route.gigya);
-        Ok(Arc::new(Self { route: Arc::clone(route), label: route.label(), esp: Arc::clone(esp), is_shared }))
+        Ok(Arc::new(Self { route: Arc::clone(route), esp: Arc::clone(esp), is_shared }))
     }
 }
 
@@ -154,5 +202,31 @@ impl Intake for Gateway {
                 esp_to_gigya::receive(self, side, token.as_ref(), &request).await
             }
         }
+    }
+
+    fn status(&self) -> Status {
+        let now = Instant::now();
+        let gigya = self.gigya.iter().map(|(name, side)| ConnectionStatus {
+            name: name.clone(),
+            kind: "Gigya",
+            arrivals: self.board.arrivals(name, now),
+            systems: vec![side.client.upstream().health()],
+        });
+        let esps = self.esps.iter().map(|(name, side)| ConnectionStatus {
+            name: name.clone(),
+            kind: side.esp.provider().title,
+            arrivals: self.board.arrivals(name, now),
+            systems: side.esp.health(),
+        });
+        let (mut connections, mut esps): (Vec<_>, Vec<_>) = (gigya.collect(), esps.collect());
+        connections.sort_by(|one, other| one.name.cmp(&other.name));
+        esps.sort_by(|one, other| one.name.cmp(&other.name));
+        connections.extend(esps);
+        let routes = self.routes.iter().map(|route| {
+            let label = route.label();
+            let (counts, last, ages) = self.board.tally(&label, now);
+            RouteStatus { label, counts, last, ages }
+        });
+        Status { connections, routes: routes.collect(), outcomes: self.board.outcomes(now) }
     }
 }

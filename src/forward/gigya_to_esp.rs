@@ -3,25 +3,23 @@
 //! A webhook says only that an account changed. The account is read, and its state as it is now is forwarded,
 //! so late, repeated and swapped webhooks do no harm. Events of one account in one body are one piece of work.
 
-use super::gateway::{Gateway, GigyaSide, RouteEnds};
+use super::effect::{Effect, RouteEffect};
+use super::gateway::{Gateway, GigyaSide};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
-use super::record::{self, Told, combined};
-use super::rounds::{ROUNDS, merge, reread};
+use super::record::{Direction, Told};
+use super::rounds::{ROUNDS, merge, reread, unsettled};
 use super::subscriber::{Settled, Subscriber};
 use crate::config::Route;
-use crate::domain::{Consent, Outcome, Reason, Uid};
+use crate::domain::{ActedAt, Change, Consent, Outcome, Reason, Uid};
 use crate::esp::takes_json;
 use crate::gigya::{Account, Event, EventKind, NotVerified, Reading, Rejection, Subject};
 use crate::mutation::{self, Mutation};
-use crate::telemetry::{Pseudonym, metrics as meter};
+use crate::telemetry::Pseudonym;
 use crate::upstream::Deadline;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
-const DIRECTION: &str = "gigya_to_esp";
 /// One account's part of a notification.
 struct Work {
     task: Task,
@@ -37,15 +35,8 @@ enum Task {
 /// What became of one account: an outcome a route, and who it was.
 #[derive(Clone, Default)]
 struct AccountOutcome {
-    routes: Vec<RouteOutcome>,
+    routes: Vec<RouteEffect>,
     subscriber: Option<Pseudonym>,
-}
-
-#[derive(Clone)]
-struct RouteOutcome {
-    ends: Option<Arc<RouteEnds>>,
-    outcome: Outcome,
-    acted: Option<Timestamp>,
 }
 
 /// Takes one request down the line.
@@ -54,9 +45,9 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
     takes_json(&request.headers, &side.config.common.content_types).map_err(|_| Refusal::MediaType)?;
     let deadline = Deadline::after(request.received, side.config.common.deadline);
     let opened = side.verifier.open(&request.headers, &request.body, side.clock.now(), deadline).await;
-    let notification = opened.map_err(|rejection| refuse(side, request, rejection))?;
+    let notification = opened.map_err(|rejection| refuse(gateway, side, request, rejection))?;
 
-    meter::webhook_arrived(side.config.name.as_str());
+    gateway.believed(side.config.name.as_str());
     let (works, work_of) = pieces_of_work(&notification.events);
     let at_once = side.config.common.max_concurrent_calls;
     let each: Vec<_> = works.iter().map(|work| settle(gateway, side, work, deadline)).collect();
@@ -70,44 +61,53 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
                 EventKind::Malformed => Outcome::Rejected(Reason::Malformed),
                 _ => Outcome::Skipped(Reason::EventTypeIgnored),
             };
-            let alone = RouteOutcome { ends: None, outcome, acted: None };
-            tell(&mut summary, side, request, event, &alone, None);
+            let alone = RouteEffect::nowhere(outcome);
+            summary.events.push(tell(gateway, side, request, event, &alone, None));
             continue;
         };
         for (route, settled) in results[work].routes.iter().enumerate() {
             let mut settled = settled.clone();
             // Several events of one account are one change, which the first of them tells.
-            if !told_before.insert((work, route)) && settled.outcome == Outcome::Applied {
-                settled.outcome = Outcome::Unchanged;
+            if !told_before.insert((work, route)) {
+                settled.effect.change = None;
+                if settled.effect.outcome == Outcome::Applied {
+                    settled.effect.outcome = Outcome::Unchanged;
+                }
             }
-            tell(&mut summary, side, request, event, &settled, results[work].subscriber.clone());
+            summary.events.push(tell(gateway, side, request, event, &settled, results[work].subscriber.clone()));
         }
     }
     Ok(summary)
 }
 
 fn tell(
-    summary: &mut Summary,
+    gateway: &Gateway,
     side: &GigyaSide,
     request: &Inbound,
     event: &Event,
-    settled: &RouteOutcome,
+    settled: &RouteEffect,
     subscriber: Option<Pseudonym>,
-) {
-    let route = settled.ends.as_ref().map(|ends| ends.label.clone());
-    let outcome = EventOutcome { id: event.id.clone(), route, outcome: settled.outcome };
+) -> EventOutcome {
+    let route = settled.route.as_ref().map(|route| route.label());
+    let outcome = EventOutcome { id: event.id.clone(), route, outcome: settled.effect.outcome };
+    // When an account was closed, no consent tells: the event does.
+    let acted = match settled.effect.change {
+        Some(Change::Removal) => event.happened.map(ActedAt::exactly),
+        _ => settled.effect.acted,
+    };
     let told = Told {
         request_id: &request.request_id,
         connection: side.config.name.as_str(),
-        direction: DIRECTION,
+        direction: Direction::GigyaToEsp,
+        to: settled.route.as_ref().map_or("", |route| route.esp.as_str()),
         subscriber,
-        acted: settled.acted,
+        effect: Effect { acted, ..settled.effect },
     };
-    record::settled(&outcome, &told);
-    summary.events.push(outcome);
+    gateway.tell(&outcome, &told);
+    outcome
 }
 
-fn refuse(side: &GigyaSide, request: &Inbound, rejection: Rejection) -> Refusal {
+fn refuse(gateway: &Gateway, side: &GigyaSide, request: &Inbound, rejection: Rejection) -> Refusal {
     let connection = side.config.name.as_str();
     let request_id = request.request_id.as_str();
     match rejection {
@@ -120,7 +120,7 @@ fn refuse(side: &GigyaSide, request: &Inbound, rejection: Rejection) -> Refusal 
                 NotVerified::Stale => "see signature_max_age and clock_tolerance, and check this machine's clock",
                 _ => "",
             };
-            meter::signature_refused(connection, &reason.to_string());
+            gateway.not_believed(connection, &reason.to_string());
             tracing::warn!(request_id, connection, %reason, hint, "webhook refused: not verified");
             Refusal::NotVerified
         }
@@ -183,10 +183,10 @@ async fn settle(gateway: &Gateway, side: &GigyaSide, work: &Work, deadline: Dead
 }
 
 fn every_route(side: &GigyaSide, outcome: Outcome) -> AccountOutcome {
-    let routes = side.routes.iter().map(|ends| RouteOutcome { ends: Some(Arc::clone(ends)), outcome, acted: None });
+    let routes = side.routes.iter().map(|ends| RouteEffect::on(&ends.route, outcome));
     let mut routes: Vec<_> = routes.collect();
     if routes.is_empty() {
-        routes.push(RouteOutcome { ends: None, outcome, acted: None });
+        routes.push(RouteEffect::nowhere(outcome));
     }
     AccountOutcome { routes, subscriber: None }
 }
@@ -200,17 +200,18 @@ async fn forward(
     formerly: Option<&Uid>,
     api_key: Option<&str>,
     deadline: Deadline,
-) -> Vec<RouteOutcome> {
+) -> Vec<RouteEffect> {
     if side.routes.is_empty() {
-        return vec![RouteOutcome { ends: None, outcome: Outcome::Skipped(Reason::NoRoute), acted: None }];
+        return vec![RouteEffect::nowhere(Outcome::Skipped(Reason::NoRoute))];
     }
-    let mut outcomes: Vec<Option<Outcome>> = vec![None; side.routes.len()];
+    let mut effects: Vec<Option<Effect>> = vec![None; side.routes.len()];
     let mut open: Vec<usize> = (0..side.routes.len()).collect();
     for _ in 0..ROUNDS {
         let settled = settle_routes(side, &account, formerly, &open, api_key, deadline).await;
         let mut again = Vec::new();
         for (route, settled) in open.iter().zip(settled) {
-            outcomes[*route] = Some(merge(outcomes[*route], settled.outcome));
+            effects[*route] =
+                Some(merge(effects[*route], settled.effect.or_acted(acted(&side.routes[*route].route, &account))));
             if settled.look_again {
                 again.push(*route);
             }
@@ -225,7 +226,7 @@ async fn forward(
             Ok(None) => account.clone().into_gone(),
             Err(fault) => {
                 for route in again {
-                    outcomes[route] = Some(fault.outcome());
+                    effects[route] = effects[route].map(|before| Effect { outcome: fault.outcome(), ..before });
                 }
                 open.clear();
                 break;
@@ -239,17 +240,15 @@ async fn forward(
         }
     }
     for route in open {
-        outcomes[route] = Some(Outcome::Deferred(Reason::Unsettled));
+        effects[route] = Some(unsettled(effects[route]));
     }
     if !account.is_active && side.config.clear_flags_on_inactive {
-        clear_flags(side, &account, &mut outcomes, deadline).await;
+        clear_flags(side, &account, &mut effects, deadline).await;
     }
-    let routes = side.routes.iter().zip(outcomes);
+    let routes = side.routes.iter().zip(effects);
     routes
-        .map(|(ends, outcome)| RouteOutcome {
-            ends: Some(Arc::clone(ends)),
-            outcome: outcome.unwrap_or(Outcome::Deferred(Reason::Internal)),
-            acted: acted(&ends.route, &account),
+        .map(|(ends, effect)| {
+            RouteEffect::on(&ends.route, effect.unwrap_or(Outcome::Deferred(Reason::Internal).into()))
         })
         .collect()
 }
@@ -269,9 +268,9 @@ async fn settle_routes(
     join_all(each).await
 }
 
-async fn clear_flags(side: &GigyaSide, account: &Account, outcomes: &mut [Option<Outcome>], deadline: Deadline) {
+async fn clear_flags(side: &GigyaSide, account: &Account, effects: &mut [Option<Effect>], deadline: Deadline) {
     let mut cleared = Vec::new();
-    for (ends, outcome) in side.routes.iter().zip(outcomes) {
+    for (ends, effect) in side.routes.iter().zip(effects) {
         let id = &ends.route.subscription;
         let is_set = !matches!(account.consent(id, false), Consent::Unknown | Consent::OptedOut { .. });
         if !is_set || cleared.contains(&id) {
@@ -279,14 +278,14 @@ async fn clear_flags(side: &GigyaSide, account: &Account, outcomes: &mut [Option
         }
         match side.client.set_subscription(account, id, false, None, deadline).await {
             Ok(()) => cleared.push(id),
-            Err(fault) => *outcome = combined(outcome.iter().copied().chain([fault.outcome()])),
+            Err(fault) => *effect = Effect::combined(effect.iter().copied().chain([fault.outcome().into()])),
         }
     }
 }
 
-/// When the person acted, for the log.
-fn acted(route: &Route, account: &Account) -> Option<Timestamp> {
-    account.consent(&route.subscription, false).since()?.latest()
+/// When the person acted.
+fn acted(route: &Route, account: &Account) -> Option<ActedAt> {
+    account.consent(&route.subscription, false).since()
 }
 
 /// For an account that can't be read anymore. The search index is late by nature, which helps here: it may still
@@ -297,7 +296,7 @@ async fn remove_gone(
     uid: Option<&Uid>,
     formerly: Option<&Uid>,
     deadline: Deadline,
-) -> Vec<RouteOutcome> {
+) -> Vec<RouteEffect> {
     let Some(uid) = uid else {
         return every_route(side, Outcome::Rejected(Reason::AddressUnknown)).routes;
     };
@@ -309,15 +308,15 @@ async fn remove_gone(
     let account = known.map_or_else(|| Account::gone(uid), Account::into_gone);
     let each = side.routes.iter().map(|ends| async {
         let can_be_found = account.address.is_some() || ends.esp.finds_by_uid();
-        let outcome = if can_be_found {
+        let effect = if can_be_found {
             Subscriber { side, ends, account: &account, formerly, also_at: &[], api_key: None, deadline }
                 .settle()
                 .await
-                .outcome
+                .effect
         } else {
-            Outcome::Rejected(Reason::AddressUnknown)
+            Outcome::Rejected(Reason::AddressUnknown).into()
         };
-        RouteOutcome { ends: Some(Arc::clone(ends)), outcome, acted: None }
+        RouteEffect::on(&ends.route, effect)
     });
     let routes = join_all(each).await;
     if routes.is_empty() { every_route(side, Outcome::Skipped(Reason::NoRoute)).routes } else { routes }

@@ -1,5 +1,6 @@
 //! What the edge hands in, and what it gets back.
 
+use super::status::Status;
 use crate::domain::Outcome;
 use crate::mutation::{self, Mutation};
 use async_trait::async_trait;
@@ -14,6 +15,11 @@ pub trait Intake: Send + Sync + 'static {
     /// Verifies, parses, normalizes and forwards one request. Returns when everything in it is settled or
     /// the connection's deadline has passed, whichever is first.
     async fn receive(&self, request: Inbound) -> Result<Summary, Refusal>;
+
+    /// How it is doing.
+    fn status(&self) -> Status {
+        Status::default()
+    }
 }
 
 /// One webhook request, with its body as it was sent.

@@ -9,6 +9,8 @@
 //!
 //! Both end in [`crate::domain::decide`]. Knows nothing of HTTP servers, and no provider's name.
 
+mod board;
+mod effect;
 mod esp_to_gigya;
 mod gateway;
 mod gigya_to_esp;
@@ -16,7 +18,10 @@ mod intake;
 mod progress;
 mod record;
 mod rounds;
+mod status;
 mod subscriber;
 
 pub use gateway::{Gateway, StartError};
 pub use intake::{Endpoint, EventOutcome, Inbound, Intake, Refusal, Summary};
+pub use record::Direction;
+pub use status::{AgesStatus, ArrivalsStatus, ConnectionStatus, Counts, Recent, Refused, RouteStatus, Status};

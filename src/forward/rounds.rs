@@ -1,6 +1,7 @@
 //! What both lines do after a write: the account is read again, and if it is no longer what was decided by, the work begins
 //! again. So whoever changed something meanwhile, and whose own notice may have found nothing to do yet, is seen.
 
+use super::effect::Effect;
 use super::gateway::{GigyaSide, RouteEnds};
 use super::subscriber::Subscriber;
 use crate::domain::{Email, Outcome, Reason};
@@ -17,37 +18,48 @@ pub async fn settle(
     account: &Account,
     also_at: &[Email],
     deadline: Deadline,
-) -> Outcome {
+) -> Effect {
     let mut account = account.clone();
-    let mut outcome = None;
+    let mut before = None;
     for _ in 0..ROUNDS {
         let subscriber = Subscriber { side, ends, account: &account, formerly: None, also_at, api_key: None, deadline };
         let settled = subscriber.settle().await;
-        let merged = merge(outcome, settled.outcome);
-        outcome = Some(merged);
+        let acted = account.consent(&ends.route.subscription, ends.route.double_opt_in).since();
+        let merged = merge(before, settled.effect.or_acted(acted));
+        before = Some(merged);
         if !settled.look_again {
             return merged;
         }
         let now = match reread(side, &account, None, deadline).await {
             Ok(now) => now.unwrap_or_else(|| account.clone().into_gone()),
-            Err(fault) => return fault.outcome(),
+            Err(fault) => return Effect { outcome: fault.outcome(), ..merged },
         };
         if !account.has_moved(&now, &ends.route) {
             return merged;
         }
         account = now;
     }
-    Outcome::Deferred(Reason::Unsettled)
+    unsettled(before)
 }
 
 /// A later round's outcome counts; what an earlier one changed stays told. And a call that was given up may still take
 /// effect behind the later round's back, so its event must come again.
-pub fn merge(before: Option<Outcome>, now: Outcome) -> Outcome {
-    match (before, now) {
-        (Some(given_up @ Outcome::Deferred(reason)), _) if reason != Reason::Unsettled => given_up,
-        (Some(Outcome::Applied), Outcome::Unchanged | Outcome::Skipped(_)) => Outcome::Applied,
-        _ => now,
-    }
+pub fn merge(before: Option<Effect>, now: Effect) -> Effect {
+    let Some(before) = before else { return now };
+    let outcome = match (before.outcome, now.outcome) {
+        (given_up @ Outcome::Deferred(reason), _) if reason != Reason::Unsettled => given_up,
+        (Outcome::Applied, Outcome::Unchanged | Outcome::Skipped(_)) => Outcome::Applied,
+        _ => now.outcome,
+    };
+    // Of several changes, the last is how it is now.
+    let last = if now.change.is_some() { now } else { before };
+    Effect { outcome, ..last }
+}
+
+/// What was done before so many changes that it is put off.
+pub fn unsettled(before: Option<Effect>) -> Effect {
+    let unsettled = Outcome::Deferred(Reason::Unsettled);
+    Effect { outcome: unsettled, ..before.unwrap_or(unsettled.into()) }
 }
 
 /// Reads an account again, as it was read before; none if it is gone.

@@ -3,11 +3,11 @@
 //! The end of the line from Gigya, and the place where the line from the ESP comes back to when a subscriber's
 //! address changed over there.
 
+use super::effect::Effect;
 use super::gateway::{GigyaSide, RouteEnds};
-use super::record::combined;
 use crate::config::Route;
 use crate::domain::{
-    ActedAt, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, RemovalKind, Uid, decide,
+    ActedAt, Change, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, RemovalKind, Uid, decide,
 };
 use crate::esp::{Leftover, Person, Record, Written};
 use crate::gigya::{Account, Reading, fields_of};
@@ -40,15 +40,21 @@ pub struct Subscriber<'a> {
 /// What became of it.
 #[must_use]
 pub struct Settled {
-    pub outcome: Outcome,
+    pub effect: Effect,
     /// Whether the account must be looked at again: consent was written, or it is no longer what was read.
     pub look_again: bool,
 }
 
 enum Step {
-    Settled(Outcome),
+    Settled(Effect),
     /// What is held is not what was read: read again.
     LookAgain,
+}
+
+impl Step {
+    fn settled(effect: impl Into<Effect>) -> Self {
+        Self::Settled(effect.into())
+    }
 }
 
 impl Subscriber<'_> {
@@ -57,18 +63,17 @@ impl Subscriber<'_> {
         let desired = self.desired();
         let mut steps = Vec::new();
         let mut look_again = false;
+        let mut last = Effect::from(Outcome::Deferred(Reason::Unsettled));
         for _ in 0..ROUNDS {
             match self.step(desired, &mut steps, &mut look_again).await {
-                Ok(Step::Settled(outcome)) => {
-                    steps.push(outcome);
-                    let outcome = combined(steps).unwrap_or(Outcome::Unchanged);
-                    return Settled { outcome, look_again };
-                }
-                Ok(Step::LookAgain) => {}
-                Err(fault) => return Settled { outcome: fault.outcome(), look_again },
+                Ok(Step::LookAgain) => continue,
+                Ok(Step::Settled(effect)) => last = effect,
+                Err(fault) => last = fault.outcome().into(),
             }
+            break;
         }
-        Settled { outcome: Outcome::Deferred(Reason::Unsettled), look_again }
+        steps.push(last);
+        Settled { effect: Effect::combined(steps).unwrap_or(last), look_again }
     }
 
     fn route(&self) -> &Route {
@@ -83,12 +88,12 @@ impl Subscriber<'_> {
         }
     }
 
-    async fn step(&self, desired: Desired, done: &mut Vec<Outcome>, look_again: &mut bool) -> Result<Step, Fault> {
+    async fn step(&self, desired: Desired, done: &mut Vec<Effect>, look_again: &mut bool) -> Result<Step, Fault> {
         match desired {
-            Desired::Consent(Consent::Unknown) => Ok(Step::Settled(Outcome::Skipped(Reason::NeverSubscribed))),
+            Desired::Consent(Consent::Unknown) => Ok(Step::settled(Outcome::Skipped(Reason::NeverSubscribed))),
             Desired::Consent(Consent::OptedIn { .. }) => match &self.account.address {
                 Some(address) => self.bring_in(desired, address, done, look_again).await,
-                None => Ok(Step::Settled(Outcome::Rejected(Reason::NoAddress))),
+                None => Ok(Step::settled(Outcome::Rejected(Reason::NoAddress))),
             },
             Desired::Consent(_) | Desired::Removal(_) => self.take_out(desired, look_again).await,
         }
@@ -99,7 +104,7 @@ impl Subscriber<'_> {
         &self,
         desired: Desired,
         address: &Email,
-        done: &mut Vec<Outcome>,
+        done: &mut Vec<Effect>,
         look_again: &mut bool,
     ) -> Result<Step, Fault> {
         let held = self.look().await?;
@@ -117,7 +122,7 @@ impl Subscriber<'_> {
                 *look_again |= stray.consent.is_opted_in();
                 return Ok(match esp.update(audience, &stray, &person, self.deadline).await? {
                     Written::Done => {
-                        done.push(Outcome::Applied);
+                        done.push(Effect::applied(Change::Profile, None));
                         Step::LookAgain
                     }
                     Written::Moved => Step::LookAgain,
@@ -127,14 +132,14 @@ impl Subscriber<'_> {
                         return self.act(decision, Some(&stray), &person, done, look_again).await;
                     }
                     // It can't be moved, however often it is tried.
-                    Written::Held | Written::NothingToDo => Step::Settled(Outcome::Skipped(Reason::HeldByEsp)),
+                    Written::Held | Written::NothingToDo => Step::settled(Outcome::Skipped(Reason::HeldByEsp)),
                 });
             }
             return self.act(decide(desired, Consent::Unknown), None, &person, done, look_again).await;
         };
         for stray in strays.filter(|stray| stray.consent.is_opted_in()) {
             esp.discard(audience, &stray, self.deadline).await?;
-            done.push(Outcome::Applied);
+            done.push(Effect::applied(Change::Profile, None));
         }
         let decision = decide(desired, trusted(record.consent, self.ends));
         self.act(decision, Some(&record), &person, done, look_again).await
@@ -146,7 +151,7 @@ impl Subscriber<'_> {
         decision: Decision,
         record: Option<&Record>,
         person: &Person,
-        done: &mut Vec<Outcome>,
+        done: &mut Vec<Effect>,
         look_again: &mut bool,
     ) -> Result<Step, Fault> {
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
@@ -155,8 +160,8 @@ impl Subscriber<'_> {
                 // Said before it is done: a call that fails may have taken effect.
                 *look_again = true;
                 match esp.opt_in(audience, record, person, over_opt_out, self.deadline).await? {
-                    Written::Done => Ok(Step::Settled(Outcome::Applied)),
-                    Written::NothingToDo => Ok(Step::Settled(Outcome::Unchanged)),
+                    Written::Done => Ok(Step::settled(Effect::applied(Change::OptIn, None))),
+                    Written::NothingToDo => Ok(Step::settled(Outcome::Unchanged)),
                     // Opted out meanwhile, or kept out by the ESP: if it shows, decide by it.
                     Written::Held | Written::Moved => {
                         let now = self.look().await?;
@@ -166,7 +171,7 @@ impl Subscriber<'_> {
                         if now.present.as_ref().is_some_and(is_new) || is_elsewhere {
                             Ok(Step::LookAgain)
                         } else {
-                            Ok(Step::Settled(Outcome::Skipped(Reason::HeldByEsp)))
+                            Ok(Step::settled(Outcome::Skipped(Reason::HeldByEsp)))
                         }
                     }
                 }
@@ -177,7 +182,7 @@ impl Subscriber<'_> {
                 *look_again |= esp.update_may_opt_in(audience);
                 match esp.update(audience, record, person, self.deadline).await? {
                     Written::Done => {
-                        done.push(Outcome::Applied);
+                        done.push(Effect::applied(Change::Profile, None));
                         if !esp.one_record_an_address() && record.uid.as_ref() != Some(&self.account.uid) {
                             // Theirs may have been made beside it, which is then one too many.
                             return Ok(Step::LookAgain);
@@ -186,20 +191,20 @@ impl Subscriber<'_> {
                     Written::NothingToDo | Written::Held => {}
                     Written::Moved => return Ok(Step::LookAgain),
                 }
-                Ok(Step::Settled(Outcome::Unchanged))
+                Ok(Step::settled(Outcome::Unchanged))
             }
-            (Decision::Keep, _) => Ok(Step::Settled(Outcome::Unchanged)),
+            (Decision::Keep, _) => Ok(Step::settled(Outcome::Unchanged)),
             (Decision::Refuse(reason), record) => {
                 if let Some(record) = record.filter(|_| reason == Reason::NewerOptOut)
                     && !self.tell_gigya(record.consent).await?
                 {
                     *look_again = true;
-                    return Ok(Step::Settled(Outcome::Deferred(Reason::Unsettled)));
+                    return Ok(Step::settled(Outcome::Deferred(Reason::Unsettled)));
                 }
-                Ok(Step::Settled(Outcome::Skipped(reason)))
+                Ok(Step::settled(Outcome::Skipped(reason)))
             }
             // Not reached: somebody opted in is never decided out.
-            (Decision::OptOut | Decision::Remove(_), _) => Ok(Step::Settled(Outcome::Deferred(Reason::Internal))),
+            (Decision::OptOut | Decision::Remove(_), _) => Ok(Step::settled(Outcome::Deferred(Reason::Internal))),
         }
     }
 
@@ -233,7 +238,7 @@ impl Subscriber<'_> {
     /// For somebody who is opted out or gone: every record of theirs, under whatever address.
     async fn take_out(&self, desired: Desired, look_again: &mut bool) -> Result<Step, Fault> {
         let held = self.look().await?;
-        let mut outcomes = Vec::new();
+        let mut effects = Vec::new();
         // Whoever made an orphan may need it: nobody is mailed by it, and it isn't deleted.
         let gently = match desired {
             Desired::Removal(_) => Desired::Removal(RemovalKind::Unsubscribe),
@@ -245,7 +250,7 @@ impl Subscriber<'_> {
         for (record, is_theirs) in present.chain(others).chain(held.orphans.iter().map(|record| (record, false))) {
             let desired = if is_theirs { desired } else { gently };
             match self.take_out_record(desired, record, look_again).await? {
-                Step::Settled(outcome) => outcomes.push(outcome),
+                Step::Settled(effect) => effects.push(effect),
                 Step::LookAgain => return Ok(Step::LookAgain),
             }
         }
@@ -253,7 +258,7 @@ impl Subscriber<'_> {
             Desired::Consent(Consent::Pending { .. }) => Outcome::Skipped(Reason::DoubleOptInPending),
             _ => Outcome::Unchanged,
         };
-        Ok(Step::Settled(combined(outcomes).unwrap_or(nothing_held)))
+        Ok(Step::settled(Effect::combined(effects).unwrap_or(nothing_held.into())))
     }
 
     async fn take_out_record(&self, desired: Desired, record: &Record, look_again: &mut bool) -> Result<Step, Fault> {
@@ -261,23 +266,23 @@ impl Subscriber<'_> {
         // Known to the ESP, but not on the list: there is nothing to opt out of.
         let is_nowhere = record.consent == Consent::Unknown && record.leftover != Leftover::Mailable;
         if is_nowhere && matches!(desired, Desired::Consent(_)) {
-            return Ok(Step::Settled(Outcome::Unchanged));
+            return Ok(Step::settled(Outcome::Unchanged));
         }
         let written = match decide(desired, trusted(record.consent, self.ends)) {
             Decision::Keep => return self.finish(desired, record).await,
-            Decision::Refuse(reason) => return Ok(Step::Settled(Outcome::Skipped(reason))),
+            Decision::Refuse(reason) => return Ok(Step::settled(Outcome::Skipped(reason))),
             Decision::OptOut => esp.opt_out(audience, record, self.deadline).await?,
             Decision::Remove(kind) => match self.heir(record).await? {
                 Some(heir) if esp.one_record_an_address() => return self.hand_over(record, &heir).await,
                 Some(_) => esp.discard(audience, record, self.deadline).await?,
                 None => esp.remove(audience, record, kind, self.deadline).await?,
             },
-            Decision::OptIn { .. } => return Ok(Step::Settled(Outcome::Deferred(Reason::Internal))),
+            Decision::OptIn { .. } => return Ok(Step::settled(Outcome::Deferred(Reason::Internal))),
         };
         // Who opted in again meanwhile may have found nothing to do yet.
         *look_again |= !mutation::is(Mutation::DropTheRereadAfterOptOut);
         match written {
-            Written::Done => Ok(Step::Settled(Outcome::Applied)),
+            Written::Done => Ok(Step::settled(Effect::applied(taken_out(desired), None))),
             // It was read as opted in a moment ago: see where it went.
             Written::NothingToDo | Written::Held | Written::Moved => Ok(Step::LookAgain),
         }
@@ -293,24 +298,35 @@ impl Subscriber<'_> {
             (Desired::Consent(_), Leftover::Mailable) => esp.opt_out(audience, record, self.deadline).await?,
             _ => Written::NothingToDo,
         };
-        Ok(Step::Settled(if written == Written::Done { Outcome::Applied } else { Outcome::Unchanged }))
+        Ok(Step::settled(match written {
+            Written::Done => Effect::applied(taken_out(desired), None),
+            Written::NothingToDo | Written::Held | Written::Moved => Outcome::Unchanged.into(),
+        }))
     }
 
     /// Somebody else with the same address is opted in: the record becomes theirs.
     async fn hand_over(&self, record: &Record, other: &Account) -> Result<Step, Fault> {
         let person = person(self.route(), other, &record.address);
         if !self.ends.esp.differs(&self.route().audience, record, &person) {
-            return Ok(Step::Settled(Outcome::Unchanged));
+            return Ok(Step::settled(Outcome::Unchanged));
         }
         match self.ends.esp.update(&self.route().audience, record, &person, self.deadline).await? {
-            Written::Done => Ok(Step::Settled(Outcome::Applied)),
-            Written::NothingToDo | Written::Held => Ok(Step::Settled(Outcome::Unchanged)),
+            Written::Done => Ok(Step::settled(Effect::applied(Change::Profile, None))),
+            Written::NothingToDo | Written::Held => Ok(Step::settled(Outcome::Unchanged)),
             Written::Moved => Ok(Step::LookAgain),
         }
     }
 
     fn person(&self, address: &Email) -> Person {
         person(self.route(), self.account, address)
+    }
+}
+
+/// What taking somebody out is, by what it is done for.
+const fn taken_out(desired: Desired) -> Change {
+    match desired {
+        Desired::Removal(_) => Change::Removal,
+        Desired::Consent(_) => Change::OptOut,
     }
 }
 

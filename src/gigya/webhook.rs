@@ -4,6 +4,7 @@
 //! and 2.0 share one envelope; fields that a version lacks are optional here.
 
 use crate::domain::Uid;
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
@@ -31,6 +32,8 @@ pub struct Event {
     pub call_id: Option<String>,
     /// The site it happened on; version 1.0 doesn't say.
     pub api_key: Option<String>,
+    /// When it happened.
+    pub happened: Option<Timestamp>,
     /// What it means for the gateway.
     pub kind: EventKind,
 }
@@ -89,6 +92,9 @@ struct WireEvent {
     call_id_upper: Value,
     #[serde(default, rename = "apiKey")]
     api_key: Option<String>,
+    // Nor on when it says that it happened.
+    #[serde(default)]
+    timestamp: Value,
     // Whatever it is: a kind of event that we don't know may have anything here.
     #[serde(default)]
     data: Value,
@@ -119,7 +125,7 @@ impl Notification {
 impl Default for Event {
     /// What is no event, among others that are.
     fn default() -> Self {
-        Self { id: String::new(), call_id: None, api_key: None, kind: EventKind::Malformed }
+        Self { id: String::new(), call_id: None, api_key: None, happened: None, kind: EventKind::Malformed }
     }
 }
 
@@ -170,6 +176,7 @@ impl From<WireEvent> for Event {
             id: wire.id.as_str().unwrap_or_default().chars().filter(|c| !c.is_control()).take(LONGEST_ID).collect(),
             call_id: wire.call_id.as_str().or(wire.call_id_upper.as_str()).map(ToOwned::to_owned),
             api_key: wire.api_key,
+            happened: wire.timestamp.as_i64().and_then(|seconds| Timestamp::from_second(seconds).ok()),
             kind,
         }
     }

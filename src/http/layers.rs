@@ -3,6 +3,7 @@
 
 use super::answer::Problem;
 use crate::esp::PROVIDERS;
+use crate::telemetry::metrics as meter;
 use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::{MatchedPath, Request};
@@ -38,8 +39,8 @@ const LONGEST_ID: usize = 64;
 /// them for each request, and the count has to be the shared one, [`GlobalConcurrencyLimitLayer`].
 pub(super) fn around(router: Router, max_in_flight: Option<usize>) -> Router {
     let shed_load = max_in_flight.map(|limit| {
-        let shed = metrics::counter!("gateway_http_shed_total");
-        let in_flight = metrics::gauge!("gateway_http_in_flight");
+        let shed = meter::http_shed();
+        let in_flight = meter::http_in_flight();
         ServiceBuilder::new()
             .layer(HandleErrorLayer::new(move |_: BoxError| {
                 shed.increment(1);
@@ -144,9 +145,13 @@ async fn tell(request: Request, next: Next) -> Response {
 /// end in a token.
 pub(super) fn endpoint(extensions: &http::Extensions) -> &'static str {
     let route = extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let name = route.strip_prefix("/webhooks").unwrap_or(route).split('/').nth(1);
-    let names =
-        ["gigya", "livez", "readyz", "metrics"].into_iter().chain(PROVIDERS.iter().map(|provider| provider.slug));
+    let name = match route {
+        "/" => Some("status"),
+        route => route.strip_prefix("/webhooks").unwrap_or(route).split('/').nth(1),
+    };
+    let names = ["gigya", "livez", "readyz", "metrics", "status"]
+        .into_iter()
+        .chain(PROVIDERS.iter().map(|provider| provider.slug));
     names.into_iter().find(|known| name == Some(known)).unwrap_or("unknown")
 }
 
@@ -166,9 +171,7 @@ fn log(request_id: &str, endpoint: &str, status: StatusCode, at: Instant) {
 }
 
 fn count(endpoint: &'static str, status: StatusCode, at: Instant) {
-    let status = label(status);
-    metrics::counter!("gateway_http_requests_total", "endpoint" => endpoint, "status" => status).increment(1);
-    metrics::histogram!("gateway_http_request_duration_seconds", "endpoint" => endpoint).record(at.elapsed());
+    meter::http_answered(endpoint, label(status), at.elapsed());
 }
 
 /// A status as a label that costs no allocation. Every status that `answer` makes is here.

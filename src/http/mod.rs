@@ -4,7 +4,7 @@
 //! body, no signature, no upstream.
 //!
 //! Bytes come in through `server` (connections and their limits; `socket` is one's bytes). Each port is an
-//! [`axum::Router`], `router` for webhooks and `operations` for the second one, inside the tower layers of `layers`:
+//! [`axum::Router`], `router` for webhooks and `operations` for the second one (with the `status` page), inside the tower layers of `layers`:
 //! id, span, metrics, panics and, for webhooks, load shedding and the body's limits. `body` makes a request into what
 //! the intake takes. `answer` is everything that can be said back: a handler or a layer returns a
 //! `Problem`, and `layers` writes it out with the request's id. `openapi` documents it; `shutdown`
@@ -19,6 +19,7 @@ mod router;
 mod server;
 mod shutdown;
 mod socket;
+mod status;
 
 pub use operations::{Readiness, RenderMetrics};
 pub use server::{BindError, Listener};
@@ -96,8 +97,9 @@ impl Bound {
     /// Serves until `stop` is cancelled and everything is drained. Dropping the future cuts everything at once.
     pub async fn serve(self, intake: Arc<dyn Intake>, metrics: RenderMetrics, stop: CancellationToken) {
         let Self { settings, webhooks, admin, readiness, .. } = self;
-        let webhooks = Server::new("webhooks", webhooks, self::webhooks(intake, &settings), &settings);
-        let handler = layers::around(operations::router(readiness.clone(), metrics), None);
+        let webhooks = Server::new("webhooks", webhooks, self::webhooks(Arc::clone(&intake), &settings), &settings);
+        let operations = operations::router(readiness.clone(), metrics, status::router(intake, readiness.clone()));
+        let handler = layers::around(operations, None);
         let admin = Server::new("admin", admin, handler, &settings);
         readiness.set_ready();
         shutdown::in_order(webhooks, admin, readiness, settings.drain_delay, stop).await;

@@ -61,15 +61,16 @@ struct Operations {
     metrics: RenderMetrics,
 }
 
-/// The operations port's paths.
-pub(super) fn router(readiness: Readiness, metrics: RenderMetrics) -> Router {
+/// The operations port's paths, with those of the status page.
+pub(super) fn router(readiness: Readiness, metrics: RenderMetrics, status: Router) -> Router {
     Router::new()
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(render))
+        .with_state(Operations { readiness, metrics })
+        .merge(status)
         .method_not_allowed_fallback(async || Problem::Method("GET, HEAD"))
         .fallback(async || Problem::NotFound)
-        .with_state(Operations { readiness, metrics })
 }
 
 async fn live() -> Response {

@@ -5,6 +5,7 @@
 
 use super::socket::{Phase, Socket};
 use crate::config;
+use crate::telemetry::metrics as meter;
 use axum::response::Response;
 use http::Request;
 use http::header::CONNECTION;
@@ -225,7 +226,7 @@ struct Open(metrics::Gauge);
 
 impl Open {
     fn new(port: &'static str) -> Self {
-        let gauge = metrics::gauge!("gateway_http_connections", "port" => port);
+        let gauge = meter::http_connections(port);
         gauge.increment(1.0);
         Self(gauge)
     }

@@ -1,58 +1,114 @@
 //! Counts and times, for Prometheus. Every label has few values: no path, id, address or free text.
+//!
+//! [`families`] says what there is; nothing else in the house names a metric. Whoever counts often keeps the handle that a
+//! function here gives.
 
-use metrics::{counter, gauge, histogram};
+mod families;
+
+pub use families::{FAMILIES, Family, Kind};
+
+use metrics::{Counter, Gauge, Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The buckets of what takes milliseconds to seconds, in seconds.
 const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// The buckets of an opt-out's age, in seconds: from one second to a week, with the limits that laws and habits know (a day,
+/// two days) among them.
+const AGES: &[f64] =
+    &[1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 172_800.0, 604_800.0];
+/// The one histogram that has [`AGES`].
+const OPT_OUT_AGE: &str = "gateway_opt_out_age_seconds";
 
-static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
+static INSTALLED: OnceLock<Metrics> = OnceLock::new();
 
-/// Installs the recorder for this process, once; later calls give the same one. Its `render()` is the page.
+/// What is counted in this process.
+#[derive(Clone)]
+pub struct Metrics {
+    exporter: PrometheusHandle,
+    process: Collector,
+}
+
+impl Metrics {
+    /// The page that Prometheus reads.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.process.collect();
+        self.exporter.render()
+    }
+
+    /// Sums up measured times, which are kept one by one until then: to be called every few seconds.
+    pub fn upkeep(&self) {
+        self.exporter.run_upkeep();
+    }
+}
+
+/// Installs the recorder for this process, once; later calls give the same one.
 ///
 /// # Panics
 /// If something else in this process has installed a recorder, which nothing of ours does.
-pub fn install() -> PrometheusHandle {
+pub fn install() -> Metrics {
     INSTALLED
         .get_or_init(|| {
             let builder = PrometheusBuilder::new()
                 .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
-                .expect("the list of buckets is not empty");
-            let handle = builder.install_recorder().expect("nothing else installs a recorder");
+                .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(OPT_OUT_AGE.to_owned()), AGES))
+                .expect("the lists of buckets are not empty");
+            let exporter = builder.install_recorder().expect("nothing else installs a recorder");
+            let process = Collector::default();
+            process.describe();
             describe();
             gauge!("gateway_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-            handle
+            Metrics { exporter, process }
         })
         .clone()
 }
 
 fn describe() {
-    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
-    describe_gauge!("gateway_build_info", "The version that runs; always 1");
-    describe_counter!("gateway_events_total", "Subscription events settled, by connection, direction, outcome, reason");
-    describe_counter!("gateway_upstream_calls_total", "Outbound attempts, by system, operation and result");
-    describe_histogram!("gateway_upstream_call_duration_seconds", Unit::Seconds, "Time of one outbound attempt");
-    describe_counter!("gateway_upstream_retries_total", "Outbound calls tried again, by system and operation");
-    describe_gauge!("gateway_breaker_state", "0 closed, 1 on trial, 2 open, by system");
-    describe_counter!("gateway_signature_refused_total", "Webhooks not believed, by connection and reason");
-    describe_gauge!("gateway_webhook_last_seen_timestamp_seconds", "When a connection's last webhook arrived");
-    describe_counter!("gateway_http_requests_total", "Requests answered, by endpoint and status");
-    describe_histogram!(
-        "gateway_http_request_duration_seconds",
-        Unit::Seconds,
-        "Time from a request's head to its answer"
-    );
-    describe_counter!("gateway_http_shed_total", "Requests refused because too many were in flight");
-    describe_gauge!("gateway_http_in_flight", "Requests being worked on");
-    describe_gauge!("gateway_http_connections", "Connections open, by port");
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    for family in FAMILIES.iter().filter(|family| !family.is_about_the_process()) {
+        let Family { name, kind, help, .. } = *family;
+        let unit = if family.is_in_seconds() { Unit::Seconds } else { Unit::Count };
+        match kind {
+            Kind::Counter => describe_counter!(name, unit, help),
+            Kind::Gauge => describe_gauge!(name, unit, help),
+            Kind::Histogram => describe_histogram!(name, unit, help),
+        }
+    }
+}
+
+/// A connection is configured. What it may count is there from now on, at zero: of a series that begins with its first
+/// count, Prometheus does not see that count. `kind` is `gigya` or a provider's name in paths; `failures` are the outcomes
+/// and reasons that somebody may want to be alarmed by.
+pub fn connection_known(
+    connection: &str,
+    kind: &'static str,
+    direction: &'static str,
+    failures: impl IntoIterator<Item = (&'static str, &'static str)>,
+) {
+    gauge!("gateway_connection_info", "connection" => connection.to_owned(), "kind" => kind).set(1.0);
+    counter!("gateway_webhooks_total", "connection" => connection.to_owned()).increment(0);
+    for (outcome, reason) in failures {
+        events(connection, direction, outcome, reason).increment(0);
+    }
 }
 
 /// One subscription event is settled.
 pub fn event_settled(connection: &str, direction: &'static str, outcome: &'static str, reason: &'static str) {
+    events(connection, direction, outcome, reason).increment(1);
+}
+
+fn events(connection: &str, direction: &'static str, outcome: &'static str, reason: &'static str) -> Counter {
     let connection = connection.to_owned();
     counter!("gateway_events_total", "connection" => connection, "direction" => direction, "outcome" => outcome, "reason" => reason)
-        .increment(1);
+}
+
+/// An opt-out, or a removal, took effect at the other side, this long after the person acted.
+pub fn opt_out_took_effect(connection: &str, direction: &'static str, to: &str, age: Duration) {
+    let (connection, to) = (connection.to_owned(), to.to_owned());
+    histogram!(OPT_OUT_AGE, "connection" => connection, "direction" => direction, "to" => to).record(age);
 }
 
 /// One outbound attempt is over.
@@ -69,6 +125,34 @@ pub fn upstream_retry(system: &str, operation: &'static str) {
     counter!("gateway_upstream_retries_total", "system" => system.to_owned(), "operation" => operation).increment(1);
 }
 
+/// Why an outbound attempt had to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// The system asked to slow down, or `max_calls_per_minute` is reached.
+    Pace,
+    /// `max_concurrent_calls` are under way.
+    Queue,
+}
+
+/// An outbound attempt had to wait before it was made.
+pub fn upstream_waited(system: &str, cause: Wait, time: Duration) {
+    let cause = match cause {
+        Wait::Pace => "pace",
+        Wait::Queue => "queue",
+    };
+    histogram!("gateway_upstream_wait_seconds", "system" => system.to_owned(), "cause" => cause).record(time);
+}
+
+/// How many outbound attempts are under way.
+pub fn upstream_in_flight(system: &str) -> Gauge {
+    gauge!("gateway_upstream_in_flight", "system" => system.to_owned())
+}
+
+/// A system answered as it should.
+pub fn upstream_succeeded(system: &str) {
+    gauge!("gateway_upstream_last_success_timestamp_seconds", "system" => system.to_owned()).set(seconds_now());
+}
+
 /// A breaker's state: 0 closed, 1 on trial, 2 open.
 pub fn breaker_state(system: &str, state: u8) {
     gauge!("gateway_breaker_state", "system" => system.to_owned()).set(f64::from(state));
@@ -80,8 +164,33 @@ pub fn signature_refused(connection: &str, reason: &str) {
     counter!("gateway_signature_refused_total", &labels).increment(1);
 }
 
-/// A webhook for a known connection arrived. Silence is what to alarm on.
+/// A webhook arrived and was believed. Silence is what to alarm on.
 pub fn webhook_arrived(connection: &str) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    gauge!("gateway_webhook_last_seen_timestamp_seconds", "connection" => connection.to_owned()).set(now.as_secs_f64());
+    counter!("gateway_webhooks_total", "connection" => connection.to_owned()).increment(1);
+    gauge!("gateway_webhook_last_seen_timestamp_seconds", "connection" => connection.to_owned()).set(seconds_now());
+}
+
+/// A request is answered. Both labels are ours: a route's name and a status that we give.
+pub fn http_answered(endpoint: &'static str, status: &'static str, time: Duration) {
+    counter!("gateway_http_requests_total", "endpoint" => endpoint, "status" => status).increment(1);
+    histogram!("gateway_http_request_duration_seconds", "endpoint" => endpoint).record(time);
+}
+
+/// Requests turned away, as too many were in flight.
+pub fn http_shed() -> Counter {
+    counter!("gateway_http_shed_total")
+}
+
+/// Requests being worked on.
+pub fn http_in_flight() -> Gauge {
+    gauge!("gateway_http_in_flight")
+}
+
+/// Connections open on a port.
+pub fn http_connections(port: &'static str) -> Gauge {
+    gauge!("gateway_http_connections", "port" => port)
+}
+
+fn seconds_now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

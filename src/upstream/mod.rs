@@ -9,6 +9,7 @@ mod breaker;
 mod clock;
 mod deadline;
 mod fault;
+mod health;
 mod pace;
 mod transport;
 
@@ -16,18 +17,20 @@ pub use breaker::{Breaker, BreakerState};
 pub use clock::WallClock;
 pub use deadline::Deadline;
 pub use fault::Fault;
+pub use health::{Health, LastError};
 pub use pace::Pace;
 pub use transport::{HttpTransport, Transport, TransportError};
 
 use crate::config::Common;
 use crate::mutation::{self, Mutation};
-use crate::telemetry::metrics as meter;
+use crate::telemetry::metrics::{self as meter, Wait};
+use ::metrics::Gauge;
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use http::{Request, Response, StatusCode, header};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 /// The first pause before trying again; each further one may be twice as long.
@@ -45,6 +48,8 @@ pub struct Upstream {
     pace: Pace,
     permits: Semaphore,
     attempt_timeout: Duration,
+    in_flight: Gauge,
+    record: health::Record,
 }
 
 /// How often a call may be tried.
@@ -127,6 +132,8 @@ impl Upstream {
     pub fn new(name: String, transport: Arc<dyn Transport>, common: &Common) -> Self {
         meter::breaker_state(&name, BreakerState::Closed as u8);
         Self {
+            in_flight: meter::upstream_in_flight(&name),
+            record: health::Record::default(),
             name,
             transport,
             breaker: Breaker::default(),
@@ -176,12 +183,12 @@ impl Upstream {
             return Verdict::Fail(Fault::RateLimited);
         };
         if !turn.is_zero() {
+            meter::upstream_waited(&self.name, Wait::Pace, turn);
             tokio::time::sleep(turn).await;
         }
-        let Ok(permit) = tokio::time::timeout_at(deadline.at(), self.permits.acquire()).await else {
+        let Some(_permit) = self.place(deadline).await else {
             return Verdict::Fail(Fault::DeadlineReached);
         };
-        let _permit = permit.expect("the semaphore is never closed");
         let Some(pass) = self.breaker.admit(Instant::now()) else {
             return Verdict::Fail(Fault::Unavailable { cause: "breaker_open" });
         };
@@ -189,7 +196,10 @@ impl Upstream {
             return Verdict::Fail(Fault::DeadlineReached);
         };
         let started = Instant::now();
-        let answer = self.transport.send(build(), left.min(self.attempt_timeout)).await;
+        let answer = {
+            let _counted = Counted::begin(&self.in_flight);
+            self.transport.send(build(), left.min(self.attempt_timeout)).await
+        };
         let (verdict, result, healthy) = match answer {
             Ok(response) => {
                 let verdict = judge(&response);
@@ -212,6 +222,7 @@ impl Upstream {
             }
         };
         meter::upstream_call(&self.name, operation, result, started.elapsed());
+        self.remember(operation, &verdict);
         // What one caller is told counts for all.
         match &verdict {
             Verdict::Again(Again::SlowDown { wait: Some(wait) }) => self.pace.rest(Instant::now(), *wait),
@@ -227,6 +238,35 @@ impl Upstream {
         verdict
     }
 
+    /// A place among the calls under way; `None` if there is none until the deadline.
+    async fn place(&self, deadline: Deadline) -> Option<SemaphorePermit<'_>> {
+        if let Ok(free) = self.permits.try_acquire() {
+            return Some(free);
+        }
+        let began = Instant::now();
+        let place = tokio::time::timeout_at(deadline.at(), self.permits.acquire()).await;
+        meter::upstream_waited(&self.name, Wait::Queue, began.elapsed());
+        place.ok().map(|permit| permit.expect("the semaphore is never closed"))
+    }
+
+    fn remember<T>(&self, operation: &'static str, verdict: &Verdict<T>) {
+        let fault = match verdict {
+            Verdict::Answer(_) => {
+                meter::upstream_succeeded(&self.name);
+                return self.record.succeeded(Instant::now());
+            }
+            Verdict::Fail(fault) => *fault,
+            Verdict::Again(again) => (*again).into(),
+        };
+        self.record.failed(Instant::now(), operation, fault.to_string());
+    }
+
+    /// How it is doing, as far as calls to it tell.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.record.health(&self.name, self.breaker_state(), Instant::now())
+    }
+
     /// Whether calls are let through, wait, or are being tried again after a time of failures.
     #[must_use]
     pub fn breaker_state(&self) -> BreakerState {
@@ -237,6 +277,22 @@ impl Upstream {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+}
+
+/// One attempt's place in the count of those under way.
+struct Counted<'a>(&'a Gauge);
+
+impl<'a> Counted<'a> {
+    fn begin(gauge: &'a Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }
 

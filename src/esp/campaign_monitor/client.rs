@@ -8,7 +8,7 @@ use super::{INFO, callback};
 use crate::config::{self, CampaignMonitor as Settings, SubscribeWith};
 use crate::domain::{Audience, ConnectionName, Consent, Email, RemovalKind};
 use crate::esp::{Esp, NotTaken, Person, ProviderInfo, Received, Record, Whom, Written};
-use crate::upstream::{Again, Attempts, BreakerState, Deadline, Fault, Transport, Upstream, Verdict, all};
+use crate::upstream::{Again, Attempts, Deadline, Fault, Health, Transport, Upstream, Verdict, all};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -232,8 +232,8 @@ impl Esp for CampaignMonitor {
         false
     }
 
-    fn breaker(&self) -> BreakerState {
-        self.upstream.breaker_state()
+    fn health(&self) -> Vec<Health> {
+        vec![self.upstream.health()]
     }
 
     async fn receive(

@@ -5,7 +5,7 @@ use super::rest;
 use super::soap::{self, Action, Filter, Message, Row, Written};
 use super::token::{Token, Tokens};
 use crate::config::MarketingCloud as Settings;
-use crate::upstream::{Attempts, BreakerState, Deadline, Fault, Transport, Upstream, all};
+use crate::upstream::{Attempts, Deadline, Fault, Health, Transport, Upstream, all};
 use bytes::Bytes;
 use http::{Method, Request, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -60,10 +60,9 @@ impl Client {
         }
     }
 
-    /// The worst of the three hosts.
-    pub fn breaker(&self) -> BreakerState {
-        let states = [self.tokens.breaker(), self.soap.breaker_state(), self.rest.breaker_state()];
-        states.into_iter().max_by_key(|state| *state as u8).unwrap_or(BreakerState::Closed)
+    /// How each of the three hosts is doing.
+    pub fn health(&self) -> Vec<Health> {
+        vec![self.tokens.health(), self.rest.health(), self.soap.health()]
     }
 
     async fn soap(

@@ -12,7 +12,7 @@ use super::{INFO, inbound, wire};
 use crate::config::{self, MarketingCloud as Settings, MarketingCloudAudience, StatusPlace, SubscriberKey};
 use crate::domain::{Audience, ConnectionName, Consent, RemovalKind};
 use crate::esp::{Esp, Field, NotTaken, Person, ProviderInfo, Received, Record, Whom, Written, takes_json};
-use crate::upstream::{BreakerState, Deadline, Fault, Transport};
+use crate::upstream::{Deadline, Fault, Health, Transport};
 use async_trait::async_trait;
 use http::HeaderMap;
 use secrecy::SecretString;
@@ -127,8 +127,8 @@ impl Esp for MarketingCloud {
         self.settings.subscriber_key == SubscriberKey::Uid
     }
 
-    fn breaker(&self) -> BreakerState {
-        self.client.breaker()
+    fn health(&self) -> Vec<Health> {
+        self.client.health()
     }
 
     async fn receive(

@@ -5,7 +5,7 @@
 
 use super::rest;
 use crate::config::MarketingCloud as Settings;
-use crate::upstream::{Attempts, BreakerState, Deadline, Fault, Transport, Upstream, Verdict};
+use crate::upstream::{Attempts, Deadline, Fault, Health, Transport, Upstream, Verdict};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
@@ -83,8 +83,8 @@ impl Tokens {
     }
 
     /// Whether tokens can be had.
-    pub fn breaker(&self) -> BreakerState {
-        self.upstream.breaker_state()
+    pub fn health(&self) -> Health {
+        self.upstream.health()
     }
 
     /// A token that is good still. While one caller renews it early, the others go on with the one that is held.

@@ -110,6 +110,16 @@ fn sometimes(description: &str) -> Header {
     HeaderBuilder::new().schema(Some(text())).description(Some(description)).build()
 }
 
+/// A file of the status page, which tells browsers to be strict.
+pub(super) fn strict(description: &str, media_type: &str) -> Response {
+    with_id(description)
+        .header("Content-Security-Policy", always(text(), "Nothing but the page's own files."))
+        .header("X-Content-Type-Options", always(text(), "`nosniff`"))
+        .header("Referrer-Policy", always(text(), "`no-referrer`"))
+        .content(media_type, Content::new(Some(text())))
+        .build()
+}
+
 fn summary() -> Content {
     Content::new(Some(reference("Summary")))
 }
