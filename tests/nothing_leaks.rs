@@ -123,7 +123,7 @@ async fn a_day(version: WebhookVersion) -> Vec<String> {
             }
         }
     }
-    for path in ["metrics", "readyz", "livez", "canary"] {
+    for path in ["", "metrics", "readyz", "livez", "canary"] {
         let request = client.get(format!("http://{}/{path}", sandbox.operations[0]));
         answers.push(ask(Port::Operations, request).await.body);
     }
@@ -148,7 +148,9 @@ async fn whatever_happens() {
     for expected in ["event settled", "\"outcome\":\"applied\"", "not verified", "nothing_leaks.rs", "call failed"] {
         assert!(told.contains(expected), "the log doesn't tell of {expected:?}");
     }
-    assert!(answers.iter().any(|answer| answer.contains("gateway_events_total")));
+    for shown in ["gateway_events_total", "<h2>Last outcomes</h2>"] {
+        assert!(answers.iter().any(|answer| answer.contains(shown)), "{shown} was not looked at");
+    }
     let settings = gigya_esp_gateway::sandbox::gigya::GigyaSettings::default();
     let esp = gigya_esp_gateway::sandbox::campaign_monitor::CampaignMonitorSettings::default();
     let cloud = gigya_esp_gateway::sandbox::marketing_cloud::MarketingCloudSettings::default();

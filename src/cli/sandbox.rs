@@ -132,6 +132,7 @@ async fn page(args: &SandboxArgs) -> Result<ExitCode, ExitCode> {
     let stop = http::stop_signal().map_err(|error| failed(&error))?;
     println!("The sandbox is on http://{address}/ (stop it with Ctrl-C).");
     println!("The gateway receives Gigya's webhooks on {}", sandbox.gigya_url(0));
+    println!("Its status page is on http://{}/", sandbox.operations[0]);
     println!("Its metrics are on http://{}/metrics", sandbox.operations[0]);
     let router = page::router(Arc::new(sandbox));
     // The page's stream of events never ends by itself: stopping does not wait for it.

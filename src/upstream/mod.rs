@@ -255,6 +255,8 @@ impl Upstream {
                 meter::upstream_succeeded(&self.name);
                 return self.record.succeeded(Instant::now());
             }
+            // It is well, and won't have the data, or says so that there is nobody: the event's outcome tells.
+            Verdict::Fail(Fault::Refused { .. }) => return,
             Verdict::Fail(fault) => *fault,
             Verdict::Again(again) => (*again).into(),
         };

@@ -74,7 +74,7 @@ async fn what_is_not_believed_shows_with_its_reason() {
     assert_eq!(crate::ask(crate::Port::Webhooks, request).await.status, 401);
     let page = get(&sandbox, "/").await.body;
     assert!(
-        page.contains("Last refused</dt><dd><span class=\"wait\">header is missing</span>, just now <small>1 in all"),
+        page.contains("Last refused</dt><dd><span class=\"wait\">signature_missing</span>, just now <small>1 in all"),
         "{page}"
     );
 }
