@@ -1,6 +1,6 @@
 //! `check`: whether the configuration is right, and what it means. Shows no token or secret.
 
-use super::{ConfigFile, failed};
+use super::{ConfigFile, Ended, failed};
 use crate::config::{Config, GigyaAuth, GigyaWebhookAuth};
 use crate::esp;
 use crate::forward::Gateway;
@@ -15,7 +15,7 @@ pub fn run(file: &ConfigFile) -> Result<ExitCode, ExitCode> {
     let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| failed(&error))?);
     Gateway::new(&config, &transport, &WallClock::system()).map_err(|error| failed(&error))?;
     print!("{}", summary(&config, &transport));
-    Ok(ExitCode::SUCCESS)
+    Ok(Ended::Well.into())
 }
 
 fn summary(config: &Config, transport: &Arc<dyn Transport>) -> String {

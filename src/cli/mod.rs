@@ -1,10 +1,12 @@
-//! The commands, one file each. Errors go to standard error; a refused configuration ends with 2, anything
-//! else that fails with 1.
+//! The commands, one file each. Errors go to standard error; [`Ended`] says with which status a command ends.
 
 mod check;
+mod ended;
 mod openapi;
 mod sandbox;
 mod serve;
+
+pub use ended::Ended;
 
 use crate::config::{Config, Environment};
 use clap::{Args, Parser, Subcommand};
@@ -46,7 +48,7 @@ impl ConfigFile {
     fn load(&self) -> Result<Config, ExitCode> {
         Config::load(&self.config, &Environment::of_process()).map_err(|errors| {
             eprintln!("{errors}");
-            ExitCode::from(2)
+            Ended::Refused.into()
         })
     }
 }
@@ -68,5 +70,5 @@ impl Cli {
 /// Says what went wrong, for commands that end because of it.
 fn failed(what: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("error: {what}");
-    ExitCode::FAILURE
+    Ended::Failed.into()
 }

@@ -1,10 +1,11 @@
 //! `openapi`: prints the description of the HTTP interface.
 
+use super::Ended;
 use std::process::ExitCode;
 
 /// Prints it.
 #[allow(clippy::unnecessary_wraps, reason = "every command ends alike")]
 pub fn run() -> Result<ExitCode, ExitCode> {
     print!("{}", crate::http::openapi::json());
-    Ok(ExitCode::SUCCESS)
+    Ok(Ended::Well.into())
 }

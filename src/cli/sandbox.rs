@@ -1,6 +1,6 @@
 //! `sandbox`: a simulated Gigya, simulated ESPs and the real gateway, on this machine only.
 
-use super::failed;
+use super::{Ended, failed};
 use crate::config::{LogFormat, Telemetry};
 use crate::http;
 use crate::sandbox::gigya::{GigyaSettings, WebhookVersion};
@@ -93,7 +93,7 @@ async fn script(esps: Esps) -> Result<ExitCode, ExitCode> {
         let _ = writeln!(stdout.lock(), "{text}");
     });
     told.await.map_err(|error| failed(&error))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Ended::Well.into())
 }
 
 fn coloured(line: &Line) -> String {
@@ -140,5 +140,5 @@ async fn page(args: &SandboxArgs) -> Result<ExitCode, ExitCode> {
         served = async { axum::serve(listener, router).await } => served.map_err(|error| failed(&error))?,
         () = stop.cancelled() => {}
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Ended::Well.into())
 }

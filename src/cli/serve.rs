@@ -1,6 +1,6 @@
 //! `serve`: receives webhooks of both sides and forwards them, until it is asked to stop.
 
-use super::{ConfigFile, failed};
+use super::{ConfigFile, Ended, failed};
 use crate::config::Config;
 use crate::forward::Gateway;
 use crate::http;
@@ -42,5 +42,5 @@ async fn serve(config: Config) -> Result<ExitCode, ExitCode> {
     );
     bound.serve(Arc::new(gateway), Arc::new(move || metrics.render()), stop).await;
     tracing::info!("stopped");
-    Ok(ExitCode::SUCCESS)
+    Ok(Ended::Well.into())
 }

@@ -1,0 +1,78 @@
+//! `configuration.md`, of `deploy/gateway.example.toml`.
+
+use crate::{cell, hold};
+use std::fmt::Write;
+
+/// One key, with others that the same words are about.
+struct Key {
+    name: String,
+    value: String,
+    standing: &'static str,
+}
+
+fn key(line: &str) -> Option<Key> {
+    let (line, standing) = match line {
+        line if line.starts_with("# or: ") => (&line[6..], "left out"),
+        line if line.starts_with('#') => (&line[1..], "default"),
+        line => (line, "example"),
+    };
+    let (name, value) = line.split_once(" = ")?;
+    let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    is_name.then(|| Key { name: name.to_owned(), value: value.to_owned(), standing })
+}
+
+/// The variable that overrides a key.
+fn variable(table: &str, name: &str) -> String {
+    let table = match table {
+        "route" => "ROUTE__0".to_owned(),
+        table => table.replace('.', "__").to_ascii_uppercase(),
+    };
+    format!("GATEWAY_{table}__{}", name.to_ascii_uppercase())
+}
+
+#[test]
+fn the_page_of_settings_is_current() {
+    let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/gateway.example.toml")).unwrap();
+    let (head, tables) = example.split_once("\n\n").unwrap();
+    let mut page =
+        String::from("# Settings\n\nOf [deploy/gateway.example.toml](../../deploy/gateway.example.toml):\n\n```text\n");
+    for line in head.lines() {
+        writeln!(page, "{}", line.trim_start_matches('#').strip_prefix(' ').unwrap_or_default()).unwrap();
+    }
+    page.push_str("```\n");
+    let (mut table, mut words) = (String::new(), String::new());
+    let mut told: Vec<(String, String)> = Vec::new();
+    for line in tables.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            let name = name.trim_matches(['[', ']']).to_owned();
+            if name == table {
+                break; // a second route shows nothing new
+            }
+            let brackets = if line.starts_with("[[") { ("[[", "]]") } else { ("[", "]") };
+            write!(page, "\n## `{}{name}{}`\n\n", brackets.0, brackets.1).unwrap();
+            if !words.trim().is_empty() {
+                write!(page, "{}\n\n", words.trim()).unwrap();
+            }
+            page.push_str("| key | default | variable | meaning |\n| --- | --- | --- | --- |\n");
+            (table, words) = (name, String::new());
+        } else if let Some(key) = key(line) {
+            let default = match key.standing {
+                "default" => format!("`{}`", key.value),
+                "left out" => format!("none; for example `{}`", key.value),
+                _ => format!("required; for example `{}`", key.value),
+            };
+            // Where several keys follow one remark, it is about all of them.
+            if !words.is_empty() {
+                told.push((table.clone(), std::mem::take(&mut words)));
+            }
+            let meaning = told.last().filter(|(of, _)| *of == table).map_or("", |(_, words)| words.trim());
+            let (name, variable) = (&key.name, variable(&table, &key.name));
+            writeln!(page, "| `{name}` | {} | `{variable}` | {} |", cell(&default), cell(meaning)).unwrap();
+        } else {
+            let remark = line.trim_start_matches('#').trim();
+            words.push_str(remark);
+            words.push(' ');
+        }
+    }
+    hold("settings.md", &page);
+}
