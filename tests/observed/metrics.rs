@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
+const AGE: &str = "gateway_opt_out_age_seconds";
+
 static TURNS: Mutex<()> = Mutex::const_new(());
 
 /// The series of a page, by name and labels as they stand there.
@@ -94,7 +96,6 @@ async fn what_is_exported_is_what_is_told_and_the_other_way_round() {
 #[tokio::test]
 async fn an_opt_out_is_told_with_its_age_whichever_way_it_goes() {
     let _turn = TURNS.lock().await;
-    const AGE: &str = "gateway_opt_out_age_seconds";
     let sandbox = both().await;
     let ann = subscriber(&sandbox, "ann").await;
     subscriber(&sandbox, "ben").await;
