@@ -13,6 +13,7 @@ mod esp_to_gigya;
 mod gateway;
 mod gigya_to_esp;
 mod intake;
+mod live;
 mod progress;
 mod record;
 mod rounds;
@@ -20,3 +21,4 @@ mod subscriber;
 
 pub use gateway::{Gateway, StartError};
 pub use intake::{Endpoint, EventOutcome, Inbound, Intake, Refusal, Summary};
+pub use live::Live;

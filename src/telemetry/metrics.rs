@@ -85,3 +85,35 @@ pub fn webhook_arrived(connection: &str) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     gauge!("gateway_webhook_last_seen_timestamp_seconds", "connection" => connection.to_owned()).set(now.as_secs_f64());
 }
+
+/// A configuration was loaded at the start.
+pub fn config_loaded() {
+    use metrics::{describe_counter, describe_gauge};
+    describe_counter!("gateway_config_reloads_total", "Configurations loaded anew, by result: applied, refused");
+    describe_gauge!(
+        "gateway_config_last_reload_successful",
+        "Whether the last configuration that was loaded is in use"
+    );
+    describe_gauge!("gateway_config_last_success_timestamp_seconds", "When the configuration in use was loaded");
+    for result in ["applied", "refused"] {
+        counter!("gateway_config_reloads_total", "result" => result).increment(0);
+    }
+    config_in_use();
+}
+
+/// A configuration was loaded anew, and taken or refused.
+pub fn config_reloaded(applied: bool) {
+    let result = if applied { "applied" } else { "refused" };
+    counter!("gateway_config_reloads_total", "result" => result).increment(1);
+    if applied {
+        config_in_use();
+    } else {
+        gauge!("gateway_config_last_reload_successful").set(0.0);
+    }
+}
+
+fn config_in_use() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    gauge!("gateway_config_last_reload_successful").set(1.0);
+    gauge!("gateway_config_last_success_timestamp_seconds").set(now.as_secs_f64());
+}

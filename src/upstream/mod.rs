@@ -41,9 +41,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub struct Upstream {
     name: String,
     transport: Arc<dyn Transport>,
-    breaker: Breaker,
-    pace: Pace,
-    permits: Semaphore,
+    breaker: Arc<Breaker>,
+    pace: Arc<Pace>,
+    permits: Arc<Semaphore>,
+    max_concurrent_calls: usize,
+    max_calls_per_minute: usize,
     attempt_timeout: Duration,
 }
 
@@ -129,11 +131,30 @@ impl Upstream {
         Self {
             name,
             transport,
-            breaker: Breaker::default(),
-            pace: Pace::new(common.max_calls_per_minute),
-            permits: Semaphore::new(common.max_concurrent_calls),
+            breaker: Arc::default(),
+            pace: Arc::new(Pace::new(common.max_calls_per_minute)),
+            permits: Arc::new(Semaphore::new(common.max_concurrent_calls)),
+            max_concurrent_calls: common.max_concurrent_calls,
+            max_calls_per_minute: common.max_calls_per_minute,
             attempt_timeout: common.attempt_timeout,
         }
+    }
+
+    /// The same system with other settings or credentials: what `former` knows of how it is doing counts on, and what
+    /// it was asked for in pace. Limits that are the same are kept by both together.
+    #[must_use]
+    pub fn succeeding(mut self, former: &Self) -> Self {
+        self.breaker = Arc::clone(&former.breaker);
+        self.pace = if self.max_calls_per_minute == former.max_calls_per_minute {
+            Arc::clone(&former.pace)
+        } else {
+            Arc::new(former.pace.at_rate(self.max_calls_per_minute))
+        };
+        if self.max_concurrent_calls == former.max_concurrent_calls {
+            self.permits = Arc::clone(&former.permits);
+        }
+        meter::breaker_state(&self.name, self.breaker_state() as u8);
+        self
     }
 
     /// Makes one call: `build` makes the request, anew for every attempt; `judge` says what an answer means.
