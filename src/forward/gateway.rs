@@ -242,3 +242,6 @@ impl Intake for Gateway {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,3 +104,70 @@ pub fn waiting_for_restart(running: &Server, new: &Server) -> Vec<&'static str> 
     ];
     compared.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+    use std::path::Path;
+
+    const CONFIGURATION: &str = r#"
+[gigya.main]
+api_keys = ["4_A"]
+data_center = "eu1.gigya.com"
+user_key = "AAbb"
+secret = { env = "GIGYA_SECRET" }
+
+[campaign_monitor.news]
+api_key = { env = "CM_API_KEY" }
+callback_tokens = [{ env = "CM_CALLBACK_TOKEN" }]
+time_zone = "Europe/Berlin"
+
+[[route]]
+subscription = "main/newsletter"
+audience = "news/1"
+"#;
+
+    fn config(text: &str, key: &str) -> Config {
+        let token = "0123456789abcdef0123456789abcdef";
+        let environment = [("GIGYA_SECRET", "c2VjcmV0"), ("CM_API_KEY", key), ("CM_CALLBACK_TOKEN", token)];
+        Config::parse(text, Path::new("gateway.toml"), &environment.into_iter().collect::<Environment>()).unwrap()
+    }
+
+    #[test]
+    fn a_comment_changes_nothing() {
+        let (former, new) = (config(CONFIGURATION, "a"), config(&format!("# {CONFIGURATION}"), "a"));
+        assert_eq!(Changes::between(&former, &new).to_string(), "nothing");
+    }
+
+    #[test]
+    fn what_changed_is_named_and_no_secret_is_told() {
+        let former = config(CONFIGURATION, "canary-one");
+        let text = CONFIGURATION
+            .replace("4_A", "4_B")
+            .replace("\"news/1\"", "\"news/1\"\ndouble_opt_in = false")
+            .replace("main/newsletter", "main/offers");
+        let new = config(&text, "canary-two");
+        let said = Changes::between(&former, &new).to_string();
+        let expected = "connections changed: campaign_monitor.news, gigya.main; \
+                        routes added: main/offers -> news/1; routes removed: main/newsletter -> news/1; \
+                        secrets changed: campaign_monitor.news.api_key";
+        assert_eq!(said, expected);
+        assert!(!format!("{former:?}{new:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_route_that_is_set_otherwise_is_named() {
+        let former = config(CONFIGURATION, "a");
+        let new = config(&CONFIGURATION.replace("\"news/1\"", "\"news/1\"\ndouble_opt_in = false"), "a");
+        assert_eq!(Changes::between(&former, &new).to_string(), "routes changed: main/newsletter -> news/1");
+    }
+
+    #[test]
+    fn settings_of_sockets_wait_for_a_restart() {
+        let former = config(CONFIGURATION, "a");
+        let new = config(&format!("[server]\nlisten = \"0.0.0.0:81\"\ndrain_delay = \"1s\"\n{CONFIGURATION}"), "a");
+        assert_eq!(waiting_for_restart(&former.server, &new.server), ["server.listen", "server.drain_delay"]);
+        assert!(waiting_for_restart(&former.server, &former.server).is_empty());
+    }
+}
