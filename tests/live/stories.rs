@@ -80,8 +80,8 @@ async fn a_wrong_configuration_is_refused_and_the_one_before_goes_on_until_it_is
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_secret_file_that_is_gone_is_refused_and_its_return_is_noticed() {
-    let house = House::start("gone").await;
+async fn a_secret_file_that_is_wrong_is_refused_and_noticed_once_it_is_mended() {
+    let house = House::start("mended").await;
     house.write("token", "short");
     house.reloaded("refused", 1.0).await;
     assert_eq!(house.status_with(FIRST_TOKEN).await, 200);
@@ -93,7 +93,7 @@ async fn a_secret_file_that_is_gone_is_refused_and_its_return_is_noticed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_is_under_way_ends_with_the_configuration_that_it_began_with() {
     let house = House::start("under-way").await;
-    let gigya = house.sandbox.gigya.faults();
+    let gigya = house.sandbox.gigya.faults().clone();
     gigya.set(Weather { latency: Duration::from_secs(2), ..Weather::default() });
     let before = gigya.all_calls();
     let request = house.callback("news", FIRST_TOKEN, &house.sandbox.list);
@@ -105,6 +105,7 @@ async fn a_request_that_is_under_way_ends_with_the_configuration_that_it_began_w
     house.reloaded("applied", 1.0).await;
     assert!(!under_way.is_finished(), "it was to be held until now");
     assert_eq!(house.status_with(FIRST_TOKEN).await, 404);
+    gigya.set(Weather::default());
     assert_eq!(under_way.await.unwrap(), 200);
 }
 
@@ -158,6 +159,7 @@ async fn many_signals_do_no_harm_and_one_while_it_stops_is_ignored() {
     until("it stops", async || house.log().contains("\"stopping\"")).await;
     house.hang_up();
     until("it says so", async || house.log().contains("a SIGHUP is ignored")).await;
+    gigya.set(Weather::default());
     assert_eq!(under_way.await.unwrap(), 200);
     assert!(house.ended_well().await);
 }
