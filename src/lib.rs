@@ -9,6 +9,7 @@
 //! | [`cli`] | one file a command |
 //! | [`sandbox`] | a simulated Gigya and simulated ESPs, in process; tests use the same ones |
 //! | [`http`] | the edge: router, answers, limits, server loop, operations port |
+//! | [`reload`] | another configuration while it runs |
 //! | [`forward`] | the two straight lines: Gigya to ESP, ESP to Gigya |
 //! | [`gigya`] | webhooks, signatures, REST client, account to consent |
 //! | [`esp`] | the trait that a provider implements, and the providers |
@@ -26,6 +27,7 @@ pub mod gigya;
 pub mod http;
 #[doc(hidden)]
 pub mod mutation;
+pub mod reload;
 pub mod sandbox;
 pub mod telemetry;
 pub mod upstream;

@@ -1,9 +1,11 @@
-//! `serve`: receives webhooks of both sides and forwards them, until it is asked to stop.
+//! `serve`: receives webhooks of both sides and forwards them, until it is asked to stop. A SIGHUP or a changed secret file
+//! loads the configuration anew.
 
 use super::{ConfigFile, Ended, failed};
-use crate::config::Config;
-use crate::forward::Gateway;
+use crate::config::{Config, Environment};
+use crate::forward::{Gateway, Live};
 use crate::http;
+use crate::reload::{ApplyLive, Hangups, Reloader, Running};
 use crate::telemetry::{logs, metrics};
 use crate::upstream::{HttpTransport, Transport, WallClock};
 use std::process::ExitCode;
@@ -11,17 +13,27 @@ use std::sync::Arc;
 
 /// Runs the gateway.
 pub fn run(file: &ConfigFile) -> Result<ExitCode, ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| failed(&error))?;
+    // First of all, as nothing that takes long must be ended by a SIGHUP.
+    let hangups = {
+        let _inside = runtime.enter();
+        Hangups::listen().map_err(|error| failed(&error))?
+    };
     let config = file.load()?;
     logs::install(&config.telemetry, std::io::stdout).map_err(|error| failed(&error))?;
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| failed(&error))?;
-    runtime.block_on(serve(config))
+    let ended = runtime.block_on(serve(file, config, hangups));
+    // Not waited for: a look at a file may hang as long as its disk does.
+    runtime.shutdown_background();
+    ended
 }
 
-async fn serve(config: Config) -> Result<ExitCode, ExitCode> {
+async fn serve(file: &ConfigFile, config: Config, hangups: Hangups) -> Result<ExitCode, ExitCode> {
     let metrics = metrics::install();
     let transport = HttpTransport::new().map_err(|error| failed(&error))?;
     let transport: Arc<dyn Transport> = Arc::new(transport);
-    let gateway = Gateway::new(&config, &transport, &WallClock::system()).map_err(|error| failed(&error))?;
+    let clock = WallClock::system();
+    let gateway = Gateway::new(&config, &transport, &clock).map_err(|error| failed(&error))?;
+    let live = Live::new(gateway);
     let stop = http::stop_signal().map_err(|error| failed(&error))?;
     let upkeep = metrics.clone();
     tokio::spawn(async move {
@@ -40,7 +52,28 @@ async fn serve(config: Config) -> Result<ExitCode, ExitCode> {
         version = env!("CARGO_PKG_VERSION"),
         "started"
     );
-    bound.serve(Arc::new(gateway), Arc::new(move || metrics.render()), stop).await;
+    let apply_live = apply_live(&config);
+    let running = Running { config, live: live.clone(), transport, clock };
+    let reloader = Reloader::new(file.config.clone(), Environment::of_process(), running, apply_live);
+    let reloads = reloader.reloads();
+    let reloading = tokio::spawn(reloader.run(hangups, stop.clone()));
+    bound.showing(reloads).serve(Arc::new(live), Arc::new(move || metrics.render()), stop).await;
+    reloading.abort();
     tracing::info!("stopped");
     Ok(Ended::Well.into())
+}
+
+/// What follows a new configuration besides the gateway, and which keys can't.
+fn apply_live(started_with: &Config) -> ApplyLive {
+    let started_with = started_with.telemetry.clone();
+    Box::new(move |new| {
+        let mut waiting = Vec::new();
+        if started_with.log_format != new.telemetry.log_format {
+            waiting.push("telemetry.log_format");
+        }
+        if started_with.log_filter != new.telemetry.log_filter {
+            waiting.push("telemetry.log_filter");
+        }
+        Ok(waiting)
+    })
 }

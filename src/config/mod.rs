@@ -8,6 +8,7 @@
 //! | `read` | which keys there are, their defaults, and what must hold between them |
 //! | `fields` | where a field's value comes from |
 //! | `problem` | what is wrong, where, and what to do |
+//! | `sources` | what it was made from, as digests: whether something changed, and what |
 //!
 //! Imports only `domain`. No message ever shows a line of the file or a value that may be a secret: TOML's own
 //! error text shows both, and isn't used.
@@ -17,10 +18,12 @@ mod model;
 mod problem;
 mod read;
 mod reader;
+mod sources;
 mod tree;
 
 pub use model::*;
 pub use problem::{ConfigErrors, Place, Problem};
+pub use sources::{Digest, Held, Sources};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,12 +61,28 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, at once.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigErrors> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let what = format!("cannot be read: {error}");
-            let remedy = "name the configuration file with --config or GATEWAY_CONFIG; see deploy/gateway.example.toml";
-            ConfigErrors::one(path, Problem::new(Place::File, "", what, remedy))
-        })?;
-        Self::parse(&text, path, environment)
+        let text = std::fs::read_to_string(path);
+        let digest = text.as_ref().ok().map(|text| Digest::of(text.as_bytes()));
+        let own = Held::from([(path.to_path_buf(), digest)]);
+        let loaded = match text {
+            Ok(text) => Self::parse(&text, path, environment),
+            Err(error) => {
+                let what = format!("cannot be read: {error}");
+                let remedy =
+                    "name the configuration file with --config or GATEWAY_CONFIG; see deploy/gateway.example.toml";
+                Err(ConfigErrors::one(path, Problem::new(Place::File, "", what, remedy)))
+            }
+        };
+        match loaded {
+            Ok(mut config) => {
+                config.sources.file = own;
+                Ok(config)
+            }
+            Err(errors) => {
+                let sources = Sources { file: own, ..errors.sources().clone() };
+                Err(errors.of(sources))
+            }
+        }
     }
 
     /// Checks a configuration text. `origin` is where it came from: for messages, and secrets' relative paths.
@@ -73,14 +92,14 @@ impl Config {
     pub fn parse(text: &str, origin: &Path, environment: &Environment) -> Result<Self, ConfigErrors> {
         let folder = origin.parent().map_or_else(PathBuf::new, Path::to_path_buf);
         let mut problems = Vec::new();
+        let source = reader::Source::new(environment, &folder);
         let config = tree::parse(text, &mut problems).and_then(|mut tree| {
             tree::overlay(&mut tree, environment, &mut problems);
-            let source = reader::Source { environment, folder: &folder };
             read::config(tree, &source, &mut problems)
         });
         match config {
             Some(config) if problems.is_empty() => Ok(config),
-            _ => Err(ConfigErrors::new(origin, problems)),
+            _ => Err(ConfigErrors::new(origin, problems).of(source.noted.into_inner())),
         }
     }
 }

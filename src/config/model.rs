@@ -1,5 +1,6 @@
 //! The configuration as the rest of the house sees it: typed, checked, complete.
 
+use super::sources::Sources;
 use crate::domain::{Audience, ConnectionName, RemovalKind, SubscriptionId};
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
@@ -15,6 +16,8 @@ use url::Url;
 pub struct Config {
     /// Listening, limits, draining.
     pub server: Server,
+    /// Which changed files it is loaded anew for.
+    pub watch: Watch,
     /// Logs and pseudonyms.
     pub telemetry: Telemetry,
     /// Gigya connections by name.
@@ -23,10 +26,21 @@ pub struct Config {
     pub esps: BTreeMap<ConnectionName, Esp>,
     /// Which subscription goes where.
     pub routes: Vec<Arc<Route>>,
+    /// What it was made from.
+    pub sources: Sources,
+}
+
+/// Which changed files a running gateway loads its configuration anew for: `watch_...` of `[server]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// How often secret files are looked at (5 s); zero for never.
+    pub secrets: Duration,
+    /// Whether the configuration file is looked at as often (false).
+    pub configuration: bool,
 }
 
 /// `[server]`: the two ports and the limits on what comes in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Where webhooks are received (`0.0.0.0:8080`).
     pub listen: SocketAddr,
@@ -170,6 +184,17 @@ pub enum Esp {
     CampaignMonitor(Box<CampaignMonitor>),
     /// `[marketing_cloud.NAME]`
     MarketingCloud(Box<MarketingCloud>),
+}
+
+impl Esp {
+    /// The table that its connection stands in: `campaign_monitor`.
+    #[must_use]
+    pub fn table(&self) -> &'static str {
+        match self {
+            Self::CampaignMonitor(_) => "campaign_monitor",
+            Self::MarketingCloud(_) => "marketing_cloud",
+        }
+    }
 }
 
 /// `[campaign_monitor.NAME]`: one Campaign Monitor client.

@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, where, and what to do about it.
 
+use super::sources::Sources;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -39,13 +40,19 @@ impl Problem {
 pub struct ConfigErrors {
     origin: PathBuf,
     problems: Vec<Problem>,
+    sources: Sources,
 }
 
 impl ConfigErrors {
     pub(super) fn new(origin: &Path, mut problems: Vec<Problem>) -> Self {
         problems.sort_by(|a, b| a.place.cmp(&b.place));
         problems.dedup();
-        Self { origin: origin.to_path_buf(), problems }
+        Self { origin: origin.to_path_buf(), problems, sources: Sources::default() }
+    }
+
+    pub(super) fn of(mut self, sources: Sources) -> Self {
+        self.sources = sources;
+        self
     }
 
     pub(super) fn one(origin: &Path, problem: Problem) -> Self {
@@ -57,21 +64,38 @@ impl ConfigErrors {
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
+
+    /// The problems with where they stand and what to do, a line each.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.problems.iter().map(|problem| format!("{}; {}", self.place_and_what(problem), problem.remedy)).collect()
+    }
+
+    /// What was read before it turned out to be wrong.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    fn place_and_what(&self, problem: &Problem) -> String {
+        let origin = self.origin.display();
+        let place = match &problem.place {
+            Place::File => origin.to_string(),
+            Place::Line(line, column) => format!("{origin}:{line}:{column}"),
+            Place::Variable(name) => format!("environment variable {name}"),
+        };
+        if problem.key.is_empty() {
+            format!("{place}: {}", problem.what)
+        } else {
+            format!("{place}: {}: {}", problem.key, problem.what)
+        }
+    }
 }
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let origin = self.origin.display();
         for problem in &self.problems {
-            match &problem.place {
-                Place::File => write!(f, "{origin}: ")?,
-                Place::Line(line, column) => write!(f, "{origin}:{line}:{column}: ")?,
-                Place::Variable(name) => write!(f, "environment variable {name}: ")?,
-            }
-            if !problem.key.is_empty() {
-                write!(f, "{}: ", problem.key)?;
-            }
-            writeln!(f, "{}\n    {}", problem.what, problem.remedy)?;
+            writeln!(f, "{}\n    {}", self.place_and_what(problem), problem.remedy)?;
         }
         let count = self.problems.len();
         write!(f, "{count} {} in the configuration", if count == 1 { "problem" } else { "problems" })

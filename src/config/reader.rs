@@ -2,8 +2,10 @@
 
 use super::Environment;
 use super::problem::{Place, Problem};
+use super::sources::{Digest, Sources};
 use super::tree::{Node, Table, Value};
 use secrecy::SecretString;
+use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 use url::Url;
@@ -13,6 +15,14 @@ pub struct Source<'a> {
     pub environment: &'a Environment,
     /// Relative paths of secret files start here.
     pub folder: &'a Path,
+    /// What was read so far.
+    pub noted: RefCell<Sources>,
+}
+
+impl<'a> Source<'a> {
+    pub fn new(environment: &'a Environment, folder: &'a Path) -> Self {
+        Self { environment, folder, noted: RefCell::default() }
+    }
 }
 
 /// One table being read. Every key that is asked for is known; what is left at the end is not.
@@ -251,7 +261,7 @@ impl<'a> Reader<'a> {
                     None
                 }
             },
-            (None, Some(file), true) => match std::fs::read_to_string(self.source.folder.join(&file)) {
+            (None, Some(file), true) => match self.read_file(&file) {
                 Ok(text) => self.usable_secret(key, &place, &text, &format!("file {file}")),
                 Err(error) => {
                     let what = format!("file {file} cannot be read: {error}");
@@ -272,7 +282,26 @@ impl<'a> Reader<'a> {
             self.report(key, Some(place), format!("{whence} is empty"), "put the secret there");
             return None;
         }
+        self.source.noted.borrow_mut().note_secret(self.path_of(key), text);
         Some(text.into())
+    }
+
+    fn read_file(&self, file: &str) -> std::io::Result<String> {
+        let path = self.source.folder.join(file);
+        let text = std::fs::read_to_string(&path);
+        let digest = text.as_ref().ok().map(|text| Digest::of(text.as_bytes()));
+        self.source.noted.borrow_mut().secret_files.insert(path, digest);
+        text
+    }
+
+    /// Notes that this table is a connection, which said `settings`; after its secrets were taken.
+    pub fn note_connection(&self, settings: &str) {
+        self.source.noted.borrow_mut().note_connection(&self.path, settings);
+    }
+
+    /// Notes something that a connection's settings mean besides what stands in its table.
+    pub fn note_more(&self, connection: &str, meaning: &str) {
+        self.source.noted.borrow_mut().note_more(connection, meaning);
     }
 
     /// Says that a subtable is known, and takes it.

@@ -32,6 +32,27 @@ pub enum Value {
 
 pub type Table = BTreeMap<String, Node>;
 
+/// A table's keys and values, without where they stand: the same for tables that say the same.
+pub fn spelled(table: &Table) -> String {
+    let entry = |(key, node): (&String, &Node)| format!("{key:?}={:?}{}", node.text, spelled_value(&node.value));
+    let entries: Vec<_> = table.iter().map(entry).collect();
+    format!("{{{}}}", entries.join(","))
+}
+
+fn spelled_value(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("{text:?}"),
+        Value::Integer(number) => number.to_string(),
+        Value::Flag(flag) => flag.to_string(),
+        Value::List(items) => {
+            let items: Vec<_> = items.iter().map(|item| spelled_value(&item.value)).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Table(table) => spelled(table),
+        Value::Other => "?".to_owned(),
+    }
+}
+
 /// Parses the file. `None` if nothing of it can be used.
 pub fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<Table> {
     let (document, errors) = DeTable::parse_recoverable(text);

@@ -19,6 +19,7 @@ use crate::upstream::{Deadline, Fault, Health, Transport};
 use async_trait::async_trait;
 use http::HeaderMap;
 use secrecy::SecretString;
+use std::any::Any;
 use std::sync::Arc;
 use utoipa::openapi::Content;
 
@@ -66,12 +67,31 @@ pub fn connect(esp: &config::Esp, transport: Arc<dyn Transport>) -> Arc<dyn Esp>
     }
 }
 
+/// Connects with other settings in place of a connection that there is: what that one knows of how the systems are doing and
+/// of their pace counts on, as far as they are the same systems.
+#[must_use]
+pub fn connect_succeeding(esp: &config::Esp, transport: Arc<dyn Transport>, former: &dyn Esp) -> Arc<dyn Esp> {
+    let known: &dyn Any = former;
+    match esp {
+        config::Esp::CampaignMonitor(connection) => match known.downcast_ref() {
+            Some(former) => Arc::new(campaign_monitor::CampaignMonitor::new(connection, transport).succeeding(former)),
+            None => connect(esp, transport),
+        },
+        config::Esp::MarketingCloud(connection) => match known.downcast_ref() {
+            Some(former) => {
+                Arc::new(marketing_cloud::MarketingCloud::connect_succeeding(connection, &transport, former))
+            }
+            None => connect(esp, transport),
+        },
+    }
+}
+
 /// One connection to an ESP: what it tells us, and what we can tell it.
 ///
 /// Every write is safe to repeat, except [`Esp::opt_in`] over an opt-out, which is tried once. Writes are about a
 /// [`Record`] that [`Esp::find`] gave, which says by what the ESP knows it.
 #[async_trait]
-pub trait Esp: Send + Sync + 'static {
+pub trait Esp: Any + Send + Sync {
     /// Which provider this is.
     fn provider(&self) -> &'static ProviderInfo;
 

@@ -6,7 +6,7 @@ use super::progress::Progress;
 use super::record::{self, Direction, Told};
 use super::status::{ConnectionStatus, RouteStatus, Status};
 use super::{esp_to_gigya, gigya_to_esp};
-use crate::config::{self, Config, Route};
+use crate::config::{self, Config, Digest, Route};
 use crate::domain::{Audience, ConnectionName, Outcome, Reason};
 use crate::esp::{self, Esp};
 use crate::gigya::{Client, KeyStore, Verifier};
@@ -32,16 +32,22 @@ pub struct Gateway {
 pub(super) struct GigyaSide {
     pub config: config::Gigya,
     pub client: Arc<Client>,
-    pub verifier: Verifier,
+    pub verifier: Arc<Verifier>,
     pub clock: WallClock,
     pub routes: Vec<Arc<RouteEnds>>,
+    /// All that was set of the connection.
+    setting: Option<Digest>,
 }
 
 /// One ESP connection and the routes that end there, by audience.
 pub(super) struct EspSide {
     pub esp: Arc<dyn Esp>,
     pub routes: HashMap<Audience, Vec<Incoming>>,
-    pub progress: Progress,
+    pub progress: Arc<Progress>,
+    /// All that was set of the connection.
+    setting: Option<Digest>,
+    /// All that what becomes of a callback's event depends on: the routes, and the connections at both their ends.
+    meaning: Digest,
 }
 
 /// A route seen from its end: where it comes from.
@@ -82,40 +88,91 @@ impl Gateway {
     /// # Errors
     /// What can't work, however often it is tried.
     pub fn new(config: &Config, transport: &Arc<dyn Transport>, clock: &WallClock) -> Result<Self, StartError> {
-        let esps: HashMap<_, _> = config
-            .esps
-            .iter()
-            .map(|(name, connection)| (name.clone(), esp::connect(connection, Arc::clone(transport))))
-            .collect();
-        let mut gigya = HashMap::new();
-        for (name, connection) in &config.gigya {
-            let routes = config.routes.iter().filter(|route| route.gigya == *name);
-            let routes: Result<Vec<_>, _> = routes.map(|route| RouteEnds::new(route, &config.routes, &esps)).collect();
-            let side = GigyaSide::new(connection, routes?, transport, clock)?;
-            gigya.insert(name.as_str().to_owned(), Arc::new(side));
-        }
-        let esps: HashMap<_, _> =
-            esps.into_iter().map(|(name, esp)| (name.as_str().to_owned(), EspSide::new(esp, &gigya))).collect();
-        let gateway = Self {
-            gigya,
-            esps,
-            pseudonyms: Pseudonyms::from_config(config),
-            clock: clock.clone(),
-            board: Arc::default(),
-            routes: config.routes.clone(),
-        };
+        let gateway = Self::build(None, config, transport, clock)?;
         gateway.count_from_zero();
         Ok(gateway)
     }
 
-    fn count_from_zero(&self) {
-        let failures =
-            || Outcome::FAILURES.iter().map(|outcome| (outcome.label(), outcome.reason().map_or("", Reason::label)));
-        for name in self.gigya.keys() {
-            meter::connection_known(name, "gigya", Direction::GigyaToEsp.label(), failures());
+    /// The gateway that takes this one's place with another configuration. Connections that are set as they were stay
+    /// the same, with all that they know. Of those that are set otherwise, how their systems are doing and what these
+    /// asked for in pace counts on. Routes are made anew. Nothing of this one is changed.
+    ///
+    /// # Errors
+    /// What can't work, however often it is tried.
+    pub fn renewed(
+        &self,
+        config: &Config,
+        transport: &Arc<dyn Transport>,
+        clock: &WallClock,
+    ) -> Result<Self, StartError> {
+        Self::build(Some(self), config, transport, clock)
+    }
+
+    fn build(
+        former: Option<&Self>,
+        config: &Config,
+        transport: &Arc<dyn Transport>,
+        clock: &WallClock,
+    ) -> Result<Self, StartError> {
+        let mut connected = HashMap::new();
+        for (name, connection) in &config.esps {
+            let former = former.and_then(|former| former.esps.get(name.as_str()));
+            let setting = config.sources.connection(connection.table(), name);
+            let esp = match former {
+                Some(side) if side.setting.is_some() && side.setting == setting => Arc::clone(&side.esp),
+                Some(side) => esp::connect_succeeding(connection, Arc::clone(transport), &*side.esp),
+                None => esp::connect(connection, Arc::clone(transport)),
+            };
+            connected.insert(name.clone(), esp);
         }
-        for (name, side) in &self.esps {
-            meter::connection_known(name, side.esp.provider().slug, Direction::EspToGigya.label(), failures());
+        let mut gigya = HashMap::new();
+        for (name, connection) in &config.gigya {
+            let routes = config.routes.iter().filter(|route| route.gigya == *name);
+            let routes: Result<Vec<_>, _> =
+                routes.map(|route| RouteEnds::new(route, &config.routes, &connected)).collect();
+            let setting = config.sources.connection("gigya", name);
+            let former = former.and_then(|former| former.gigya.get(name.as_str())).map(|side| &**side);
+            let side = match former {
+                Some(side) if side.setting.is_some() && side.setting == setting => side.with_routes(routes?),
+                former => GigyaSide::new(connection, setting, routes?, former, transport, clock)?,
+            };
+            gigya.insert(name.as_str().to_owned(), Arc::new(side));
+        }
+        let mut esps = HashMap::new();
+        for (name, connection) in &config.esps {
+            let setting = config.sources.connection(connection.table(), name);
+            let former = former.and_then(|former| former.esps.get(name.as_str()));
+            let esp = connected.remove(name).expect("every connection was connected above");
+            esps.insert(name.as_str().to_owned(), EspSide::new(esp, setting, &gigya, former));
+        }
+        Ok(Self {
+            gigya,
+            esps,
+            pseudonyms: Pseudonyms::from_config(config),
+            clock: clock.clone(),
+            board: former.map(|former| Arc::clone(&former.board)).unwrap_or_default(),
+            routes: config.routes.clone(),
+        })
+    }
+
+    /// Each connection's name, what it is, and which way its webhooks go.
+    fn connections(&self) -> impl Iterator<Item = (&str, &'static str, Direction)> {
+        let gigya = self.gigya.keys().map(|name| (name.as_str(), "gigya", Direction::GigyaToEsp));
+        let esps = self.esps.iter();
+        gigya.chain(esps.map(|(name, side)| (name.as_str(), side.esp.provider().slug, Direction::EspToGigya)))
+    }
+
+    /// Counts from now on, in the place of another one.
+    pub(super) fn takes_over_from(&self, former: &Self) {
+        former.connections().for_each(|(name, kind, _)| meter::connection_gone(name, kind));
+        self.count_from_zero();
+    }
+
+    fn count_from_zero(&self) {
+        for (name, kind, direction) in self.connections() {
+            let failures = Outcome::FAILURES.iter();
+            let failures = failures.map(|outcome| (outcome.label(), outcome.reason().map_or("", Reason::label)));
+            meter::connection_known(name, kind, direction.label(), failures);
         }
     }
 
@@ -143,33 +200,71 @@ impl Gateway {
 impl GigyaSide {
     fn new(
         connection: &config::Gigya,
+        setting: Option<Digest>,
         routes: Vec<Arc<RouteEnds>>,
+        former: Option<&Self>,
         transport: &Arc<dyn Transport>,
         clock: &WallClock,
     ) -> Result<Self, StartError> {
         let unusable =
             |problem| StartError::Credentials { table: "gigya", connection: connection.name.clone(), problem };
         let upstream = Upstream::new(format!("gigya/{}", connection.name), Arc::clone(transport), &connection.common);
-        let client =
+        let mut client =
             Client::new(connection, upstream, clock.clone()).map_err(|problem| unusable(problem.to_string()))?;
+        if let Some(former) = former {
+            client = client.succeeding(&former.client);
+        }
         let client = Arc::new(client);
         let keys = KeyStore::new(Arc::clone(&client), connection.signature_max_age);
         let verifier = Verifier::new(connection, keys).map_err(unusable)?;
-        Ok(Self { config: connection.clone(), client, verifier, clock: clock.clone(), routes })
+        let verifier = Arc::new(match former {
+            Some(former) if former.config.endpoint == connection.endpoint => verifier.succeeding(&former.verifier),
+            _ => verifier,
+        });
+        Ok(Self { config: connection.clone(), client, verifier, clock: clock.clone(), routes, setting })
+    }
+
+    /// The same connection at the beginning of other routes.
+    fn with_routes(&self, routes: Vec<Arc<RouteEnds>>) -> Self {
+        Self {
+            config: self.config.clone(),
+            client: Arc::clone(&self.client),
+            verifier: Arc::clone(&self.verifier),
+            clock: self.clock.clone(),
+            routes,
+            setting: self.setting,
+        }
     }
 }
 
 impl EspSide {
-    fn new(esp: Arc<dyn Esp>, gigya: &HashMap<String, Arc<GigyaSide>>) -> Self {
+    fn new(
+        esp: Arc<dyn Esp>,
+        setting: Option<Digest>,
+        gigya: &HashMap<String, Arc<GigyaSide>>,
+        former: Option<&Self>,
+    ) -> Self {
         let mut routes: HashMap<_, Vec<_>> = HashMap::new();
-        for side in gigya.values() {
+        let mut meaning = Digest::of(format!("{}", setting.is_some()).as_bytes());
+        let mut sides: Vec<_> = gigya.values().collect();
+        sides.sort_by(|a, b| a.config.name.cmp(&b.config.name));
+        for side in sides {
             for ends in side.routes.iter().filter(|ends| ends.route.esp == *esp.name()) {
+                meaning = meaning.and(format!("{:?} {}", ends.route, ends.is_shared).as_bytes());
+                meaning = side.setting.map_or(meaning, |setting| meaning.with(setting));
                 let audience = ends.route.audience.clone();
                 let incoming = Incoming { ends: Arc::clone(ends), gigya: Arc::clone(side) };
                 routes.entry(audience).or_default().push(incoming);
             }
         }
-        Self { esp, routes, progress: Progress::default() }
+        meaning = setting.map_or(meaning, |setting| meaning.with(setting));
+        // What was settled of a callback was settled for these routes: with another one, its events are to be worked on
+        // again, or that one would miss them.
+        let progress = match former {
+            Some(former) if setting.is_some() && former.meaning == meaning => Arc::clone(&former.progress),
+            _ => Arc::default(),
+        };
+        Self { esp, routes, progress, setting, meaning }
     }
 }
 
@@ -230,3 +325,6 @@ impl Intake for Gateway {
         Status { connections, routes: routes.collect(), outcomes: self.board.outcomes(now) }
     }
 }
+
+#[cfg(test)]
+mod tests;

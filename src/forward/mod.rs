@@ -15,6 +15,7 @@ mod esp_to_gigya;
 mod gateway;
 mod gigya_to_esp;
 mod intake;
+mod live;
 mod progress;
 mod record;
 mod rounds;
@@ -23,5 +24,6 @@ mod subscriber;
 
 pub use gateway::{Gateway, StartError};
 pub use intake::{Endpoint, EventOutcome, Inbound, Intake, Refusal, Summary};
+pub use live::Live;
 pub use record::Direction;
 pub use status::{AgesStatus, ArrivalsStatus, ConnectionStatus, Counts, Recent, Refused, RouteStatus, Status};

@@ -91,6 +91,16 @@ impl Client {
         })
     }
 
+    /// The same site with other settings: how its API is doing counts on, if it is at the same place. What the
+    /// credentials have proven doesn't.
+    #[must_use]
+    pub fn succeeding(mut self, former: &Self) -> Self {
+        if self.endpoint == former.endpoint {
+            self.upstream = self.upstream.succeeding(&former.upstream);
+        }
+        self
+    }
+
     /// The connection as an upstream, for its health.
     #[must_use]
     pub const fn upstream(&self) -> &Upstream {

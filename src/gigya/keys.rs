@@ -24,7 +24,7 @@ pub struct KeyStore {
     client: Arc<Client>,
     /// How long a key is believed after it was last listed.
     retired_for: Duration,
-    known: RwLock<Known>,
+    known: Arc<RwLock<Known>>,
     /// Held while fetching, so that one fetch serves everybody who waits for it.
     fetching: Mutex<Option<Fetched>>,
 }
@@ -68,7 +68,12 @@ impl KeyStore {
     /// An empty store; `client` fetches what is missing. `retired_for` is how old a signature may be.
     #[must_use]
     pub fn new(client: Arc<Client>, retired_for: Duration) -> Self {
-        Self { client, retired_for, known: RwLock::default(), fetching: Mutex::new(None) }
+        Self { client, retired_for, known: Arc::default(), fetching: Mutex::new(None) }
+    }
+
+    /// Shares the keys that another store of the same Gigya knows.
+    pub fn learn_from(&mut self, other: &Self) {
+        self.known = Arc::clone(&other.known);
     }
 
     /// The key with this id, fetched if need be; `None` if Gigya doesn't know it either.

@@ -136,6 +136,15 @@ impl Verifier {
         })
     }
 
+    /// The same connection with other settings: Gigya's keys that are known stay known.
+    #[must_use]
+    pub fn succeeding(mut self, former: &Self) -> Self {
+        if let (Scheme::Jwt { keys, .. }, Scheme::Jwt { keys: known, .. }) = (&mut self.scheme, &former.scheme) {
+            keys.learn_from(known);
+        }
+        self
+    }
+
     /// Verifies `body` and parses it, in this order: what isn't Gigya's is not even parsed.
     pub async fn open(
         &self,

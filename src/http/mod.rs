@@ -1,6 +1,6 @@
 //! The edge: from a socket to [`Intake`](crate::forward::Intake), and from its summary to an answer.
 //!
-//! Sees only `forward`'s intake, `config`'s server table, the list of providers and `domain`. Knows no sender's
+//! Sees only `forward`'s intake, how reloading goes, `config`'s server table, the list of providers and `domain`. Knows no sender's
 //! body, no signature, no upstream.
 //!
 //! Bytes come in through `server` (connections and their limits; `socket` is one's bytes). Each port is an
@@ -27,6 +27,7 @@ pub use shutdown::stop_signal;
 
 use crate::config;
 use crate::forward::Intake;
+use crate::reload::Reloads;
 use server::Server;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,6 +60,7 @@ pub struct Bound {
     webhook_addr: SocketAddr,
     admin_addr: SocketAddr,
     readiness: Readiness,
+    reloads: Option<Reloads>,
 }
 
 impl Bound {
@@ -73,7 +75,14 @@ impl Bound {
             webhook_addr,
             admin_addr,
             readiness: Readiness::default(),
+            reloads: None,
         })
+    }
+
+    /// Has the status page show how reloading goes.
+    #[must_use]
+    pub fn showing(self, reloads: Reloads) -> Self {
+        Self { reloads: Some(reloads), ..self }
     }
 
     /// Where webhooks are received.
@@ -96,9 +105,10 @@ impl Bound {
 
     /// Serves until `stop` is cancelled and everything is drained. Dropping the future cuts everything at once.
     pub async fn serve(self, intake: Arc<dyn Intake>, metrics: RenderMetrics, stop: CancellationToken) {
-        let Self { settings, webhooks, admin, readiness, .. } = self;
+        let Self { settings, webhooks, admin, readiness, reloads, .. } = self;
         let webhooks = Server::new("webhooks", webhooks, self::webhooks(Arc::clone(&intake), &settings), &settings);
-        let operations = operations::router(readiness.clone(), metrics, status::router(intake, readiness.clone()));
+        let status = status::router(intake, readiness.clone(), reloads);
+        let operations = operations::router(readiness.clone(), metrics, status);
         let handler = layers::around(operations, None);
         let admin = Server::new("admin", admin, handler, &settings);
         readiness.set_ready();

@@ -95,6 +95,11 @@ pub fn connection_known(
     }
 }
 
+/// A connection is no longer configured. Its series stay until the process ends; this tells them from those that count.
+pub fn connection_gone(connection: &str, kind: &'static str) {
+    gauge!("gateway_connection_info", "connection" => connection.to_owned(), "kind" => kind).set(0.0);
+}
+
 /// One subscription event is settled.
 pub fn event_settled(connection: &str, direction: &'static str, outcome: &'static str, reason: &'static str) {
     events(connection, direction, outcome, reason).increment(1);
@@ -189,6 +194,30 @@ pub fn http_in_flight() -> Gauge {
 /// Connections open on a port.
 pub fn http_connections(port: &'static str) -> Gauge {
     gauge!("gateway_http_connections", "port" => port)
+}
+
+/// A configuration was loaded at the start.
+pub fn config_loaded() {
+    for result in ["applied", "refused"] {
+        counter!("gateway_config_reloads_total", "result" => result).increment(0);
+    }
+    config_in_use();
+}
+
+/// A configuration was loaded anew, and taken or refused.
+pub fn config_reloaded(applied: bool) {
+    let result = if applied { "applied" } else { "refused" };
+    counter!("gateway_config_reloads_total", "result" => result).increment(1);
+    if applied {
+        config_in_use();
+    } else {
+        gauge!("gateway_config_last_reload_successful").set(0.0);
+    }
+}
+
+fn config_in_use() {
+    gauge!("gateway_config_last_reload_successful").set(1.0);
+    gauge!("gateway_config_last_success_timestamp_seconds").set(seconds_now());
 }
 
 fn seconds_now() -> f64 {

@@ -44,12 +44,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub struct Upstream {
     name: String,
     transport: Arc<dyn Transport>,
-    breaker: Breaker,
-    pace: Pace,
-    permits: Semaphore,
+    breaker: Arc<Breaker>,
+    pace: Arc<Pace>,
+    permits: Arc<Semaphore>,
+    max_concurrent_calls: usize,
+    max_calls_per_minute: usize,
     attempt_timeout: Duration,
     in_flight: Gauge,
-    record: health::Record,
+    record: Arc<health::Record>,
 }
 
 /// How often a call may be tried.
@@ -133,14 +135,34 @@ impl Upstream {
         meter::breaker_state(&name, BreakerState::Closed as u8);
         Self {
             in_flight: meter::upstream_in_flight(&name),
-            record: health::Record::default(),
+            record: Arc::default(),
             name,
             transport,
-            breaker: Breaker::default(),
-            pace: Pace::new(common.max_calls_per_minute),
-            permits: Semaphore::new(common.max_concurrent_calls),
+            breaker: Arc::default(),
+            pace: Arc::new(Pace::new(common.max_calls_per_minute)),
+            permits: Arc::new(Semaphore::new(common.max_concurrent_calls)),
+            max_concurrent_calls: common.max_concurrent_calls,
+            max_calls_per_minute: common.max_calls_per_minute,
             attempt_timeout: common.attempt_timeout,
         }
+    }
+
+    /// The same system with other settings or credentials: what `former` knows of how it is doing counts on, and what
+    /// it was asked for in pace. Limits that are the same are kept by both together.
+    #[must_use]
+    pub fn succeeding(mut self, former: &Self) -> Self {
+        self.breaker = Arc::clone(&former.breaker);
+        self.record = Arc::clone(&former.record);
+        self.pace = if self.max_calls_per_minute == former.max_calls_per_minute {
+            Arc::clone(&former.pace)
+        } else {
+            Arc::new(former.pace.at_rate(self.max_calls_per_minute))
+        };
+        if self.max_concurrent_calls == former.max_concurrent_calls {
+            self.permits = Arc::clone(&former.permits);
+        }
+        meter::breaker_state(&self.name, self.breaker_state() as u8);
+        self
     }
 
     /// Makes one call: `build` makes the request, anew for every attempt; `judge` says what an answer means.

@@ -22,7 +22,7 @@ pub struct Pace {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     /// The system asked for no call before this.
     resting_until: Option<Instant>,
@@ -41,6 +41,12 @@ impl Pace {
             Ok(calls) => Duration::from_mins(1) / calls,
         };
         Self { interval, state: Mutex::default() }
+    }
+
+    /// Another rate, and what the system asked for so far.
+    #[must_use]
+    pub fn at_rate(&self, calls_a_minute: usize) -> Self {
+        Self { state: Mutex::new(self.lock().clone()), ..Self::new(calls_a_minute) }
     }
 
     /// Reserves a call and says how long to wait for it; `None` if that would be until `latest` or longer, and then
@@ -141,6 +147,13 @@ mod tests {
         let waits: Vec<_> = (0..21).map(|_| pace.reserve(now, now + LONG).unwrap()).collect();
         assert!(waits[..11].iter().all(Duration::is_zero), "ten a second, at once");
         assert_eq!(waits[20], Duration::from_secs(1));
+    }
+
+    #[test]
+    fn another_rate_keeps_the_rest_that_was_asked_for() {
+        let (pace, now) = (Pace::new(0), Instant::now());
+        pace.rest(now, Duration::from_secs(5));
+        assert_eq!(pace.at_rate(60).reserve(now, now + LONG), Some(Duration::from_secs(5)));
     }
 
     #[test]

@@ -82,12 +82,14 @@ async fn what_is_exported_is_what_is_told_and_the_other_way_round() {
         told.sort_unstable();
         assert_eq!(names_of_labels(series), told, "{series}");
     }
-    for family in FAMILIES {
+    // A sandbox's gateway is never loaded anew; what tells of that, `tests/live` looks at.
+    let told_here = || FAMILIES.iter().filter(|family| !family.name.starts_with("gateway_config_"));
+    for family in told_here() {
         let is_there = page.0.keys().any(|series| family_of(series).is_some_and(|found| found.name == family.name));
         assert!(is_there, "{} is told, and not exported", family.name);
     }
     let text = get(&sandbox, "/metrics").await.body;
-    for family in FAMILIES {
+    for family in told_here() {
         assert!(text.contains(&format!("# HELP {} ", family.name)), "{} has no help", family.name);
         assert!(text.contains(&format!("# TYPE {} {}\n", family.name, family.kind.label())), "{}", family.name);
     }

@@ -5,10 +5,10 @@ mod gigya;
 mod marketing_cloud;
 mod route;
 
-use super::model::{Common, Config, Esp, LogFormat, Server, Telemetry};
+use super::model::{Common, Config, Esp, LogFormat, Server, Telemetry, Watch};
 use super::problem::{Place, Problem};
 use super::reader::{Reader, Source};
-use super::tree::{Table, Value};
+use super::tree::{self, Table, Value};
 use crate::domain::ConnectionName;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -24,7 +24,7 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// Reads everything. `None` where a part is unusable; what is wrong stands in `problems`.
 pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> Option<Config> {
     let mut root = Reader::new(String::new(), Place::File, tree, source, problems);
-    let server = server(&mut root);
+    let server_and_watch = server(&mut root);
     let telemetry = telemetry(&mut root);
     let gigya = connections(&mut root, "gigya", gigya::read);
     let campaign_monitor = connections(&mut root, "campaign_monitor", campaign_monitor::read);
@@ -42,8 +42,16 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
     if let Some(routes) = &routes {
         marketing_cloud::check_together(&mut root, &marketing_cloud, routes);
     }
+    if let Some(routes) = &routes {
+        for (name, connection) in &marketing_cloud {
+            let connection = connection.clone().map(|connection| marketing_cloud::with_audiences(connection, routes));
+            let audiences = connection.map(|connection| connection.audiences);
+            root.note_more(&format!("marketing_cloud.{name}"), &format!("{audiences:?}"));
+        }
+    }
     root.end();
     let routes = routes?;
+    let (server, watch) = server_and_watch?;
     let campaign_monitor = campaign_monitor
         .into_iter()
         .map(|(name, connection)| Some((name, Esp::CampaignMonitor(Box::new(connection?)))));
@@ -52,11 +60,13 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
         Some((name, Esp::MarketingCloud(Box::new(connection))))
     });
     Some(Config {
-        server: server?,
+        server,
+        watch,
         telemetry,
         gigya: gigya.into_iter().map(|(name, connection)| Some((name, connection?))).collect::<Option<_>>()?,
         esps: campaign_monitor.chain(marketing_cloud).collect::<Option<_>>()?,
         routes,
+        sources: source.noted.borrow().clone(),
     })
 }
 
@@ -82,7 +92,7 @@ fn subtable(root: &mut Reader<'_>, key: &'static str) -> (Table, Place) {
     root.table(key).unwrap_or((Table::new(), Place::File))
 }
 
-fn server(root: &mut Reader<'_>) -> Option<Server> {
+fn server(root: &mut Reader<'_>) -> Option<(Server, Watch)> {
     let (table, place) = subtable(root, "server");
     let mut server = root.sub("server", place, table);
     let address = |server: &mut Reader<'_>, key, default: &str| {
@@ -116,8 +126,12 @@ fn server(root: &mut Reader<'_>) -> Option<Server> {
         drain_timeout: server.time("drain_timeout", Duration::from_secs(25), NO_TIME, hour),
         drain_delay: server.time("drain_delay", NO_TIME, NO_TIME, hour),
     };
+    let watch = Watch {
+        secrets: server.time("watch_secrets", Duration::from_secs(5), NO_TIME, hour),
+        configuration: server.flag("watch_config", false),
+    };
     server.end();
-    listen.and(admin_listen).map(|_| read)
+    listen.and(admin_listen).map(|_| (read, watch))
 }
 
 fn telemetry(root: &mut Reader<'_>) -> Telemetry {
@@ -155,8 +169,10 @@ fn connections<T>(
             all.report(&name, Some(&node.place), "is not a name for a connection", remedy);
         }
         let connection = ConnectionName::new(&name);
+        let settings = SecretString::from(tree::spelled(&table));
         let mut reader = all.sub(&name, node.place, table);
         let value = read(&mut reader, connection.clone());
+        reader.note_connection(settings.expose_secret());
         reader.end();
         found.push((connection, value));
     }

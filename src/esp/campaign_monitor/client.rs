@@ -98,6 +98,15 @@ impl CampaignMonitor {
         Self { settings: settings.clone(), upstream, authorization }
     }
 
+    /// The same connection with other settings: how the API is doing counts on, if it is the same.
+    #[must_use]
+    pub fn succeeding(mut self, former: &Self) -> Self {
+        if self.settings.base_url == former.settings.base_url {
+            self.upstream = self.upstream.succeeding(&former.upstream);
+        }
+        self
+    }
+
     async fn call(
         &self,
         operation: &'static str,

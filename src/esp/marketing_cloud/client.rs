@@ -60,6 +60,19 @@ impl Client {
         }
     }
 
+    /// The same business unit with other settings: see [`super::MarketingCloud::connect_succeeding`].
+    pub fn succeeding(mut self, former: &Self) -> Self {
+        self.tokens = self.tokens.succeeding(&former.tokens);
+        if self.rest_url == former.rest_url {
+            self.rest = self.rest.succeeding(&former.rest);
+        }
+        if self.soap_url == former.soap_url {
+            self.soap = self.soap.succeeding(&former.soap);
+            self.lists_have_dates = AtomicBool::new(former.lists_have_dates.load(Ordering::Relaxed));
+        }
+        self
+    }
+
     /// How each of the three hosts is doing.
     pub fn health(&self) -> Vec<Health> {
         vec![self.tokens.health(), self.rest.health(), self.soap.health()]

@@ -28,8 +28,8 @@ const PAUSES: [Duration; 6] = [
 ];
 const ATTEMPT: Duration = Duration::from_secs(10);
 
-/// Verifications under way.
-#[derive(Debug, Default)]
+/// Verifications under way. Clones are the same.
+#[derive(Clone, Debug, Default)]
 pub struct Handshakes(Arc<AtomicUsize>);
 
 /// One that is under way.

@@ -36,6 +36,17 @@ impl MarketingCloud {
         }
     }
 
+    /// The same connection with other settings: how each host is doing counts on, if it is the same, and so does a token
+    /// that the same credentials would get. Verifications that are under way go on, and count.
+    #[must_use]
+    pub fn connect_succeeding(settings: &Settings, transport: &Arc<dyn Transport>, former: &Self) -> Self {
+        Self {
+            client: Arc::new(Client::new(settings, transport).succeeding(&former.client)),
+            settings: settings.clone(),
+            handshakes: former.handshakes.clone(),
+        }
+    }
+
     /// What a route's audience means. The configuration has read every one, so none is missing.
     fn meaning(&self, audience: &Audience) -> Result<&MarketingCloudAudience, Fault> {
         self.settings.audiences.get(audience).ok_or(Fault::Configuration { code: 404 })

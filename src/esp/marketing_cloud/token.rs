@@ -49,8 +49,8 @@ pub struct Tokens {
     upstream: Upstream,
     url: String,
     request: SecretString,
-    held: Mutex<Held>,
-    fetching: tokio::sync::Mutex<()>,
+    held: Arc<Mutex<Held>>,
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -77,9 +77,21 @@ impl Tokens {
             upstream: Upstream::new(format!("marketing-cloud/{}/auth", settings.name), transport, &settings.common),
             url: format!("{}/v2/token", settings.auth_base_url.as_str().trim_end_matches('/')),
             request: request.to_string().into(),
-            held: Mutex::default(),
-            fetching: tokio::sync::Mutex::new(()),
+            held: Arc::default(),
+            fetching: Arc::default(),
         }
+    }
+
+    /// How the host is doing counts on, if it is the same; the token that is held, too, if the same credentials got it.
+    pub fn succeeding(mut self, former: &Self) -> Self {
+        if self.url == former.url {
+            self.upstream = self.upstream.succeeding(&former.upstream);
+            if self.request.expose_secret() == former.request.expose_secret() {
+                self.held = Arc::clone(&former.held);
+                self.fetching = Arc::clone(&former.fetching);
+            }
+        }
+        self
     }
 
     /// Whether tokens can be had.

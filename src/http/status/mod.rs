@@ -10,6 +10,7 @@ mod words;
 use super::answer;
 use super::operations::Readiness;
 use crate::forward::Intake;
+use crate::reload::Reloads;
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
@@ -30,19 +31,22 @@ const JS: &str = include_str!("page.js");
 struct Told {
     intake: Arc<dyn Intake>,
     readiness: Readiness,
+    reloads: Option<Reloads>,
 }
 
 /// The page and its files.
-pub(super) fn router(intake: Arc<dyn Intake>, readiness: Readiness) -> Router {
+pub(super) fn router(intake: Arc<dyn Intake>, readiness: Readiness, reloads: Option<Reloads>) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/status/page.css", get(async || strictly("text/css; charset=utf-8", CSS)))
         .route("/status/page.js", get(async || strictly("text/javascript; charset=utf-8", JS)))
-        .with_state(Told { intake, readiness })
+        .with_state(Told { intake, readiness, reloads })
 }
 
 async fn page(State(told): State<Told>) -> Response {
-    strictly("text/html; charset=utf-8", page::of(&told.intake.status(), told.readiness.reasons(), Timestamp::now()))
+    let reloads = told.reloads.map(|reloads| reloads.now());
+    let page = page::of(&told.intake.status(), told.readiness.reasons(), reloads.as_deref(), Timestamp::now());
+    strictly("text/html; charset=utf-8", page)
 }
 
 fn strictly(media_type: &'static str, body: impl Into<axum::body::Bytes>) -> Response {

@@ -3,12 +3,13 @@
 use super::words::{ago, escaped, length, number};
 use crate::domain::{Change, Outcome, Reason};
 use crate::forward::{ConnectionStatus, Direction, Recent, RouteStatus, Status};
+use crate::reload::ReloadState;
 use crate::upstream::{BreakerState, Health};
 use jiff::Timestamp;
 use std::fmt::Write;
 
 /// The page, of how the gateway is doing at a time. `reasons` are why work is not welcome.
-pub(super) fn of(status: &Status, reasons: &[&str], now: Timestamp) -> String {
+pub(super) fn of(status: &Status, reasons: &[&str], reloads: Option<&ReloadState>, now: Timestamp) -> String {
     let ready = if reasons.is_empty() { chip("go", "ready") } else { chip("wait", &reasons.join(", ")) };
     format!(
         r#"<!doctype html>
@@ -26,7 +27,7 @@ pub(super) fn of(status: &Status, reasons: &[&str], now: Timestamp) -> String {
 <h1>gigya-esp-gateway <small>{version}</small> {ready}</h1>
 <p>This replica, at <time datetime="{now}">{shown}</time>. Counts begin with its start. <span id="refreshing"></span></p>
 </header>
-<section>
+{configuration}<section>
 <h2>Connections</h2>
 <div class="cards">
 {connections}</div>
@@ -45,6 +46,7 @@ pub(super) fn of(status: &Status, reasons: &[&str], now: Timestamp) -> String {
 "#,
         version = env!("CARGO_PKG_VERSION"),
         shown = moment(now),
+        configuration = reloads.map(configuration).unwrap_or_default(),
         connections = status.connections.iter().map(connection).collect::<String>(),
         routes = routes(&status.routes),
         outcomes = outcomes(&status.outcomes),
@@ -53,6 +55,26 @@ pub(super) fn of(status: &Status, reasons: &[&str], now: Timestamp) -> String {
 
 fn moment(at: Timestamp) -> impl std::fmt::Display {
     at.strftime("%Y-%m-%d %H:%M:%S UTC")
+}
+
+/// Which configuration runs, and what is wrong with the one that was refused.
+fn configuration(reloads: &ReloadState) -> String {
+    let mut text = format!("<p class=\"quiet\">Its configuration was loaded at {}.</p>\n", moment(reloads.loaded));
+    if let Some(refused) = &reloads.refused {
+        let problems: Vec<_> = refused.problems.iter().map(|line| escaped(line)).collect();
+        let problems = problems.join("</li><li>");
+        let _ = writeln!(
+            text,
+            "<div class=\"notice stop\"><strong>A newer configuration was refused at {}</strong>; this one goes on.\
+             <ul><li>{problems}</li></ul></div>",
+            moment(refused.at)
+        );
+    }
+    if !reloads.waiting_for_restart.is_empty() {
+        let keys = escaped(&reloads.waiting_for_restart.join(", "));
+        let _ = writeln!(text, "<div class=\"notice\">Changed, and taken at the next start only: {keys}.</div>");
+    }
+    text
 }
 
 fn chip(kind: &str, text: &str) -> String {

@@ -113,9 +113,21 @@ pub const FAMILIES: &[Family] = &[
         &["system"],
         "0 calls are let through, 1 one is on trial, 2 they are refused at once",
     ),
+    // The configuration
+    counter("gateway_config_reloads_total", &["result"], "Configurations loaded anew while running: applied, refused"),
+    gauge(
+        "gateway_config_last_reload_successful",
+        &[],
+        "1 if the configuration that was last loaded is in use, 0 if it was refused and the one before goes on",
+    ),
+    gauge("gateway_config_last_success_timestamp_seconds", &[], "When the configuration in use was loaded"),
     // The process
     gauge("gateway_build_info", &["version"], "The version that runs; always 1"),
-    gauge("gateway_connection_info", &["connection", "kind"], "The connections that are configured; always 1"),
+    gauge(
+        "gateway_connection_info",
+        &["connection", "kind"],
+        "1 for each connection that is configured, 0 for one that was until the configuration was loaded anew",
+    ),
     counter("process_cpu_seconds_total", &[], "Processor time used"),
     gauge("process_max_fds", &[], "The most file descriptors that may be open"),
     gauge("process_open_fds", &[], "File descriptors open: one a connection, in and out"),

@@ -1,5 +1,6 @@
 use super::*;
-use crate::forward::{AgesStatus, ArrivalsStatus, Counts, Refused};
+use crate::forward::{AgesStatus, ArrivalsStatus, Counts, Refused as RefusedWebhook};
+use crate::reload::Refused;
 use crate::upstream::LastError;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 fn page(status: &Status) -> String {
-    of(status, &[], Timestamp::UNIX_EPOCH)
+    of(status, &[], None, Timestamp::UNIX_EPOCH)
 }
 
 fn connection_named(name: &str, health: Health) -> ConnectionStatus {
@@ -28,7 +29,7 @@ fn health(breaker: BreakerState, last_success: Option<Duration>, last_error: Opt
 
 #[test]
 fn a_gateway_that_did_nothing_yet_says_so() {
-    let page = of(&Status::default(), &["starting"], Timestamp::UNIX_EPOCH);
+    let page = of(&Status::default(), &["starting"], None, Timestamp::UNIX_EPOCH);
     assert!(page.contains("No route is configured.") && page.contains("None yet."));
     assert!(page.contains("<span class=\"chip wait\">starting</span>"));
     assert!(page.contains("1970-01-01 00:00:00 UTC"));
@@ -40,7 +41,7 @@ fn a_connection_tells_its_last_webhook_the_last_refused_one_and_how_its_system_d
         believed: 12_345,
         last: Some(seconds(12)),
         refused: 2,
-        last_refused: Some(Refused { ago: seconds(300), reason: "stale".to_owned() }),
+        last_refused: Some(RefusedWebhook { ago: seconds(300), reason: "stale".to_owned() }),
     };
     let health = health(BreakerState::Open, Some(seconds(90)), Some(seconds(3)));
     let status = Status {
@@ -74,6 +75,21 @@ fn a_route_tells_its_counts_and_how_old_opt_outs_were() {
     assert!(page.contains("<td data-name=\"applied\" class=\"count \">1,000</td>"));
     assert!(page.contains("<td data-name=\"rejected\" class=\"count stop\">1</td>"));
     assert!(page.contains("2.0 s <small>median 3.0 s, oldest 66 min, of 7</small>"));
+}
+
+#[test]
+fn a_configuration_that_was_refused_is_told_with_what_is_wrong() {
+    let refused = Refused { at: Timestamp::UNIX_EPOCH, problems: vec!["gateway.toml:3:1: <b>: is wrong".to_owned()] };
+    let reloads = ReloadState {
+        loaded: Timestamp::UNIX_EPOCH,
+        waiting_for_restart: vec!["server.listen"],
+        refused: Some(refused),
+    };
+    let page = of(&Status::default(), &[], Some(&reloads), Timestamp::UNIX_EPOCH);
+    assert!(page.contains("Its configuration was loaded at 1970-01-01 00:00:00 UTC."));
+    assert!(page.contains("refused at 1970-01-01 00:00:00 UTC</strong>"));
+    assert!(page.contains("<li>gateway.toml:3:1: &lt;b&gt;: is wrong</li>"));
+    assert!(page.contains("taken at the next start only: server.listen."));
 }
 
 #[test]

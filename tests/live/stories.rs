@@ -1,0 +1,173 @@
+//! What happens to a gateway that runs.
+
+use crate::contract::{Port, ask};
+use crate::house::{FIRST_TOKEN, House};
+use crate::place::until;
+use gigya_esp_gateway::sandbox::Weather;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const SECOND_TOKEN: &str = "second-callback-token-9876543210";
+/// Stands in the wrong configuration, as a secret that was pasted where it doesn't belong.
+const PASTED: &str = "cGFzdGVkLXNlY3JldC1jYW5hcnk";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_rotated_by_its_file_and_no_request_is_dropped_or_refused() {
+    let house = House::start("rotation").await;
+    let (is_over, told) = (AtomicBool::new(false), AtomicBool::new(false));
+    let stream = async {
+        let mut sent = 0_u32;
+        while !is_over.load(Ordering::Relaxed) {
+            // The provider is told of the new one while both are taken.
+            let token = if told.load(Ordering::Relaxed) { SECOND_TOKEN } else { FIRST_TOKEN };
+            assert_eq!(house.status_with(token).await, 200, "{}", house.log());
+            sent += 1;
+        }
+        sent
+    };
+    let rotation = async {
+        assert_eq!(house.status_with(SECOND_TOKEN).await, 401);
+        house.write("token", SECOND_TOKEN);
+        until("the new one is taken", async || house.status_with(SECOND_TOKEN).await == 200).await;
+        assert_eq!(house.status_with(FIRST_TOKEN).await, 200, "and so is the old one, which is listed still");
+        told.store(true, Ordering::Relaxed);
+        house.write("token-before", SECOND_TOKEN);
+        until("the old one is refused", async || house.status_with(FIRST_TOKEN).await == 401).await;
+        for _ in 0..20 {
+            assert_eq!(house.status_with(SECOND_TOKEN).await, 200);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    };
+    let (sent, ()) = tokio::join!(stream, rotation);
+    assert!(sent > 20, "{sent}");
+    house.reloaded("applied", 2.0).await;
+    let log = house.log();
+    assert!(log.contains("secrets changed: campaign_monitor.news.callback_tokens"), "{log}");
+    assert!(log.contains("connections changed: campaign_monitor.news"), "{log}");
+    assert!(!log.contains(SECOND_TOKEN) && !log.contains(FIRST_TOKEN));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_configuration_is_refused_and_the_one_before_goes_on_until_it_is_mended() {
+    let house = House::start("refused").await;
+    let started = house.metric("gateway_config_last_success_timestamp_seconds").await;
+    assert!((house.metric("gateway_config_last_reload_successful").await - 1.0).abs() < f64::EPSILON);
+    let wrong = format!("{}\n[servr]\nlisten = \"{PASTED}\"\n", house.configuration);
+    let wrong = wrong.replace("user_key =", &format!("secret = \"{PASTED}\"\nuser_key ="));
+    let wrong = wrong.replacen("secret = { env = \"GIGYA_SECRET\" }", "", 1);
+    house.configure(&wrong);
+    house.reloaded("refused", 1.0).await;
+    assert!(house.metric("gateway_config_last_reload_successful").await.abs() < f64::EPSILON);
+    assert_eq!(house.status_with(FIRST_TOKEN).await, 200);
+    assert_eq!(house.operations("/readyz").await.status, 200);
+    let log = house.log();
+    assert!(log.contains("configuration refused") && log.contains("\"problems\":2"), "{log}");
+    assert!(log.contains("gigya.main.secret: is not a reference to a secret"), "{log}");
+    assert!(log.contains("servr: is not a key that this version knows"), "{log}");
+    let page = house.operations("/").await.body;
+    assert!(page.contains("A newer configuration was refused") && page.contains("servr: is not a key"), "{page}");
+
+    // Not even TOML, with a secret on the line.
+    house.configure(&format!("secret = \"{PASTED}"));
+    house.reloaded("refused", 2.0).await;
+    assert_eq!(house.status_with(FIRST_TOKEN).await, 200);
+
+    house.configure(&house.configuration);
+    house.reloaded("applied", 1.0).await;
+    assert!((house.metric("gateway_config_last_reload_successful").await - 1.0).abs() < f64::EPSILON);
+    assert!(house.metric("gateway_config_last_success_timestamp_seconds").await > started);
+    assert_eq!(house.status_with(FIRST_TOKEN).await, 200);
+    let page = house.operations("/").await.body;
+    assert!(!page.contains("refused at"), "{page}");
+    let said = format!("{}{}{page}", house.log(), house.operations("/metrics").await.body);
+    assert!(!said.contains(PASTED), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_file_that_is_wrong_is_refused_and_noticed_once_it_is_mended() {
+    let house = House::start("mended").await;
+    house.write("token", "short");
+    house.reloaded("refused", 1.0).await;
+    assert_eq!(house.status_with(FIRST_TOKEN).await, 200);
+    house.write("token", SECOND_TOKEN);
+    house.reloaded("applied", 1.0).await;
+    assert_eq!(house.status_with(SECOND_TOKEN).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_under_way_ends_with_the_configuration_that_it_began_with() {
+    let house = House::start("under-way").await;
+    let gigya = house.sandbox.gigya.faults().clone();
+    gigya.set(Weather { latency: Duration::from_secs(2), ..Weather::default() });
+    let before = gigya.all_calls();
+    let request = house.callback("news", FIRST_TOKEN, &house.sandbox.list);
+    let under_way = tokio::spawn(async move { ask(Port::Webhooks, request).await.status });
+    until("it is under way", async || gigya.all_calls() > before).await;
+    // The connection is gone in the new one.
+    let renamed = house.configuration.replace("campaign_monitor.news", "campaign_monitor.other");
+    house.configure(&renamed.replace("\"news/", "\"other/"));
+    house.reloaded("applied", 1.0).await;
+    for (connection, there) in [("news", 0.0), ("other", 1.0)] {
+        let info = format!("gateway_connection_info{{connection=\"{connection}\",kind=\"campaign-monitor\"}}");
+        assert!((house.metric(&info).await - there).abs() < f64::EPSILON, "{connection}");
+    }
+    assert!(!under_way.is_finished(), "it was to be held until now");
+    assert_eq!(house.status_with(FIRST_TOKEN).await, 404);
+    gigya.set(Weather::default());
+    assert_eq!(under_way.await.unwrap(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_connections_and_routes_are_served_and_what_needs_a_restart_is_said() {
+    let house = House::start("more").await;
+    let list = &house.sandbox.list;
+    let at = house.configuration.lines().find(|line| line.contains("/api/v3.3")).unwrap();
+    let more = format!(
+        "\n[campaign_monitor.second]\napi_key = {{ env = \"CM_API_KEY\" }}\n{at}\ntime_zone = \"UTC\"\n\
+         callback_tokens = [{{ file = \"token\" }}]\n\
+         [[route]]\nsubscription = \"main/offers\"\naudience = \"second/{list}\"\n"
+    );
+    assert_eq!(ask(Port::Webhooks, house.callback("second", FIRST_TOKEN, list)).await.status, 404);
+    let moved = house.configuration.replacen("listen = \"127.0.0.1:", "listen = \"127.0.0.2:", 1);
+    house.configure(&format!("{moved}{more}"));
+    house.reloaded("applied", 1.0).await;
+    assert_eq!(ask(Port::Webhooks, house.callback("second", FIRST_TOKEN, list)).await.status, 200);
+    let log = house.log();
+    assert!(log.contains("connections added: campaign_monitor.second"), "{log}");
+    assert!(log.contains(&format!("routes added: main/offers -> second/{list}")), "{log}");
+    assert!(!log.contains("connections changed"), "{log}");
+    assert!(log.contains("\"keys\":\"server.listen\""), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_signals_do_no_harm_and_one_while_it_stops_is_ignored() {
+    let mut house = House::start("many").await;
+    let open_files = |house: &House| std::fs::read_dir(format!("/proc/{}/fd", house.process())).unwrap().count();
+    let hang_up = async |house: &House| {
+        let before = house.reloads("applied").await;
+        house.hang_up();
+        until("reloaded", async || house.reloads("applied").await > before).await;
+    };
+    hang_up(&house).await;
+    assert_eq!(house.status_with(FIRST_TOKEN).await, 200);
+    let before = open_files(&house);
+    for _ in 0..100 {
+        hang_up(&house).await;
+    }
+    assert_eq!(house.status_with(FIRST_TOKEN).await, 200);
+    assert!(open_files(&house) <= before + 2, "{before} files were open, now {}", open_files(&house));
+
+    let gigya = house.sandbox.gigya.faults().clone();
+    gigya.set(Weather { latency: Duration::from_secs(2), ..Weather::default() });
+    let calls = gigya.all_calls();
+    let request = house.callback("news", FIRST_TOKEN, &house.sandbox.list);
+    let under_way = tokio::spawn(async move { ask(Port::Webhooks, request).await.status });
+    until("it is under way", async || gigya.all_calls() > calls).await;
+    house.terminate();
+    until("it stops", async || house.log().contains("\"stopping\"")).await;
+    house.hang_up();
+    until("it says so", async || house.log().contains("a SIGHUP is ignored")).await;
+    gigya.set(Weather::default());
+    assert_eq!(under_way.await.unwrap(), 200);
+    assert!(house.ended_well().await);
+}
