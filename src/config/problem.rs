@@ -40,18 +40,18 @@ impl Problem {
 pub struct ConfigErrors {
     origin: PathBuf,
     problems: Vec<Problem>,
-    sources: Sources,
+    sources: Box<Sources>,
 }
 
 impl ConfigErrors {
     pub(super) fn new(origin: &Path, mut problems: Vec<Problem>) -> Self {
         problems.sort_by(|a, b| a.place.cmp(&b.place));
         problems.dedup();
-        Self { origin: origin.to_path_buf(), problems, sources: Sources::default() }
+        Self { origin: origin.to_path_buf(), problems, sources: Box::default() }
     }
 
     pub(super) fn of(mut self, sources: Sources) -> Self {
-        self.sources = sources;
+        *self.sources = sources;
         self
     }
 
