@@ -12,7 +12,7 @@ use gigya_esp_gateway::config::{LogFormat, Telemetry};
 use gigya_esp_gateway::sandbox::gigya::WebhookVersion;
 use gigya_esp_gateway::sandbox::marketing_cloud::Status;
 use gigya_esp_gateway::sandbox::{Esps, Sandbox, Setup, Weather};
-use gigya_esp_gateway::telemetry::logs;
+use gigya_esp_gateway::telemetry;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -136,10 +136,10 @@ async fn whatever_happens() {
     let telemetry = Telemetry {
         log_format: LogFormat::Json,
         log_filter: "trace,hyper=trace,reqwest=trace,h2=trace".to_owned(),
-        address_hash_key: None,
+        ..Telemetry::default()
     };
     let writer = heard.clone();
-    logs::install(&telemetry, move || writer.clone()).unwrap();
+    telemetry::install(&telemetry, move || writer.clone()).unwrap();
     let mut answers = a_day(WebhookVersion::V2_0).await;
     answers.extend(a_day(WebhookVersion::V1_1).await);
     assert!(std::panic::catch_unwind(|| panic!("canary@example.org")).is_err());

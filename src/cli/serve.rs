@@ -4,7 +4,7 @@ use super::{ConfigFile, failed};
 use crate::config::Config;
 use crate::forward::Gateway;
 use crate::http;
-use crate::telemetry::{logs, metrics};
+use crate::telemetry::{self, metrics};
 use crate::upstream::{HttpTransport, Transport, WallClock};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,9 +12,12 @@ use std::sync::Arc;
 /// Runs the gateway.
 pub fn run(file: &ConfigFile) -> Result<ExitCode, ExitCode> {
     let config = file.load()?;
-    logs::install(&config.telemetry, std::io::stdout).map_err(|error| failed(&error))?;
+    let telemetry = telemetry::install(&config.telemetry, std::io::stdout).map_err(|error| failed(&error))?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| failed(&error))?;
-    runtime.block_on(serve(config))
+    let ended = runtime.block_on(serve(config));
+    // Outside of the runtime, as it blocks, and after the last request.
+    telemetry.end();
+    ended
 }
 
 async fn serve(config: Config) -> Result<ExitCode, ExitCode> {

@@ -13,13 +13,14 @@ use crate::domain::{Consent, Outcome, Reason, Uid};
 use crate::esp::takes_json;
 use crate::gigya::{Account, Event, EventKind, NotVerified, Reading, Rejection, Subject};
 use crate::mutation::{self, Mutation};
-use crate::telemetry::{Pseudonym, metrics as meter};
+use crate::telemetry::{Pseudonym, metrics as meter, traces};
 use crate::upstream::Deadline;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use tracing::Instrument;
 
 const DIRECTION: &str = "gigya_to_esp";
 /// One account's part of a notification.
@@ -54,12 +55,13 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
     takes_json(&request.headers, &side.config.common.content_types).map_err(|_| Refusal::MediaType)?;
     let deadline = Deadline::after(request.received, side.config.common.deadline);
     let opened = side.verifier.open(&request.headers, &request.body, side.clock.now(), deadline).await;
-    let notification = opened.map_err(|rejection| refuse(side, request, rejection))?;
+    let notification = opened.map_err(|rejection| refuse(side, rejection))?;
 
     meter::webhook_arrived(side.config.name.as_str());
     let (works, work_of) = pieces_of_work(&notification.events);
     let at_once = side.config.common.max_concurrent_calls;
-    let each: Vec<_> = works.iter().map(|work| settle(gateway, side, work, deadline)).collect();
+    let each = works.iter().enumerate();
+    let each: Vec<_> = each.map(|(index, work)| settle(gateway, side, work, index, deadline)).collect();
     let results: Vec<_> = futures_util::stream::iter(each).buffered(at_once).collect().await;
 
     let mut summary = Summary { received: notification.events.len(), events: Vec::new() };
@@ -71,7 +73,7 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
                 _ => Outcome::Skipped(Reason::EventTypeIgnored),
             };
             let alone = RouteOutcome { ends: None, outcome, acted: None };
-            tell(&mut summary, side, request, event, &alone, None);
+            tell(&mut summary, side, event, &alone, None);
             continue;
         };
         for (route, settled) in results[work].routes.iter().enumerate() {
@@ -80,36 +82,22 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
             if !told_before.insert((work, route)) && settled.outcome == Outcome::Applied {
                 settled.outcome = Outcome::Unchanged;
             }
-            tell(&mut summary, side, request, event, &settled, results[work].subscriber.clone());
+            tell(&mut summary, side, event, &settled, results[work].subscriber.clone());
         }
     }
     Ok(summary)
 }
 
-fn tell(
-    summary: &mut Summary,
-    side: &GigyaSide,
-    request: &Inbound,
-    event: &Event,
-    settled: &RouteOutcome,
-    subscriber: Option<Pseudonym>,
-) {
+fn tell(summary: &mut Summary, side: &GigyaSide, event: &Event, settled: &RouteOutcome, subscriber: Option<Pseudonym>) {
     let route = settled.ends.as_ref().map(|ends| ends.label.clone());
     let outcome = EventOutcome { id: event.id.clone(), route, outcome: settled.outcome };
-    let told = Told {
-        request_id: &request.request_id,
-        connection: side.config.name.as_str(),
-        direction: DIRECTION,
-        subscriber,
-        acted: settled.acted,
-    };
+    let told = Told { connection: side.config.name.as_str(), direction: DIRECTION, subscriber, acted: settled.acted };
     record::settled(&outcome, &told);
     summary.events.push(outcome);
 }
 
-fn refuse(side: &GigyaSide, request: &Inbound, rejection: Rejection) -> Refusal {
+fn refuse(side: &GigyaSide, rejection: Rejection) -> Refusal {
     let connection = side.config.name.as_str();
-    let request_id = request.request_id.as_str();
     match rejection {
         Rejection::NotVerified(reason) => {
             let hint = match reason {
@@ -121,15 +109,15 @@ fn refuse(side: &GigyaSide, request: &Inbound, rejection: Rejection) -> Refusal 
                 _ => "",
             };
             meter::signature_refused(connection, &reason.to_string());
-            tracing::warn!(request_id, connection, %reason, hint, "webhook refused: not verified");
+            tracing::warn!(connection, %reason, hint, "webhook refused: not verified");
             Refusal::NotVerified
         }
         Rejection::Malformed(what) => {
-            tracing::warn!(request_id, connection, what, "webhook refused: malformed");
+            tracing::warn!(connection, what, "webhook refused: malformed");
             Refusal::Malformed(what)
         }
         Rejection::NoKeys(fault) => {
-            tracing::warn!(request_id, connection, %fault, "webhook put off: Gigya's keys can't be had");
+            tracing::warn!(connection, %fault, "webhook put off: Gigya's keys can't be had");
             Refusal::Unavailable
         }
     }
@@ -154,14 +142,24 @@ fn pieces_of_work(events: &[Event]) -> (Vec<Work>, Vec<Option<usize>>) {
     (works, work_of)
 }
 
-async fn settle(gateway: &Gateway, side: &GigyaSide, work: &Work, deadline: Deadline) -> AccountOutcome {
+async fn settle(gateway: &Gateway, side: &GigyaSide, work: &Work, index: usize, deadline: Deadline) -> AccountOutcome {
+    let span = traces::subscriber(index);
+    let settled = settle_account(gateway, side, work, deadline).instrument(span.clone()).await;
+    if let Some(subscriber) = &settled.subscriber {
+        traces::is_about(&span, subscriber);
+    }
+    settled
+}
+
+async fn settle_account(gateway: &Gateway, side: &GigyaSide, work: &Work, deadline: Deadline) -> AccountOutcome {
     let api_key = work.api_key.as_deref();
+    let read = || traces::station("read the account");
     let (reading, uid, formerly) = match &work.task {
         Task::Forward(Subject::Account { uid, formerly }) => {
-            (side.client.account(uid, api_key, deadline).await, Some(uid), formerly.as_ref())
+            (side.client.account(uid, api_key, deadline).instrument(read()).await, Some(uid), formerly.as_ref())
         }
         Task::Forward(Subject::EmailAccount { token }) => {
-            (side.client.account_by_email_token(token, api_key, deadline).await, None, None)
+            (side.client.account_by_email_token(token, api_key, deadline).instrument(read()).await, None, None)
         }
         Task::Remove(uid) => (Ok(Reading::NotFound), Some(uid), None),
     };
@@ -264,7 +262,7 @@ async fn settle_routes(
 ) -> Vec<Settled> {
     let each = routes.iter().map(|route| async move {
         let ends = &side.routes[*route];
-        Subscriber { side, ends, account, formerly, also_at: &[], api_key, deadline }.settle().await
+        Subscriber { side, ends, account, formerly, also_at: &[], api_key, deadline }.forward().await
     });
     join_all(each).await
 }
@@ -301,7 +299,8 @@ async fn remove_gone(
     let Some(uid) = uid else {
         return every_route(side, Outcome::Rejected(Reason::AddressUnknown)).routes;
     };
-    let known = match side.client.search_by_uid(uid, deadline).await {
+    let read = traces::station("read the account");
+    let known = match side.client.search_by_uid(uid, deadline).instrument(read).await {
         Ok(rows) => rows.into_iter().find(|row| row.address.is_some()),
         Err(fault) => return every_route(side, fault.outcome()).routes,
     };
@@ -311,7 +310,7 @@ async fn remove_gone(
         let can_be_found = account.address.is_some() || ends.esp.finds_by_uid();
         let outcome = if can_be_found {
             Subscriber { side, ends, account: &account, formerly, also_at: &[], api_key: None, deadline }
-                .settle()
+                .forward()
                 .await
                 .outcome
         } else {

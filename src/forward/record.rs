@@ -8,8 +8,6 @@ use jiff::Timestamp;
 /// What is told of an event besides its outcome.
 #[derive(Debug)]
 pub struct Told<'a> {
-    /// The request that brought it.
-    pub request_id: &'a str,
     /// The connection that it came from.
     pub connection: &'a str,
     /// `gigya_to_esp` or `esp_to_gigya`.
@@ -20,12 +18,12 @@ pub struct Told<'a> {
     pub acted: Option<Timestamp>,
 }
 
-/// Logs and counts one settled event.
+/// Logs and counts one settled event. Which request brought it, the span around says.
 pub fn settled(event: &EventOutcome, told: &Told<'_>) {
     let outcome = event.outcome.label();
     let reason = event.outcome.reason().map_or("", Reason::label);
     meter::event_settled(told.connection, told.direction, outcome, reason);
-    let Told { request_id, connection, direction, .. } = told;
+    let Told { connection, direction, .. } = told;
     let route = event.route.as_deref().unwrap_or_default();
     let subscriber = told.subscriber.as_ref().map(tracing::field::display);
     let acted = told.acted.as_ref().map(tracing::field::display);
@@ -33,7 +31,6 @@ pub fn settled(event: &EventOutcome, told: &Told<'_>) {
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
-                request_id,
                 connection,
                 direction,
                 route,

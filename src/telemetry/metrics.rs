@@ -46,6 +46,7 @@ fn describe() {
     describe_counter!("gateway_http_shed_total", "Requests refused because too many were in flight");
     describe_gauge!("gateway_http_in_flight", "Requests being worked on");
     describe_gauge!("gateway_http_connections", "Connections open, by port");
+    describe_counter!("gateway_trace_spans_dropped_total", "Spans that the collector of traces didn't get");
 }
 
 /// One subscription event is settled.

@@ -21,7 +21,7 @@ pub use transport::{HttpTransport, Transport, TransportError};
 
 use crate::config::Common;
 use crate::mutation::{self, Mutation};
-use crate::telemetry::metrics as meter;
+use crate::telemetry::{metrics as meter, traces};
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use http::{Request, Response, StatusCode, header};
@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// The first pause before trying again; each further one may be twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -150,7 +151,7 @@ impl Upstream {
     ) -> Result<T, Fault> {
         let mut attempt = 1;
         loop {
-            let again = match self.attempt(operation, deadline, &build, &judge).await {
+            let again = match self.attempt(operation, attempt, deadline, &build, &judge).await {
                 Verdict::Answer(answer) => return Ok(answer),
                 Verdict::Fail(fault) => return Err(fault),
                 Verdict::Again(again) => again,
@@ -168,6 +169,7 @@ impl Upstream {
     async fn attempt<T: Send>(
         &self,
         operation: &'static str,
+        attempt: u32,
         deadline: Deadline,
         build: &(impl Fn() -> Request<Bytes> + Send + Sync),
         judge: &(impl Fn(&Response<Bytes>) -> Verdict<T> + Send + Sync),
@@ -189,7 +191,11 @@ impl Upstream {
             return Verdict::Fail(Fault::DeadlineReached);
         };
         let started = Instant::now();
-        let answer = self.transport.send(build(), left.min(self.attempt_timeout)).await;
+        let mut request = build();
+        let span = traces::attempt(&self.name, operation, attempt, request.method(), request.uri());
+        traces::pass_on(&span, request.headers_mut());
+        let answer = self.transport.send(request, left.min(self.attempt_timeout)).instrument(span.clone()).await;
+        let status = answer.as_ref().ok().map(Response::status);
         let (verdict, result, healthy) = match answer {
             Ok(response) => {
                 let verdict = judge(&response);
@@ -211,6 +217,7 @@ impl Upstream {
                 (Verdict::Again(Again::Failing { code: 0 }), error.label(), false)
             }
         };
+        traces::attempted(&span, status, result);
         meter::upstream_call(&self.name, operation, result, started.elapsed());
         // What one caller is told counts for all.
         match &verdict {
