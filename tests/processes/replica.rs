@@ -1,8 +1,7 @@
 //! One gateway, as a process of its own.
 
-use crate::balancer::Ports;
 use crate::client::{Client, get};
-use crate::place::{Folder, free_port, until};
+use crate::place::{Folder, Ports, free_port, until};
 use gigya_esp_gateway::sandbox::Outfit;
 use std::fs::File;
 use std::path::PathBuf;
@@ -55,6 +54,11 @@ impl Replica {
         let Some((_, metrics)) = self.ask("/metrics").await else { return 0.0 };
         let lines = metrics.lines().filter(|line| line.starts_with(name));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// The memory that it has, and the most that it ever had, in bytes.

@@ -86,3 +86,58 @@ impl Injector for Outgoing<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RIGHT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_parent_is_taken_in() {
+        let context = taken_in(&headers(&[(TRACEPARENT, RIGHT), (TRACESTATE, "a=1"), (TRACESTATE, "b=2")])).unwrap();
+        let span = context.span();
+        let taken = span.span_context();
+        assert_eq!(taken.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(taken.span_id().to_string(), "00f067aa0ba902b7");
+        assert!(taken.is_sampled() && taken.is_remote());
+        assert_eq!(taken.trace_state().header(), "a=1,b=2");
+    }
+
+    #[test]
+    fn an_odd_one_is_not() {
+        assert!(taken_in(&HeaderMap::new()).is_none());
+        for odd in [
+            "",
+            "x",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-",
+            "00-4bf92f3577b34da6a3ce929d0e0e473-600f067aa0ba902b7-01",
+            "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-",
+        ] {
+            assert!(taken_in(&headers(&[(TRACEPARENT, odd)])).is_none(), "{odd:?}");
+        }
+        assert!(taken_in(&headers(&[(TRACEPARENT, RIGHT), (TRACEPARENT, RIGHT)])).is_none());
+    }
+
+    #[test]
+    fn a_state_that_is_too_long_or_none_is_left_out() {
+        for odd in ["no list", "=", &format!("a={}", "x".repeat(LONGEST_TRACESTATE))] {
+            let context = taken_in(&headers(&[(TRACEPARENT, RIGHT), (TRACESTATE, odd)])).unwrap();
+            assert_eq!(context.span().span_context().trace_state().header(), "", "{odd:?}");
+        }
+    }
+}

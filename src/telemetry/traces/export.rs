@@ -191,3 +191,48 @@ impl<E: ExportSpans> ExportSpans for Counted<E> {
         self.inner.set_resource(resource);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use opentelemetry::trace::{Tracer, TracerProvider};
+    use std::collections::BTreeMap;
+
+    /// Takes nothing until it is let go.
+    #[derive(Debug)]
+    struct Stuck(Arc<Mutex<()>>, Arc<AtomicUsize>);
+
+    impl ExportSpans for Stuck {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            drop(self.0.lock().unwrap());
+            self.1.fetch_add(batch.len(), Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_collector_that_is_stuck_costs_a_bounded_number_of_spans_and_each_other_is_counted() {
+        let (stuck, taken) = (Arc::new(Mutex::new(())), Arc::new(AtomicUsize::new(0)));
+        let traces = Traces {
+            endpoint: "http://127.0.0.1:9".parse().unwrap(),
+            headers: BTreeMap::new(),
+            ratio: 1.0,
+            service_name: String::new(),
+        };
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            let exporting = Exporting::with(Stuck(Arc::clone(&stuck), Arc::clone(&taken)), &traces);
+            let tracer = exporting.provider().tracer("test");
+            let held = stuck.lock().unwrap();
+            for _ in 0..MOST_WAITING + 100 {
+                drop(tracer.start("span"));
+            }
+            drop(held);
+            exporting.end(Duration::from_mins(1));
+        });
+        assert_eq!(taken.load(Ordering::Relaxed), MOST_WAITING);
+        let told = recorder.handle().render();
+        assert!(told.contains("gateway_trace_spans_dropped_total 100"), "{told}");
+    }
+}
