@@ -145,8 +145,11 @@ fn pieces_of_work(events: &[Event]) -> (Vec<Work>, Vec<Option<usize>>) {
 async fn settle(gateway: &Gateway, side: &GigyaSide, work: &Work, index: usize, deadline: Deadline) -> AccountOutcome {
     let span = traces::subscriber(index);
     let settled = settle_account(gateway, side, work, deadline).instrument(span.clone()).await;
-    if let Some(subscriber) = &settled.subscriber {
-        traces::is_about(&span, subscriber);
+    match (&settled.subscriber, settled.routes.first()) {
+        (Some(subscriber), _) => traces::is_about(&span, subscriber),
+        // Nobody was found to go any further with.
+        (None, Some(route)) => traces::settled(&span, route.outcome),
+        (None, None) => {}
     }
     settled
 }

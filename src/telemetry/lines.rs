@@ -40,7 +40,7 @@ fn append(line: &mut Writer<'_>, object: &str) -> fmt::Result {
     if members.is_empty() { Ok(()) } else { write!(line, ",{members}") }
 }
 
-/// A line for people, coloured where the writer is a terminal.
+/// A line for people, in colours unless `NO_COLOR` is set.
 pub struct TextLines;
 
 impl<S, N> FormatEvent<S, N> for TextLines

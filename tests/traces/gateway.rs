@@ -19,25 +19,27 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
 /// The simulators with somebody opted in whom nobody was told of yet, a gateway, and what its upstreams hear.
-struct Scene {
+pub struct Scene {
     sandbox: Sandbox,
     gigya: Tap,
     campaign_monitor: Tap,
-    gateway: Replica,
+    pub gateway: Replica,
     uid: String,
     _folder: Folder,
 }
 
 impl Scene {
-    async fn start(endpoint: Option<&str>, overrides: &[(&str, &str)]) -> Self {
+    pub async fn start(endpoint: Option<&str>, overrides: &[(&str, &str)]) -> Self {
         let (mut sandbox, outfit) = Sandbox::simulators(Setup::default(), Held::default()).await.unwrap();
         let (gigya, configuration) = Tap::before("http://", "\"\nuser_key", &outfit.configuration).await;
         let (campaign_monitor, configuration) = Tap::before("http://", "/api/v3.3", &configuration).await;
         let outfit = Outfit { configuration, ..outfit };
         let folder = Folder::new("traces");
-        let endpoint = endpoint.map(|endpoint| ("GATEWAY_TELEMETRY__OTLP_ENDPOINT", endpoint));
-        let token = ("GATEWAY_TELEMETRY__OTLP_HEADERS__AUTHORIZATION", COLLECTOR_TOKEN);
-        let overrides: Vec<_> = endpoint.into_iter().chain([token]).chain(overrides.iter().copied()).collect();
+        let mut overrides = overrides.to_vec();
+        if let Some(endpoint) = endpoint {
+            overrides.push(("GATEWAY_TELEMETRY__OTLP_ENDPOINT", endpoint));
+            overrides.push(("GATEWAY_TELEMETRY__OTLP_HEADERS__AUTHORIZATION", COLLECTOR_TOKEN));
+        }
         let gateway = Replica::start(&outfit, &folder, &overrides).await;
         sandbox.gateways.push(gateway.ports.webhooks);
         let uid = sandbox.gigya.sign_up(CANARY, "Canary");
@@ -46,7 +48,7 @@ impl Scene {
     }
 
     /// Gigya tells that the account changed.
-    async fn webhook(&self, headers: &[(&str, &str)]) -> Answer {
+    pub async fn webhook(&self, headers: &[(&str, &str)]) -> Answer {
         let signer = self.sandbox.gigya.signer();
         let now = self.sandbox.clock.now().as_second();
         let event = json!({
@@ -132,7 +134,7 @@ fn are_calls_of(spans: &[Span], tap: &Tap, system: &str) {
         assert_eq!(attribute(span, "gateway.system").as_deref(), Some(system));
         assert_eq!(attribute(span, "gateway.attempt").as_deref(), Some("1"));
         assert_eq!(attribute(span, "server.address").as_deref(), Some("127.0.0.1"));
-        assert_eq!(attribute(span, "http.response.status_code").as_deref(), Some("200"), "{}", span.name);
+        assert!(attribute(span, "http.response.status_code").is_some(), "{}", span.name);
         assert_eq!(attribute(span, "gateway.result").as_deref(), Some("ok"), "{}", span.name);
     }
 }
@@ -192,14 +194,18 @@ async fn a_webhook_with_a_traceparent_is_one_trace() {
     assert_eq!(settled["endpoint"], "gigya");
     assert_eq!(settled["trace_id"], TRACE);
     assert_eq!(settled["span_id"], hex(&request.span_id));
-    assert_eq!(log.matches("request_id").count(), log.matches("trace_id").count(), "{log}");
+    for line in lines.iter().filter(|line| line["endpoint"] == "gigya") {
+        assert!(line["request_id"] == "request-1" && line["trace_id"] == TRACE, "{line}");
+    }
     assert!(lines.iter().any(|line| line["message"] == "started" && line.get("trace_id").is_none()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callback_is_one_trace_and_an_odd_traceparent_begins_a_new_one() {
     let collector = Collector::start(Manner::Well).await;
-    let mut scene = Scene::start(Some(&collector.endpoint()), &[("GATEWAY_TELEMETRY__LOG_FORMAT", "text")]).await;
+    let mut scene =
+        Scene::start(Some(&collector.endpoint()), &[("GATEWAY_TELEMETRY__LOG_FORMAT", "text"), ("NO_COLOR", "1")])
+            .await;
     let odd = format!("00-{}-{PARENT}-01", TRACE.to_uppercase());
     let answer = scene.callback(&[("traceparent", odd.as_str()), ("tracestate", "us=1")]).await;
     assert_eq!(answer.status, 200, "{answer:?}");

@@ -9,6 +9,7 @@ mod client;
 mod collector;
 #[path = "../contract/mod.rs"]
 mod contract;
+mod cost;
 mod gateway;
 #[path = "../processes/place.rs"]
 #[allow(dead_code)]
