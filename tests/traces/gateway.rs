@@ -173,9 +173,9 @@ async fn a_webhook_with_a_traceparent_is_one_trace() {
     let route = format!("main/newsletter -> news/{}", scene.sandbox.list);
     assert_eq!(attribute(forward, "gateway.route"), Some(route));
     assert_eq!(attribute(forward, "gateway.outcome").as_deref(), Some("applied"));
-    assert!(children(&spans, forward).iter().any(|call| call.name.starts_with("campaign_monitor/news ")));
+    assert!(children(&spans, forward).iter().any(|call| call.name.starts_with("campaign-monitor/news ")));
     are_calls_of(&spans, &scene.gigya, "gigya/main");
-    are_calls_of(&spans, &scene.campaign_monitor, "campaign_monitor/news");
+    are_calls_of(&spans, &scene.campaign_monitor, "campaign-monitor/news");
     assert!(scene.gigya.heard("tracestate").iter().all(|state| state == "us=1"));
 
     assert_eq!(collector.resource("service.name").as_deref(), Some("gigya-esp-gateway"));
