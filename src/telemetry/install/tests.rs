@@ -2,7 +2,7 @@ use super::*;
 use crate::config::Traces;
 use crate::domain::{Outcome, Reason};
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{debug, info, info_span, subscriber::with_default, warn};
 
 #[derive(Clone, Default)]
@@ -19,8 +19,12 @@ impl Write for Heard {
     }
 }
 
+/// One subscriber at a time: whether a span is made at all is decided for all that there are together.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// What is logged while something happens.
 fn heard(telemetry: &Telemetry, happens: impl FnOnce(&Installed)) -> String {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let heard = Heard::default();
     let writer = heard.clone();
     let (subscriber, installed) = assemble(telemetry, move || writer.clone()).unwrap();

@@ -50,7 +50,17 @@ fn parent(headers: &HeaderMap) -> Option<&str> {
 fn state(headers: &HeaderMap) -> Option<String> {
     let lines: Option<Vec<&str>> = headers.get_all(TRACESTATE).iter().map(|line| line.to_str().ok()).collect();
     let state = lines?.join(",");
-    (1..=LONGEST_TRACESTATE).contains(&state.len()).then_some(state)
+    ((1..=LONGEST_TRACESTATE).contains(&state.len()) && state.split(',').all(is_member)).then_some(state)
+}
+
+/// `key=value`, or nothing. What may stand in a value is left to the library.
+fn is_member(text: &str) -> bool {
+    let text = text.trim_matches([' ', '\t']);
+    let is_key = |key: &str| {
+        let may_be_in_it = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
+        !key.is_empty() && key.bytes().all(may_be_in_it)
+    };
+    text.is_empty() || text.split_once('=').is_some_and(|(key, _)| is_key(key))
 }
 
 struct Incoming<'a> {
@@ -135,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_state_that_is_too_long_or_none_is_left_out() {
-        for odd in ["no list", "=", &format!("a={}", "x".repeat(LONGEST_TRACESTATE))] {
+        for odd in ["no list", "=", "=1", "A=1", "a b=1", &format!("a={}", "x".repeat(LONGEST_TRACESTATE))] {
             let context = taken_in(&headers(&[(TRACEPARENT, RIGHT), (TRACESTATE, odd)])).unwrap();
             assert_eq!(context.span().span_context().trace_state().header(), "", "{odd:?}");
         }
