@@ -98,8 +98,8 @@ fn client() -> Result<reqwest::blocking::Client, String> {
             .build()
             .map_err(|error| error.to_string())
     };
-    let made = std::thread::spawn(make).join();
-    made.unwrap_or_else(|_| Err("the HTTP client can't be made".to_owned()))
+    let client = std::thread::spawn(make).join();
+    client.unwrap_or_else(|_| Err("the HTTP client can't be made".to_owned()))
 }
 
 /// How many spans are on their way, and how many never arrived.
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_collector_that_is_stuck_costs_a_bounded_number_of_spans_and_each_other_is_counted() {
         let (stuck, taken) = (Arc::new(Mutex::new(())), Arc::new(AtomicUsize::new(0)));
-        let traces = Traces {
+        let settings = Traces {
             endpoint: "http://127.0.0.1:9".parse().unwrap(),
             headers: BTreeMap::new(),
             ratio: 1.0,
@@ -222,7 +222,7 @@ mod tests {
         };
         let recorder = PrometheusBuilder::new().build_recorder();
         metrics::with_local_recorder(&recorder, || {
-            let exporting = Exporting::with(Stuck(Arc::clone(&stuck), Arc::clone(&taken)), &traces);
+            let exporting = Exporting::with(Stuck(Arc::clone(&stuck), Arc::clone(&taken)), &settings);
             let tracer = exporting.provider().tracer("test");
             let held = stuck.lock().unwrap();
             for _ in 0..MOST_WAITING + 100 {
