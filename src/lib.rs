@@ -14,7 +14,7 @@
 //! | [`gigya`] | webhooks, signatures, REST client, account to consent |
 //! | [`esp`] | the trait that a provider implements, and the providers |
 //! | [`upstream`] | one outbound call: deadline, retry, breaker |
-//! | [`telemetry`] | logs, metrics, the address hash |
+//! | [`telemetry`] | logs, metrics, traces, the address hash |
 //! | [`config`] | the file to a checked, typed configuration |
 //! | [`domain`] | consent, who wins; no I/O |
 

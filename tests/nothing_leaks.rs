@@ -1,18 +1,20 @@
-//! Nobody's address, no token and no secret reaches a log, a metric, an answer or a panic's message.
+//! Nobody's address, no token and no secret reaches a log, a metric, a trace, an answer or a panic's message.
 //!
 //! A test program of its own, as it listens to everything that this process logs, at the finest level.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod collector;
 mod contract;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use collector::{Collector, Manner};
 use contract::{Held, Port, ask};
-use gigya_esp_gateway::config::{LogFormat, Telemetry};
+use gigya_esp_gateway::config::{LogFormat, Telemetry, Traces};
 use gigya_esp_gateway::sandbox::gigya::WebhookVersion;
 use gigya_esp_gateway::sandbox::marketing_cloud::Status;
 use gigya_esp_gateway::sandbox::{Esps, Sandbox, Setup, Weather};
-use gigya_esp_gateway::telemetry::logs;
+use gigya_esp_gateway::telemetry;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -117,6 +119,8 @@ async fn a_day(version: WebhookVersion) -> Vec<String> {
                 ("content-encoding", "canary"),
                 ("authorization", "canary"),
                 ("cookie", "canary"),
+                ("traceparent", "canary"),
+                ("tracestate", "canary"),
             ] {
                 let answer = ask(Port::Webhooks, client.post(url).header(name, value).body(body)).await;
                 answers.push(format!("{:?} {}", answer.headers, answer.body));
@@ -133,18 +137,33 @@ async fn a_day(version: WebhookVersion) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_happens() {
     let heard = Heard::default();
+    let collector = Collector::start(Manner::Well).await;
+    let traces = Traces {
+        endpoint: collector.endpoint().parse().unwrap(),
+        headers: [("authorization".to_owned(), "Bearer canary".into())].into(),
+        ratio: 1.0,
+        service_name: "gateway".to_owned(),
+    };
     let telemetry = Telemetry {
         log_format: LogFormat::Json,
         log_filter: "trace,hyper=trace,reqwest=trace,h2=trace".to_owned(),
-        address_hash_key: None,
+        traces: Some(traces),
+        ..Telemetry::default()
     };
     let writer = heard.clone();
-    logs::install(&telemetry, move || writer.clone()).unwrap();
+    let installed = telemetry::install(&telemetry, move || writer.clone()).unwrap();
     let mut answers = a_day(WebhookVersion::V2_0).await;
     answers.extend(a_day(WebhookVersion::V1_1).await);
     assert!(std::panic::catch_unwind(|| panic!("canary@example.org")).is_err());
 
+    tokio::task::spawn_blocking(move || installed.end()).await.unwrap();
+    let _ = std::panic::take_hook(); // else nobody would hear what this test says
+
     let told = heard.text();
+    let traced = collector.text();
+    for expected in ["read the account", "forward", "marketing-cloud/crm/", "campaign-monitor/news ", "deferred"] {
+        assert!(traced.contains(expected), "the traces don't tell of {expected:?}");
+    }
     for expected in ["event settled", "\"outcome\":\"applied\"", "not verified", "nothing_leaks.rs", "call failed"] {
         assert!(told.contains(expected), "the log doesn't tell of {expected:?}");
     }
@@ -154,7 +173,7 @@ async fn whatever_happens() {
     let settings = gigya_esp_gateway::sandbox::gigya::GigyaSettings::default();
     let esp = gigya_esp_gateway::sandbox::campaign_monitor::CampaignMonitorSettings::default();
     let cloud = gigya_esp_gateway::sandbox::marketing_cloud::MarketingCloudSettings::default();
-    let everything = format!("{told}\n{}", answers.join("\n")).to_lowercase();
+    let everything = format!("{told}\n{traced}\n{}", answers.join("\n")).to_lowercase();
     let as_basic = BASE64_STANDARD.encode(format!("{}:x", esp.api_key));
     let encoded = BASE64_STANDARD.encode(CANARY);
     let secrets = [

@@ -6,7 +6,7 @@ use crate::http;
 use crate::sandbox::gigya::{GigyaSettings, WebhookVersion};
 use crate::sandbox::story::{self, Line};
 use crate::sandbox::{Esps, Nobody, Sandbox, Setup, page};
-use crate::telemetry::logs;
+use crate::telemetry;
 use clap::{Args, ValueEnum};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -73,9 +73,8 @@ impl From<Webhooks> for WebhookVersion {
 /// Runs the sandbox.
 pub fn run(args: &SandboxArgs) -> Result<ExitCode, ExitCode> {
     if args.log {
-        let telemetry =
-            Telemetry { log_format: LogFormat::Text, log_filter: "info".to_owned(), address_hash_key: None };
-        logs::install(&telemetry, std::io::stderr).map_err(|error| failed(&error))?;
+        let telemetry = Telemetry { log_format: LogFormat::Text, ..Telemetry::default() };
+        telemetry::install(&telemetry, std::io::stderr).map_err(|error| failed(&error))?;
     }
     let runtime = tokio::runtime::Runtime::new().map_err(|error| failed(&error))?;
     if args.script {

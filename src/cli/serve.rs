@@ -2,12 +2,13 @@
 //! loads the configuration anew.
 
 use super::{ConfigFile, Ended, failed};
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Traces};
 use crate::forward::{Gateway, Live};
 use crate::http;
 use crate::reload::{ApplyLive, Hangups, Reloader, Running};
-use crate::telemetry::{logs, metrics};
+use crate::telemetry::{self, Installed, metrics};
 use crate::upstream::{HttpTransport, Transport, WallClock};
+use secrecy::ExposeSecret;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -20,14 +21,22 @@ pub fn run(file: &ConfigFile) -> Result<ExitCode, ExitCode> {
         Hangups::listen().map_err(|error| failed(&error))?
     };
     let config = file.load()?;
-    logs::install(&config.telemetry, std::io::stdout).map_err(|error| failed(&error))?;
-    let ended = runtime.block_on(serve(file, config, hangups));
+    let telemetry = telemetry::install(&config.telemetry, std::io::stdout).map_err(|error| failed(&error))?;
+    let telemetry = Arc::new(telemetry);
+    let ended = runtime.block_on(serve(file, config, &telemetry, hangups));
     // Not waited for: a look at a file may hang as long as its disk does.
     runtime.shutdown_background();
+    // Outside of the runtime, as it blocks, and after the last request.
+    telemetry.end();
     ended
 }
 
-async fn serve(file: &ConfigFile, config: Config, hangups: Hangups) -> Result<ExitCode, ExitCode> {
+async fn serve(
+    file: &ConfigFile,
+    config: Config,
+    telemetry: &Arc<Installed>,
+    hangups: Hangups,
+) -> Result<ExitCode, ExitCode> {
     let metrics = metrics::install();
     let transport = HttpTransport::new().map_err(|error| failed(&error))?;
     let transport: Arc<dyn Transport> = Arc::new(transport);
@@ -52,7 +61,7 @@ async fn serve(file: &ConfigFile, config: Config, hangups: Hangups) -> Result<Ex
         version = env!("CARGO_PKG_VERSION"),
         "started"
     );
-    let apply_live = apply_live(&config);
+    let apply_live = apply_live(&config, Arc::clone(telemetry));
     let running = Running { config, live: live.clone(), transport, clock };
     let reloader = Reloader::new(file.config.clone(), Environment::of_process(), running, apply_live);
     let reloads = reloader.reloads();
@@ -64,16 +73,32 @@ async fn serve(file: &ConfigFile, config: Config, hangups: Hangups) -> Result<Ex
 }
 
 /// What follows a new configuration besides the gateway, and which keys can't.
-fn apply_live(started_with: &Config) -> ApplyLive {
+fn apply_live(started_with: &Config, telemetry: Arc<Installed>) -> ApplyLive {
     let started_with = started_with.telemetry.clone();
     Box::new(move |new| {
         let mut waiting = Vec::new();
         if started_with.log_format != new.telemetry.log_format {
             waiting.push("telemetry.log_format");
         }
-        if started_with.log_filter != new.telemetry.log_filter {
-            waiting.push("telemetry.log_filter");
-        }
+        waiting.extend(waiting_for_traces(started_with.traces.as_ref(), new.telemetry.traces.as_ref()));
+        telemetry.set_filter(&new.telemetry.log_filter).map_err(|error| error.to_string())?;
         Ok(waiting)
     })
+}
+
+/// The keys about traces that differ: the exporter is made once.
+fn waiting_for_traces(old: Option<&Traces>, new: Option<&Traces>) -> Vec<&'static str> {
+    let (Some(old), Some(new)) = (old, new) else {
+        return if old.is_some() == new.is_some() { Vec::new() } else { vec!["telemetry.otlp_endpoint"] };
+    };
+    let headers = |traces: &Traces| -> Vec<(String, String)> {
+        traces.headers.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect()
+    };
+    let differs = [
+        ("telemetry.otlp_endpoint", old.endpoint != new.endpoint),
+        ("telemetry.otlp_headers", headers(old) != headers(new)),
+        ("telemetry.trace_ratio", old.ratio.total_cmp(&new.ratio).is_ne()),
+        ("telemetry.service_name", old.service_name != new.service_name),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

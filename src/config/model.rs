@@ -72,6 +72,28 @@ pub struct Telemetry {
     /// The key of the hash that stands for addresses in logs. Replicas that share it give one person one
     /// pseudonym. Without it, one is derived from the first Gigya connection's secret.
     pub address_hash_key: Option<SecretString>,
+    /// Where traces go; without it there are none.
+    pub traces: Option<Traces>,
+}
+
+/// Where traces go, and which.
+#[derive(Clone, Debug)]
+pub struct Traces {
+    /// The collector's base (`otlp_endpoint`): spans go to `/v1/traces` below it, as OTLP over HTTP.
+    pub endpoint: Url,
+    /// What the collector wants to be sent besides (`otlp_headers`): fit for HTTP, and secret.
+    pub headers: BTreeMap<String, SecretString>,
+    /// Which part of the requests that come without a trace of their own begins one (`trace_ratio`): 0 to 1.
+    pub ratio: f64,
+    /// What traces call the gateway (`service_name`).
+    pub service_name: String,
+}
+
+impl Default for Telemetry {
+    /// What an empty `[telemetry]` means.
+    fn default() -> Self {
+        Self { log_format: LogFormat::Json, log_filter: "info".to_owned(), address_hash_key: None, traces: None }
+    }
 }
 
 /// How log lines look.

@@ -140,6 +140,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A part of something: a number from 0 to 1.
+    pub fn ratio(&mut self, key: &'static str, default: f64) -> f64 {
+        let Some(node) = self.take(key) else { return default };
+        match node.value {
+            Value::Integer(0) => 0.0,
+            Value::Integer(1) => 1.0,
+            Value::Decimal(ratio) if (0.0..=1.0).contains(&ratio) => ratio,
+            _ => {
+                let remedy = format!("write 0.1 for every tenth; the default is {default:?}");
+                self.report(key, Some(&node.place), "is not a number from 0 to 1", remedy);
+                default
+            }
+        }
+    }
+
     /// A length of time: `500ms`, `8s`, `5m`, `48h`.
     pub fn time(&mut self, key: &'static str, default: Duration, least: Duration, most: Duration) -> Duration {
         let Some((text, place)) = self.text(key) else { return default };
@@ -185,6 +200,11 @@ impl<'a> Reader<'a> {
 
     /// The base of an API: https, or http on this machine, or anywhere if the connection says `allow_http`.
     pub fn base_url(&mut self, key: &'static str, allow_http: bool) -> Option<Url> {
+        self.base_url_if(key, allow_http, "set allow_http = true on this connection")
+    }
+
+    /// The same, where something else than a connection's `allow_http` allows it.
+    pub fn base_url_if(&mut self, key: &'static str, allow_http: bool, how_to_allow: &str) -> Option<Url> {
         let (text, place) = self.text(key)?;
         let url =
             Url::parse(&text).ok().filter(|url| url.has_host() && url.query().is_none() && url.fragment().is_none());
@@ -199,7 +219,7 @@ impl<'a> Reader<'a> {
             _ => false,
         };
         if !is_allowed {
-            let remedy = "use https; for a host on a network that you trust, set allow_http = true on this connection";
+            let remedy = format!("use https; for a host on a network that you trust, {how_to_allow}");
             self.report(key, Some(&place), "is not https, and its host is not this machine", remedy);
         }
         is_allowed.then_some(url)
@@ -209,6 +229,17 @@ impl<'a> Reader<'a> {
     pub fn secret(&mut self, key: &'static str) -> Option<SecretString> {
         let node = self.take(key)?;
         self.read_secret(key, node)
+    }
+
+    /// A table of secrets, each by a name that is free.
+    pub fn named_secrets(&mut self, key: &'static str) -> Vec<(String, Place, SecretString)> {
+        let Some((table, place)) = self.table(key) else { return Vec::new() };
+        let mut inner = self.sub(key, place, Table::new());
+        let read = |(name, node): (String, Node)| {
+            let place = node.place.clone();
+            inner.read_secret(&name, node).map(|secret| (name, place, secret))
+        };
+        table.into_iter().filter_map(read).collect()
     }
 
     /// A secret that must be there.
@@ -236,7 +267,7 @@ impl<'a> Reader<'a> {
         Some((secrets, place))
     }
 
-    fn read_secret(&mut self, key: &'static str, node: Node) -> Option<SecretString> {
+    fn read_secret(&mut self, key: &str, node: Node) -> Option<SecretString> {
         let place = node.place;
         let mut table = match (node.value, node.text) {
             (Value::Table(table), _) => table,

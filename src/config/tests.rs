@@ -363,6 +363,50 @@ fn no_message_shows_a_secret_wherever_it_was_put() {
     assert!(!format!("{config:?}").contains(CANARY));
 }
 
+fn telemetry(lines: &str) -> Result<Config, ConfigErrors> {
+    parse_with(&format!("{CONTRACT}\n[telemetry]\n{lines}"), &[("OTLP", CANARY)])
+}
+
+#[test]
+fn where_traces_go() {
+    assert!(telemetry("trace_ratio = 0.5\nservice_name = \"x\"").unwrap().telemetry.traces.is_none());
+    let traces = telemetry("otlp_endpoint = \"http://127.0.0.1:4318\"").unwrap().telemetry.traces.unwrap();
+    assert_eq!(traces.endpoint.as_str(), "http://127.0.0.1:4318/");
+    assert_eq!((traces.ratio, traces.service_name.as_str()), (1.0, "gigya-esp-gateway"));
+    assert!(traces.headers.is_empty());
+    let lines = "otlp_endpoint = \"http://collector\"\notlp_allow_http = true\ntrace_ratio = 0.25\n\
+                 otlp_headers = { authorization = { env = \"OTLP\" } }";
+    let config = telemetry(lines).unwrap();
+    let traces = config.telemetry.traces.as_ref().unwrap();
+    assert!((traces.ratio - 0.25).abs() < f64::EPSILON);
+    assert_eq!(traces.headers["authorization"].expose_secret(), CANARY);
+    assert!(!format!("{config:?}").contains(CANARY));
+    for (ratio, expected) in [("0", 0.0), ("1", 1.0), ("1.0", 1.0), ("1e-2", 0.01)] {
+        let lines = format!("otlp_endpoint = \"https://collector\"\ntrace_ratio = {ratio}");
+        let traces = telemetry(&lines).unwrap().telemetry.traces.unwrap();
+        assert!((traces.ratio - expected).abs() < f64::EPSILON, "{ratio}");
+    }
+}
+
+#[test]
+fn where_traces_cannot_go() {
+    for (lines, expected) in [
+        ("otlp_endpoint = \"http://collector\"", "set otlp_allow_http = true"),
+        ("otlp_endpoint = \"collector:4318\"", "otlp_endpoint: is not"),
+        ("trace_ratio = 1.1", "trace_ratio: is not a number from 0 to 1"),
+        ("trace_ratio = -0.1", "trace_ratio: is not a number from 0 to 1"),
+        ("trace_ratio = nan", "trace_ratio: is not a number from 0 to 1"),
+        ("trace_ratio = 2", "trace_ratio: is not a number from 0 to 1"),
+        ("otlp_headers = { authorization = \"Y2FuYXJ5LXNlY3JldC1jYW5hcnk\" }", "authorization: is not a reference"),
+        ("otlp_headers = { \"a b\" = { env = \"OTLP\" } }", "otlp_headers.a b: cannot be sent as an HTTP header"),
+        ("otlp_headers = \"a\"", "otlp_headers: is not a table"),
+    ] {
+        let message = telemetry(lines).unwrap_err().to_string();
+        assert!(message.contains(expected), "expected {expected:?} in:\n{message}");
+        assert!(!message.contains(CANARY), "{message}");
+    }
+}
+
 /// What is shipped for people to copy.
 const EXAMPLE: &str = include_str!("../../deploy/gateway.example.toml");
 

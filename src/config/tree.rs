@@ -23,10 +23,11 @@ pub struct Node {
 pub enum Value {
     Text(String),
     Integer(i64),
+    Decimal(f64),
     Flag(bool),
     List(Vec<Node>),
     Table(Table),
-    /// A number with a point, a date: nothing that any key takes.
+    /// A date: nothing that any key takes.
     Other,
 }
 
@@ -43,6 +44,7 @@ fn spelled_value(value: &Value) -> String {
     match value {
         Value::Text(text) => format!("{text:?}"),
         Value::Integer(number) => number.to_string(),
+        Value::Decimal(number) => number.to_string(),
         Value::Flag(flag) => flag.to_string(),
         Value::List(items) => {
             let items: Vec<_> = items.iter().map(|item| spelled_value(&item.value)).collect();
@@ -86,7 +88,8 @@ fn node(text: &str, spanned: &toml::Spanned<DeValue<'_>>) -> Node {
         DeValue::Boolean(flag) => Value::Flag(*flag),
         DeValue::Array(items) => Value::List(items.iter().map(|item| node(text, item)).collect()),
         DeValue::Table(inner) => Value::Table(table(text, inner)),
-        DeValue::Float(_) | DeValue::Datetime(_) => Value::Other,
+        DeValue::Float(float) => float.as_str().parse().map_or(Value::Other, Value::Decimal),
+        DeValue::Datetime(_) => Value::Other,
     };
     Node { place: place(text, spanned.span().start), value, text: None }
 }
@@ -159,6 +162,6 @@ fn move_to(node: &mut Node, place: &Place) {
     match &mut node.value {
         Value::List(items) => items.iter_mut().for_each(|item| move_to(item, place)),
         Value::Table(table) => table.values_mut().for_each(|inner| move_to(inner, place)),
-        Value::Text(_) | Value::Integer(_) | Value::Flag(_) | Value::Other => {}
+        Value::Text(_) | Value::Integer(_) | Value::Decimal(_) | Value::Flag(_) | Value::Other => {}
     }
 }

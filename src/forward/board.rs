@@ -152,7 +152,7 @@ mod tests {
         let change = age.map(|_| Change::OptOut);
         let effect = Effect { outcome, change, acted: None };
         let direction = Direction::EspToGigya;
-        let told = Told { request_id: "", connection: "news", direction, to: "main", subscriber: None, effect };
+        let told = Told { connection: "news", direction, to: "main", subscriber: None, effect };
         let event = EventOutcome { id: "e".to_owned(), route: Some("route".to_owned()), outcome };
         board.settled(&event, &told, age, (now, Timestamp::UNIX_EPOCH));
     }

@@ -14,6 +14,7 @@ use crate::domain::{ActedAt, Change, Consent, Decision, Desired, Email, OptOutRe
 use crate::esp::{News, NotTaken, Notice, Received, Record, What, Whom};
 use crate::gigya::{Account, OptInTag, Reading};
 use crate::mutation::{self, Mutation};
+use crate::telemetry::traces;
 use crate::upstream::{Deadline, Fault};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use std::collections::HashMap;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// Outcomes that are told in one go. Between two of them other requests have their turn, as a body may hold tens of
 /// thousands of events that are settled at once.
@@ -35,23 +37,23 @@ pub async fn receive(
 ) -> Result<Summary, Refusal> {
     let deadline = Deadline::after(request.received, side.esp.common().deadline);
     let received = side.esp.receive(token, &request.headers, &request.body, deadline).await;
-    let notices = match received.map_err(|reason| refuse(gateway, side, request, reason))? {
+    let notices = match received.map_err(|reason| refuse(gateway, side, reason))? {
         Received::Notices(notices) => notices,
         Received::Handshake => return Ok(Summary::default()),
     };
     if notices.iter().flat_map(|notice| &notice.audiences).any(|audience| !side.routes.contains_key(audience)) {
         let what = "the list belongs to no route of this connection";
-        return Err(refuse(gateway, side, request, NotTaken::Malformed(what.to_owned())));
+        return Err(refuse(gateway, side, NotTaken::Malformed(what.to_owned())));
     }
 
     gateway.believed(side.esp.name().as_str());
     let body = BodyDigest::of(side.esp.name().as_str(), &request.body);
     let before = side.progress.of(body, Instant::now());
-    let mut in_order = settle_all(side, &notices, &before, deadline).await;
+    let mut in_order = settle_all(gateway, side, &notices, &before, deadline).await;
     in_order.sort_by_key(|(index, _)| *index);
     let mut events = Vec::with_capacity(in_order.len());
     for some in in_order.chunks(TOLD_AT_ONCE) {
-        events.extend(some.iter().flat_map(|(index, done)| tell(gateway, side, &notices[*index], done, request)));
+        events.extend(some.iter().flat_map(|(index, done)| tell(gateway, side, &notices[*index], done)));
         tokio::task::yield_now().await;
     }
     let summary = Summary { received: notices.len(), events };
@@ -66,32 +68,38 @@ pub async fn receive(
     Ok(summary)
 }
 
-fn refuse(gateway: &Gateway, side: &EspSide, request: &Inbound, reason: NotTaken) -> Refusal {
+fn refuse(gateway: &Gateway, side: &EspSide, reason: NotTaken) -> Refusal {
     let connection = side.esp.name().as_str();
-    let request_id = request.request_id.as_str();
     match reason {
         NotTaken::NotVerified(reason) => {
             gateway.not_believed(connection, reason);
-            tracing::warn!(request_id, connection, reason, "callback refused: not verified");
+            tracing::warn!(connection, reason, "callback refused: not verified");
             Refusal::NotVerified
         }
         NotTaken::MediaType => Refusal::MediaType,
         NotTaken::Malformed(what) => {
-            tracing::warn!(request_id, connection, what, "callback refused: malformed");
+            tracing::warn!(connection, what, "callback refused: malformed");
             Refusal::Malformed(what)
         }
     }
 }
 
 /// Settles every notice, in any order; as many people at once as calls may be made.
-async fn settle_all(side: &EspSide, notices: &[Notice], before: &Done, deadline: Deadline) -> Vec<(usize, Settled)> {
+async fn settle_all(
+    gateway: &Gateway,
+    side: &EspSide,
+    notices: &[Notice],
+    before: &Done,
+    deadline: Deadline,
+) -> Vec<(usize, Settled)> {
     let mut waiting = by_person(notices).into_iter();
     let mut settled = Vec::with_capacity(notices.len());
     // What is done for one person takes kilobytes while it lasts, so it is begun only when its turn has come.
     let mut under_way = FuturesUnordered::new();
     loop {
         let room = side.esp.common().max_concurrent_calls.saturating_sub(under_way.len());
-        under_way.extend(waiting.by_ref().take(room).map(|group| settle_group(side, notices, group, before, deadline)));
+        let groups = waiting.by_ref().take(room);
+        under_way.extend(groups.map(|group| settle_group(gateway, side, notices, group, before, deadline)));
         match under_way.next().await {
             Some(group) => settled.extend(group),
             None => return settled,
@@ -123,6 +131,7 @@ fn by_person(notices: &[Notice]) -> Vec<Vec<usize>> {
 }
 
 async fn settle_group(
+    gateway: &Gateway,
     side: &EspSide,
     notices: &[Notice],
     group: Vec<usize>,
@@ -133,7 +142,13 @@ async fn settle_group(
     for index in group {
         let outcomes = match before.get(&index) {
             Some(before) => before.iter().map(again).collect(),
-            None => settle(side, &notices[index], deadline).await,
+            None => {
+                let (notice, span) = (&notices[index], traces::subscriber(index));
+                if let (false, Ok(news)) = (span.is_disabled(), &notice.news) {
+                    traces::is_about(&span, &gateway.pseudonyms.of_email(&news.address));
+                }
+                settle(side, notice, deadline).instrument(span).await
+            }
         };
         settled.push((index, outcomes));
     }
@@ -157,7 +172,11 @@ async fn settle(side: &EspSide, notice: &Notice, deadline: Deadline) -> Settled 
             Err(outcome) => (*outcome).into(),
             Ok(news) => {
                 let errand = Errand { side, gigya, ends, news, deadline };
-                errand.settle().await.unwrap_or_else(|fault| fault.outcome().into())
+                let span = traces::forward(&ends.label);
+                let effect = errand.settle().instrument(span.clone()).await;
+                let effect = effect.unwrap_or_else(|fault| fault.outcome().into());
+                traces::settled(&span, effect.outcome);
+                effect
             }
         };
         settled.push(RouteEffect::on(&ends.route, effect));
@@ -169,12 +188,11 @@ async fn settle(side: &EspSide, notice: &Notice, deadline: Deadline) -> Settled 
     settled
 }
 
-fn tell(gateway: &Gateway, side: &EspSide, notice: &Notice, settled: &Settled, request: &Inbound) -> Vec<EventOutcome> {
+fn tell(gateway: &Gateway, side: &EspSide, notice: &Notice, settled: &Settled) -> Vec<EventOutcome> {
     let tell = |RouteEffect { route: on, effect }: &RouteEffect| {
         let route = on.as_ref().map(|route| route.label());
         let event = EventOutcome { id: notice.id.clone(), route, outcome: effect.outcome };
         let told = Told {
-            request_id: &request.request_id,
             connection: side.esp.name().as_str(),
             direction: Direction::EspToGigya,
             to: on.as_ref().map_or("", |route| route.gigya.as_str()),
@@ -386,6 +404,10 @@ impl Errand<'_> {
 
     /// The accounts that the notice is about: the one with its UID, else all with its address, else with its former one.
     async fn accounts(&self) -> Result<Vec<Account>, Fault> {
+        self.find_accounts().instrument(traces::station("read the account")).await
+    }
+
+    async fn find_accounts(&self) -> Result<Vec<Account>, Fault> {
         if let Some(uid) = &self.news.uid
             && let Reading::Found(account) = self.gigya.client.account(uid, None, self.deadline).await?
         {

@@ -59,6 +59,7 @@ pub(super) struct Incoming {
 /// A route and the ESP at its end.
 pub(super) struct RouteEnds {
     pub route: Arc<Route>,
+    pub label: String,
     pub esp: Arc<dyn Esp>,
     /// Whether routes of other Gigya connections end at the same audience.
     pub is_shared: bool,
@@ -277,7 +278,7 @@ impl RouteEnds {
         let esp = esps.get(&route.esp).ok_or_else(|| StartError::Route(route.label()))?;
         let ends_there = |other: &&Arc<Route>| (&other.esp, &other.audience) == (&route.esp, &route.audience);
         let is_shared = all.iter().filter(ends_there).any(|other| other.gigya != route.gigya);
-        Ok(Arc::new(Self { route: Arc::clone(route), esp: Arc::clone(esp), is_shared }))
+        Ok(Arc::new(Self { route: Arc::clone(route), label: route.label(), esp: Arc::clone(esp), is_shared }))
     }
 }
 

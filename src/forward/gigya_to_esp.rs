@@ -14,11 +14,12 @@ use crate::domain::{ActedAt, Change, Consent, Outcome, Reason, Uid};
 use crate::esp::takes_json;
 use crate::gigya::{Account, Event, EventKind, NotVerified, Reading, Rejection, Subject};
 use crate::mutation::{self, Mutation};
-use crate::telemetry::Pseudonym;
+use crate::telemetry::{Pseudonym, traces};
 use crate::upstream::Deadline;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use std::collections::{HashMap, HashSet};
+use tracing::Instrument;
 
 /// One account's part of a notification.
 struct Work {
@@ -45,12 +46,13 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
     takes_json(&request.headers, &side.config.common.content_types).map_err(|_| Refusal::MediaType)?;
     let deadline = Deadline::after(request.received, side.config.common.deadline);
     let opened = side.verifier.open(&request.headers, &request.body, side.clock.now(), deadline).await;
-    let notification = opened.map_err(|rejection| refuse(gateway, side, request, rejection))?;
+    let notification = opened.map_err(|rejection| refuse(gateway, side, rejection))?;
 
     gateway.believed(side.config.name.as_str());
     let (works, work_of) = pieces_of_work(&notification.events);
     let at_once = side.config.common.max_concurrent_calls;
-    let each: Vec<_> = works.iter().map(|work| settle(gateway, side, work, deadline)).collect();
+    let each = works.iter().enumerate();
+    let each: Vec<_> = each.map(|(index, work)| settle(gateway, side, work, index, deadline)).collect();
     let results: Vec<_> = futures_util::stream::iter(each).buffered(at_once).collect().await;
 
     let mut summary = Summary { received: notification.events.len(), events: Vec::new() };
@@ -62,7 +64,7 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
                 _ => Outcome::Skipped(Reason::EventTypeIgnored),
             };
             let alone = RouteEffect::nowhere(outcome);
-            summary.events.push(tell(gateway, side, request, event, &alone, None));
+            summary.events.push(tell(gateway, side, event, &alone, None));
             continue;
         };
         for (route, settled) in results[work].routes.iter().enumerate() {
@@ -74,7 +76,7 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
                     settled.effect.outcome = Outcome::Unchanged;
                 }
             }
-            summary.events.push(tell(gateway, side, request, event, &settled, results[work].subscriber.clone()));
+            summary.events.push(tell(gateway, side, event, &settled, results[work].subscriber.clone()));
         }
     }
     Ok(summary)
@@ -83,7 +85,6 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
 fn tell(
     gateway: &Gateway,
     side: &GigyaSide,
-    request: &Inbound,
     event: &Event,
     settled: &RouteEffect,
     subscriber: Option<Pseudonym>,
@@ -96,7 +97,6 @@ fn tell(
         _ => settled.effect.acted,
     };
     let told = Told {
-        request_id: &request.request_id,
         connection: side.config.name.as_str(),
         direction: Direction::GigyaToEsp,
         to: settled.route.as_ref().map_or("", |route| route.esp.as_str()),
@@ -107,9 +107,8 @@ fn tell(
     outcome
 }
 
-fn refuse(gateway: &Gateway, side: &GigyaSide, request: &Inbound, rejection: Rejection) -> Refusal {
+fn refuse(gateway: &Gateway, side: &GigyaSide, rejection: Rejection) -> Refusal {
     let connection = side.config.name.as_str();
-    let request_id = request.request_id.as_str();
     match rejection {
         Rejection::NotVerified(reason) => {
             let hint = match reason {
@@ -121,15 +120,15 @@ fn refuse(gateway: &Gateway, side: &GigyaSide, request: &Inbound, rejection: Rej
                 _ => "",
             };
             gateway.not_believed(connection, &reason.to_string());
-            tracing::warn!(request_id, connection, %reason, hint, "webhook refused: not verified");
+            tracing::warn!(connection, %reason, hint, "webhook refused: not verified");
             Refusal::NotVerified
         }
         Rejection::Malformed(what) => {
-            tracing::warn!(request_id, connection, what, "webhook refused: malformed");
+            tracing::warn!(connection, what, "webhook refused: malformed");
             Refusal::Malformed(what)
         }
         Rejection::NoKeys(fault) => {
-            tracing::warn!(request_id, connection, %fault, "webhook put off: Gigya's keys can't be had");
+            tracing::warn!(connection, %fault, "webhook put off: Gigya's keys can't be had");
             Refusal::Unavailable
         }
     }
@@ -154,14 +153,27 @@ fn pieces_of_work(events: &[Event]) -> (Vec<Work>, Vec<Option<usize>>) {
     (works, work_of)
 }
 
-async fn settle(gateway: &Gateway, side: &GigyaSide, work: &Work, deadline: Deadline) -> AccountOutcome {
+async fn settle(gateway: &Gateway, side: &GigyaSide, work: &Work, index: usize, deadline: Deadline) -> AccountOutcome {
+    let span = traces::subscriber(index);
+    let settled = settle_account(gateway, side, work, deadline).instrument(span.clone()).await;
+    match (&settled.subscriber, settled.routes.first()) {
+        (Some(subscriber), _) => traces::is_about(&span, subscriber),
+        // Nobody was found to go any further with.
+        (None, Some(route)) => traces::settled(&span, route.effect.outcome),
+        (None, None) => {}
+    }
+    settled
+}
+
+async fn settle_account(gateway: &Gateway, side: &GigyaSide, work: &Work, deadline: Deadline) -> AccountOutcome {
     let api_key = work.api_key.as_deref();
+    let read = || traces::station("read the account");
     let (reading, uid, formerly) = match &work.task {
         Task::Forward(Subject::Account { uid, formerly }) => {
-            (side.client.account(uid, api_key, deadline).await, Some(uid), formerly.as_ref())
+            (side.client.account(uid, api_key, deadline).instrument(read()).await, Some(uid), formerly.as_ref())
         }
         Task::Forward(Subject::EmailAccount { token }) => {
-            (side.client.account_by_email_token(token, api_key, deadline).await, None, None)
+            (side.client.account_by_email_token(token, api_key, deadline).instrument(read()).await, None, None)
         }
         Task::Remove(uid) => (Ok(Reading::NotFound), Some(uid), None),
     };
@@ -263,7 +275,7 @@ async fn settle_routes(
 ) -> Vec<Settled> {
     let each = routes.iter().map(|route| async move {
         let ends = &side.routes[*route];
-        Subscriber { side, ends, account, formerly, also_at: &[], api_key, deadline }.settle().await
+        Subscriber { side, ends, account, formerly, also_at: &[], api_key, deadline }.forward().await
     });
     join_all(each).await
 }
@@ -300,7 +312,8 @@ async fn remove_gone(
     let Some(uid) = uid else {
         return every_route(side, Outcome::Rejected(Reason::AddressUnknown)).routes;
     };
-    let known = match side.client.search_by_uid(uid, deadline).await {
+    let read = traces::station("read the account");
+    let known = match side.client.search_by_uid(uid, deadline).instrument(read).await {
         Ok(rows) => rows.into_iter().find(|row| row.address.is_some()),
         Err(fault) => return every_route(side, fault.outcome()).routes,
     };
@@ -310,7 +323,7 @@ async fn remove_gone(
         let can_be_found = account.address.is_some() || ends.esp.finds_by_uid();
         let effect = if can_be_found {
             Subscriber { side, ends, account: &account, formerly, also_at: &[], api_key: None, deadline }
-                .settle()
+                .forward()
                 .await
                 .effect
         } else {

@@ -31,8 +31,6 @@ impl Direction {
 /// What is told of an event besides its outcome.
 #[derive(Debug)]
 pub struct Told<'a> {
-    /// The request that brought it.
-    pub request_id: &'a str,
     /// The connection that it came from.
     pub connection: &'a str,
     /// Which way it went.
@@ -56,7 +54,7 @@ impl Told<'_> {
     }
 }
 
-/// Logs and counts one settled event.
+/// Logs and counts one settled event. Which request brought it, the span around says.
 pub fn settled(event: &EventOutcome, told: &Told<'_>, opt_out_age: Option<Duration>) {
     let outcome = event.outcome.label();
     let reason = event.outcome.reason().map_or("", Reason::label);
@@ -65,7 +63,7 @@ pub fn settled(event: &EventOutcome, told: &Told<'_>, opt_out_age: Option<Durati
     if let Some(age) = opt_out_age {
         meter::opt_out_took_effect(told.connection, direction, told.to, age);
     }
-    let Told { request_id, connection, .. } = told;
+    let Told { connection, .. } = told;
     let route = event.route.as_deref().unwrap_or_default();
     let subscriber = told.subscriber.as_ref().map(tracing::field::display);
     let change = told.effect.change.map(Change::label);
@@ -75,7 +73,6 @@ pub fn settled(event: &EventOutcome, told: &Told<'_>, opt_out_age: Option<Durati
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
-                request_id,
                 connection,
                 direction,
                 route,
@@ -109,7 +106,7 @@ mod tests {
     fn age(change: Option<Change>, acted: Option<ActedAt>) -> Option<Duration> {
         let effect = Effect { outcome: Outcome::Applied, change, acted };
         let direction = Direction::EspToGigya;
-        let told = Told { request_id: "", connection: "news", direction, to: "main", subscriber: None, effect };
+        let told = Told { connection: "news", direction, to: "main", subscriber: None, effect };
         told.opt_out_age(at(100))
     }
 

@@ -6,7 +6,9 @@ use super::gateway::{GigyaSide, RouteEnds};
 use super::subscriber::Subscriber;
 use crate::domain::{Email, Outcome, Reason};
 use crate::gigya::{Account, Reading};
+use crate::telemetry::traces;
 use crate::upstream::{Deadline, Fault};
+use tracing::Instrument;
 
 /// How often an account may change under our hands before its events are put off.
 pub const ROUNDS: usize = 4;
@@ -69,7 +71,8 @@ pub async fn reread(
     api_key: Option<&str>,
     deadline: Deadline,
 ) -> Result<Option<Account>, Fault> {
-    Ok(match side.client.account_again(account, api_key, deadline).await? {
+    let read = side.client.account_again(account, api_key, deadline).instrument(traces::station("read the account"));
+    Ok(match read.await? {
         Reading::Found(now) => Some(*now),
         Reading::NotFound => None,
     })

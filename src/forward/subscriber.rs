@@ -12,8 +12,10 @@ use crate::domain::{
 use crate::esp::{Leftover, Person, Record, Written};
 use crate::gigya::{Account, Reading, fields_of};
 use crate::mutation::{self, Mutation};
+use crate::telemetry::traces;
 use crate::upstream::{Deadline, Fault};
 use jiff::SignedDuration;
+use tracing::Instrument;
 
 mod look;
 
@@ -58,6 +60,14 @@ impl Step {
 }
 
 impl Subscriber<'_> {
+    /// The last station of the line from Gigya: [`Subscriber::settle`], with its trace.
+    pub async fn forward(&self) -> Settled {
+        let span = traces::forward(&self.ends.label);
+        let settled = self.settle().instrument(span.clone()).await;
+        traces::settled(&span, settled.effect.outcome);
+        settled
+    }
+
     /// Brings the audience in line with the account.
     pub async fn settle(&self) -> Settled {
         let desired = self.desired();

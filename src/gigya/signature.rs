@@ -6,6 +6,7 @@
 use super::keys::KeyStore;
 use super::webhook::Notification;
 use crate::config::{self, GigyaWebhookAuth};
+use crate::telemetry::traces;
 use crate::upstream::{Deadline, Fault};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -19,6 +20,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
+use tracing::Instrument;
 
 const JWT_HEADER: &str = "x-gigya-sig-jwt";
 const HMAC_HEADER: &str = "x-gigya-sig-hmac-sha1";
@@ -153,19 +155,9 @@ impl Verifier {
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<Notification, Rejection> {
-        let nonce = match &self.scheme {
-            Scheme::Jwt { issuers, keys, validation } => {
-                let token = only_value(headers, JWT_HEADER)?;
-                let claims = self.check_token(token, issuers, keys, validation, now, deadline).await?;
-                check_digest(claims.sub.as_deref(), body)?;
-                claims.jti
-            }
-            Scheme::HmacSha1(secrets) => {
-                check_hmac(only_value(headers, HMAC_HEADER)?, secrets, body)?;
-                None
-            }
-        };
-        let notification = Notification::parse(body).map_err(Rejection::Malformed)?;
+        let nonce = self.verify(headers, body, now, deadline).instrument(traces::station("verify")).await?;
+        let parse = || Notification::parse(body).map_err(Rejection::Malformed);
+        let notification = traces::station("parse").in_scope(parse)?;
         if let (Some(jti), Some(nonce)) = (&nonce, &notification.nonce)
             && jti != nonce
         {
@@ -179,6 +171,28 @@ impl Verifier {
             return Err(NotVerified::ApiKey.into());
         }
         Ok(notification)
+    }
+
+    /// Verifies the signature. Returns the `jti` of a token that has one.
+    async fn verify(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Option<String>, Rejection> {
+        match &self.scheme {
+            Scheme::Jwt { issuers, keys, validation } => {
+                let token = only_value(headers, JWT_HEADER)?;
+                let claims = self.check_token(token, issuers, keys, validation, now, deadline).await?;
+                check_digest(claims.sub.as_deref(), body)?;
+                Ok(claims.jti)
+            }
+            Scheme::HmacSha1(secrets) => {
+                check_hmac(only_value(headers, HMAC_HEADER)?, secrets, body)?;
+                Ok(None)
+            }
+        }
     }
 
     async fn check_token(

@@ -3,7 +3,7 @@
 
 use super::answer::Problem;
 use crate::esp::PROVIDERS;
-use crate::telemetry::metrics as meter;
+use crate::telemetry::{metrics as meter, traces};
 use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::{MatchedPath, Request};
@@ -25,7 +25,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::{RequestBodyLimitLayer, ResponseBody};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 use tower_http::timeout::RequestBodyDeadlineLayer;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 /// The header that a request's id comes in with and goes out with.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -125,20 +125,32 @@ async fn tell(request: Request, next: Next) -> Response {
     let endpoint = endpoint(request.extensions());
     let id = request_id(request.extensions());
     let span = tracing::info_span!("request", endpoint, request_id = id);
+    let traced = traced(&request, &id);
     let work = async {
         let mut answer = next.run(request).await;
         if let Some(problem) = answer.extensions_mut().remove::<Problem>() {
             if problem == Problem::Internal {
-                tracing::error!(request_id = id, "the gateway panicked; this is a bug");
+                tracing::error!("the gateway panicked; this is a bug");
             }
             answer = problem.answer(&id);
         }
-        log(&id, endpoint, answer.status(), at);
+        log(answer.status(), at);
         answer
     };
-    let answer = work.instrument(span).await;
+    let answer = work.instrument(traced.clone()).instrument(span).await;
+    traces::answered(&traced, answer.status());
     count(endpoint, answer.status(), at);
     answer
+}
+
+/// The request's span among the traces: of a webhook only, as nobody wants one of each look at the metrics, or of whatever
+/// a stranger tries.
+fn traced(request: &Request, id: &str) -> Span {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    match route.filter(|route| route.starts_with("/webhooks/")) {
+        Some(route) => traces::request(request.method(), route, id, request.headers()),
+        None => Span::none(),
+    }
 }
 
 /// The name in metrics, logs and spans of the route that a request took: one of few, never the path itself, which may
@@ -161,12 +173,13 @@ pub(super) fn request_id(extensions: &http::Extensions) -> String {
     id.unwrap_or_default().to_owned()
 }
 
-fn log(request_id: &str, endpoint: &str, status: StatusCode, at: Instant) {
+/// Which request it was, and to where, its span says.
+fn log(status: StatusCode, at: Instant) {
     let milliseconds = u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
     if status.is_success() {
-        tracing::debug!(request_id, endpoint, status = status.as_u16(), milliseconds, "answered");
+        tracing::debug!(status = status.as_u16(), milliseconds, "answered");
     } else {
-        tracing::info!(request_id, endpoint, status = status.as_u16(), milliseconds, "answered");
+        tracing::info!(status = status.as_u16(), milliseconds, "answered");
     }
 }
 

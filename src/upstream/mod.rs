@@ -24,6 +24,7 @@ pub use transport::{HttpTransport, Transport, TransportError};
 use crate::config::Common;
 use crate::mutation::{self, Mutation};
 use crate::telemetry::metrics::{self as meter, Wait};
+use crate::telemetry::traces;
 use ::metrics::Gauge;
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// The first pause before trying again; each further one may be twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -179,7 +181,7 @@ impl Upstream {
     ) -> Result<T, Fault> {
         let mut attempt = 1;
         loop {
-            let again = match self.attempt(operation, deadline, &build, &judge).await {
+            let again = match self.attempt(operation, attempt, deadline, &build, &judge).await {
                 Verdict::Answer(answer) => return Ok(answer),
                 Verdict::Fail(fault) => return Err(fault),
                 Verdict::Again(again) => again,
@@ -197,6 +199,7 @@ impl Upstream {
     async fn attempt<T: Send>(
         &self,
         operation: &'static str,
+        attempt: u32,
         deadline: Deadline,
         build: &(impl Fn() -> Request<Bytes> + Send + Sync),
         judge: &(impl Fn(&Response<Bytes>) -> Verdict<T> + Send + Sync),
@@ -218,10 +221,14 @@ impl Upstream {
             return Verdict::Fail(Fault::DeadlineReached);
         };
         let started = Instant::now();
+        let mut request = build();
+        let span = traces::attempt(&self.name, operation, attempt, request.method(), request.uri());
+        traces::pass_on(&span, request.headers_mut());
         let answer = {
             let _counted = Counted::begin(&self.in_flight);
-            self.transport.send(build(), left.min(self.attempt_timeout)).await
+            self.transport.send(request, left.min(self.attempt_timeout)).instrument(span.clone()).await
         };
+        let status = answer.as_ref().ok().map(Response::status);
         let (verdict, result, healthy) = match answer {
             Ok(response) => {
                 let verdict = judge(&response);
@@ -243,6 +250,7 @@ impl Upstream {
                 (Verdict::Again(Again::Failing { code: 0 }), error.label(), false)
             }
         };
+        traces::attempted(&span, status, result);
         meter::upstream_call(&self.name, operation, result, started.elapsed());
         self.remember(operation, &verdict);
         // What one caller is told counts for all.

@@ -116,6 +116,7 @@ const MAY_ASK: &[&str] = &[
     "bad_input/house.rs",
     "in_step/marketing_cloud/handshake.rs",
     "processes/",
+    "traces/tap.rs",
 ];
 
 #[test]

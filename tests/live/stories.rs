@@ -140,6 +140,21 @@ async fn new_connections_and_routes_are_served_and_what_needs_a_restart_is_said(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_filter_changes_at_once_and_one_that_is_none_is_refused() {
+    let house = House::start("filter").await;
+    assert_eq!(house.status_with(FIRST_TOKEN).await, 200);
+    assert!(!house.log().contains("\"message\":\"answered\""), "that is told at debug");
+    let told = house.configuration.replacen("[server]", "[telemetry]\nlog_filter = \"debug\"\n[server]", 1);
+    house.configure(&told);
+    house.reloaded("applied", 1.0).await;
+    assert_eq!(house.status_with(FIRST_TOKEN).await, 200);
+    until("it is told", async || house.log().contains("\"message\":\"answered\"")).await;
+    house.configure(&told.replace("\"debug\"", "\"a=b=c\""));
+    house.reloaded("refused", 1.0).await;
+    assert!(house.log().contains("telemetry.log_filter is not a filter"), "{}", house.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_signals_do_no_harm_and_one_while_it_stops_is_ignored() {
     let mut house = House::start("many").await;
     let open_files = |house: &House| std::fs::read_dir(format!("/proc/{}/fd", house.process())).unwrap().count();

@@ -1,7 +1,7 @@
 //! A real load balancer with the configuration that is shipped for it. Only addresses, ports and paths are others.
 
 use crate::client::{Answer, Client};
-use crate::place::{Folder, free_port, until};
+use crate::place::{Folder, Ports, free_port, until};
 use crate::replica::terminate;
 use std::fs::File;
 use std::net::SocketAddr;
@@ -14,13 +14,6 @@ use std::process::{Child, Command};
 pub enum Kind {
     HaProxy,
     Nginx,
-}
-
-/// Where a replica receives webhooks, and where its operations are.
-#[derive(Clone, Copy, Debug)]
-pub struct Ports {
-    pub webhooks: SocketAddr,
-    pub operations: SocketAddr,
 }
 
 /// One, running. It dies with the test.

@@ -16,5 +16,6 @@ mod haproxy;
 mod hostile;
 mod nginx;
 mod place;
+#[allow(dead_code)] // the tests of traces have more use for one
 mod replica;
 mod trouble;

@@ -25,6 +25,13 @@ pub fn free_port() -> SocketAddr {
     }
 }
 
+/// Where a replica receives webhooks, and where its operations are.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    pub webhooks: SocketAddr,
+    pub operations: SocketAddr,
+}
+
 /// A folder that is gone with the test, unless it fails.
 pub struct Folder(PathBuf);
 

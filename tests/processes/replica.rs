@@ -1,8 +1,7 @@
 //! One gateway, as a process of its own.
 
-use crate::balancer::Ports;
 use crate::client::{Client, get};
-use crate::place::{Folder, free_port, until};
+use crate::place::{Folder, Ports, free_port, until};
 use gigya_esp_gateway::sandbox::Outfit;
 use std::fs::File;
 use std::path::PathBuf;
@@ -57,6 +56,11 @@ impl Replica {
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
     /// The memory that it has, and the most that it ever had, in bytes.
     pub fn memory(&self) -> (u64, u64) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -65,6 +69,13 @@ impl Replica {
             line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
         };
         (kilobytes("VmRSS:") * 1024, kilobytes("VmHWM:") * 1024)
+    }
+
+    /// The processor's time that it has taken, in hundredths of a second.
+    pub fn processor_time(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let (_, after_name) = stat.rsplit_once(") ").unwrap();
+        after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
 
     /// kill -9.

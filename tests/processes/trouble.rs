@@ -1,9 +1,9 @@
 //! What may happen while a crowd acts, for each load balancer the same.
 
-use crate::balancer::{Balancer, Kind, Ports};
+use crate::balancer::{Balancer, Kind};
 use crate::client::{Answer, post, post_with};
 use crate::crowd::{Crowd, Heard};
-use crate::place::{Folder, free_port, until};
+use crate::place::{Folder, Ports, free_port, until};
 use crate::replica::Replica;
 use gigya_esp_gateway::sandbox::{Esps, Faults, Nobody, Sandbox, Setup, Weather};
 use std::sync::Arc;

@@ -5,13 +5,14 @@ mod gigya;
 mod marketing_cloud;
 mod route;
 
-use super::model::{Common, Config, Esp, LogFormat, Server, Telemetry, Watch};
+use super::model::{Common, Config, Esp, LogFormat, Server, Telemetry, Traces, Watch};
 use super::problem::{Place, Problem};
 use super::reader::{Reader, Source};
 use super::tree::{self, Table, Value};
 use crate::domain::ConnectionName;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use http::{HeaderName, HeaderValue};
 use route::Rules;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
@@ -142,9 +143,31 @@ fn telemetry(root: &mut Reader<'_>) -> Telemetry {
         log_format: telemetry.choice("log_format", &formats).unwrap_or(LogFormat::Json),
         log_filter: telemetry.text("log_filter").map_or_else(|| "info".to_owned(), |(text, _)| text),
         address_hash_key: telemetry.secret("address_hash_key"),
+        traces: traces(&mut telemetry),
     };
     telemetry.end();
     read
+}
+
+/// Where traces go, if anywhere. The other keys are looked at in any case, as the endpoint may come and go by a variable.
+fn traces(telemetry: &mut Reader<'_>) -> Option<Traces> {
+    let allow_http = telemetry.flag("otlp_allow_http", false);
+    let how_to_allow = "set otlp_allow_http = true";
+    let endpoint = telemetry.base_url_if("otlp_endpoint", allow_http, how_to_allow);
+    let mut headers = BTreeMap::new();
+    for (name, place, secret) in telemetry.named_secrets("otlp_headers") {
+        let is_header = HeaderName::try_from(&name).is_ok() && HeaderValue::try_from(secret.expose_secret()).is_ok();
+        if !is_header {
+            let key = format!("otlp_headers.{name}");
+            let remedy = "use a header's name, and a secret of one line in ASCII";
+            telemetry.report(&key, Some(&place), "cannot be sent as an HTTP header", remedy);
+        }
+        headers.insert(name, secret);
+    }
+    let ratio = telemetry.ratio("trace_ratio", 1.0);
+    let default = || env!("CARGO_PKG_NAME").to_owned();
+    let service_name = telemetry.text("service_name").map_or_else(default, |(name, _)| name);
+    Some(Traces { endpoint: endpoint?, headers, ratio, service_name })
 }
 
 /// Every connection of one kind, with its name; `None` for one that can't be used.

@@ -8,6 +8,7 @@ use super::wire::{self, WireField};
 use crate::config::CampaignMonitor as Settings;
 use crate::domain::{Audience, Email, Outcome, Reason};
 use crate::esp::{News, NotTaken, Notice, What, media};
+use crate::telemetry::traces;
 use http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -69,13 +70,13 @@ pub fn receive(
 ) -> Result<Vec<Notice>, NotTaken> {
     let format = format(headers, body, &settings.common.content_types)?;
     let token = token.ok_or(NotTaken::NotVerified("token_missing"))?;
-    if !signature::is_valid(token, &settings.callback_tokens) {
+    if !traces::station("verify").in_scope(|| signature::is_valid(token, &settings.callback_tokens)) {
         return Err(NotTaken::NotVerified("token_wrong"));
     }
-    let callback = match format {
-        Format::Json => from_json(body)?,
-        Format::Xml => from_xml(body)?,
-    };
+    let callback = traces::station("parse").in_scope(|| match format {
+        Format::Json => from_json(body),
+        Format::Xml => from_xml(body),
+    })?;
     let audience = Audience::new(&callback.list_id);
     let notice = |event: Read<'_>| match event {
         Ok(event) => event.into_notice(&audience, settings),

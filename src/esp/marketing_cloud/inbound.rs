@@ -13,6 +13,7 @@ use super::wire;
 use crate::config::{MarketingCloud as Settings, MarketingCloudAudience, SignatureKeyEncoding, StatusPlace};
 use crate::domain::{Audience, Consent, Email, OptOutReason, Outcome, Reason};
 use crate::esp::{News, NotTaken, Notice, What};
+use crate::telemetry::traces;
 use crate::upstream::{Deadline, Fault, both};
 use http::HeaderMap;
 use std::collections::{BTreeSet, HashMap};
@@ -28,13 +29,14 @@ pub fn open(settings: &Settings, headers: &HeaderMap, body: &[u8]) -> Result<Cal
         return Ok(Callback::Handshake(handshake));
     }
     let keys = &settings.signature_keys;
-    let read_as = signature::check(headers, body, keys, settings.signature_key_encoding);
+    let verify = || signature::check(headers, body, keys, settings.signature_key_encoding);
+    let read_as = traces::station("verify").in_scope(verify);
     let read_as = read_as.map_err(NotTaken::NotVerified)?;
     if settings.signature_key_encoding == SignatureKeyEncoding::Either {
         // What to set, once somebody looks.
         tracing::debug!(connection = settings.name.as_str(), signature_key_encoding = ?read_as, "signature fits");
     }
-    match callback::parse(body).map_err(NotTaken::Malformed)? {
+    match traces::station("parse").in_scope(|| callback::parse(body)).map_err(NotTaken::Malformed)? {
         Callback::Handshake(_) => Err(NotTaken::NotVerified("handshake_not_expected")),
         Callback::Events(events) if events.is_empty() || events.iter().any(|event| is_ours(settings, event)) => {
             Ok(Callback::Events(events))

@@ -168,7 +168,7 @@ impl Esp for MarketingCloud {
         let columns = whom.fields.iter().map(|field| field.name.as_str()).collect();
         let audience = self.meaning(audience)?;
         let place = Place { client: &self.client, settings: &self.settings, audience, columns, deadline };
-        place.find(whom).await
+        Box::pin(place.find(whom)).await
     }
 
     fn differs(&self, audience: &Audience, record: &Record, person: &Person) -> bool {

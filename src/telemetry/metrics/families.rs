@@ -121,6 +121,8 @@ pub const FAMILIES: &[Family] = &[
         "1 if the configuration that was last loaded is in use, 0 if it was refused and the one before goes on",
     ),
     gauge("gateway_config_last_success_timestamp_seconds", &[], "When the configuration in use was loaded"),
+    // Traces
+    counter("gateway_trace_spans_dropped_total", &[], "Spans that the collector of traces didn't get"),
     // The process
     gauge("gateway_build_info", &["version"], "The version that runs; always 1"),
     gauge(

@@ -1,0 +1,131 @@
+//! Sets logs and traces up for a process, and ends them.
+//!
+//! Log lines have spans of their own (`request`), traces have others ([`traces::TARGET`]); neither sees the other's. So
+//! the log's filter decides nothing about traces, and where there are none, their spans are never made.
+
+use super::lines::{JsonLines, TextLines};
+use super::traces::{self, Exporting};
+use crate::config::{LogFormat, Telemetry};
+use opentelemetry::trace::TracerProvider;
+use std::panic::PanicHookInfo;
+use std::time::Duration;
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{DefaultFields, JsonFields};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+
+/// What the lines of this crate are called.
+const OURS: &str = env!("CARGO_CRATE_NAME");
+/// The span that log lines take a request's id from, whatever the filter says.
+const REQUEST: &str = "request";
+/// How long [`Installed::end`] may take: a collector that doesn't answer must not keep the process from its end.
+const END_WITHIN: Duration = Duration::from_secs(3);
+
+/// Why logs or traces can't be set up, or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// `telemetry.log_filter` isn't one.
+    #[error("telemetry.log_filter is not a filter such as \"info\" or \"info,gigya_esp_gateway=debug\"")]
+    Filter,
+    /// Telemetry was set up before.
+    #[error("logs are set up already")]
+    Twice,
+    /// The exporter of traces can't be made.
+    #[error("traces cannot be sent: {0}; see telemetry.otlp_endpoint")]
+    Exporter(String),
+}
+
+/// Logs and traces, set up. Dropping it changes nothing.
+pub struct Installed {
+    filter: reload::Handle<EnvFilter, Registry>,
+    exporting: Option<Exporting>,
+}
+
+/// Sets logs and, where configured, traces up for this process, panics included. `writer` is `std::io::stdout` but in
+/// tests.
+///
+/// # Errors
+/// A filter that is none, an exporter that can't be made; and whoever comes second.
+pub fn install<W>(telemetry: &Telemetry, writer: W) -> Result<Installed, TelemetryError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let (subscriber, installed) = assemble(telemetry, writer)?;
+    subscriber.try_init().map_err(|_| TelemetryError::Twice)?;
+    std::panic::set_hook(Box::new(tell_panic));
+    Ok(installed)
+}
+
+/// The same without making it this process's.
+fn assemble<W>(telemetry: &Telemetry, writer: W) -> Result<(impl Subscriber + Send + Sync, Installed), TelemetryError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let (chosen, filter) = reload::Layer::new(parsed(&telemetry.log_filter)?);
+    let told = chosen.and(filter_fn(may_be_told)).or(filter_fn(is_request).with_max_level_hint(LevelFilter::INFO));
+    let lines = fmt::layer().with_writer(writer);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match telemetry.log_format {
+        LogFormat::Json => Box::new(lines.fmt_fields(JsonFields::new()).event_format(JsonLines).with_filter(told)),
+        LogFormat::Text => Box::new(lines.fmt_fields(DefaultFields::new()).event_format(TextLines).with_filter(told)),
+    };
+    let exporting = telemetry.traces.as_ref().map(Exporting::start).transpose().map_err(TelemetryError::Exporter)?;
+    let spans = exporting.as_ref().map(|exporting| {
+        tracing_opentelemetry::layer()
+            .with_tracer(exporting.provider().tracer(OURS))
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_tracked_inactivity(false)
+            .with_filter(filter_fn(traces::is_traced).with_max_level_hint(LevelFilter::INFO))
+    });
+    let subscriber = tracing_subscriber::registry().with(lines).with(spans);
+    Ok((subscriber, Installed { filter, exporting }))
+}
+
+impl Installed {
+    /// Changes which lines are logged from now on, in the notation of `telemetry.log_filter`.
+    ///
+    /// # Errors
+    /// It isn't a filter; the one before stays.
+    pub fn set_filter(&self, filter: &str) -> Result<(), TelemetryError> {
+        let filter = parsed(filter)?;
+        // Fails only where the subscriber is gone, which has nothing to filter then.
+        let _ = self.filter.reload(filter);
+        Ok(())
+    }
+
+    /// Sends what traces are left, and no more from then on. Blocks for at most three seconds, so not for a runtime's
+    /// own threads; whatever the collector hasn't taken by then is lost. Again, it does nothing.
+    pub fn end(&self) {
+        if let Some(exporting) = &self.exporting {
+            exporting.end(END_WITHIN);
+        }
+    }
+}
+
+fn parsed(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(filter).map_err(|_| TelemetryError::Filter)
+}
+
+/// Addresses and secrets have types that don't print. Two things remain: libraries, which know nothing of that (an
+/// HTTP client may log a URL with an address in it), and panics, whose message may quote anything. So a
+/// library's lines count from `warn` up only, whatever the filter says, and of a panic only the place is told.
+fn may_be_told(line: &Metadata<'_>) -> bool {
+    (*line.level() <= Level::WARN || line.target().starts_with(OURS)) && !traces::is_traced(line)
+}
+
+fn is_request(line: &Metadata<'_>) -> bool {
+    line.is_span() && line.name() == REQUEST && line.target().starts_with(OURS) && !traces::is_traced(line)
+}
+
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(place, "panicked; this is a bug");
+}
+
+#[cfg(test)]
+mod tests;
