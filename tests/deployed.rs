@@ -10,7 +10,10 @@ use std::process::Command;
 use std::time::Duration;
 
 const ALERTS: &str = include_str!("../deploy/observability/alerts.yml");
-const CASES: &str = include_str!("../deploy/observability/alerts_test.yml");
+const CASES: &str = concat!(
+    include_str!("../deploy/observability/alerts_test.yml"),
+    include_str!("../deploy/observability/alerts_day_test.yml")
+);
 const DASHBOARD: &str = include_str!("../deploy/observability/grafana-dashboard.json");
 const RUNBOOKS: &str = include_str!("../docs/runbooks.md");
 const README: &str = include_str!("../deploy/README.md");
@@ -93,7 +96,7 @@ fn asked_labels(after: &str) -> Vec<&str> {
 #[test]
 fn alerts_and_dashboard_ask_for_what_is_measured() {
     for (file, text) in
-        [("alerts.yml", ALERTS), ("alerts_test.yml", CASES), ("the dashboard", DASHBOARD), ("runbooks.md", RUNBOOKS)]
+        [("alerts.yml", ALERTS), ("the cases", CASES), ("the dashboard", DASHBOARD), ("runbooks.md", RUNBOOKS)]
     {
         let mut asked = 0;
         for (name, after) in named(text) {
