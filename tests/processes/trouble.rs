@@ -265,8 +265,20 @@ pub async fn over_tls(kind: Kind) {
     let balancer = Balancer::start_with(kind, &folder, [replica.ports, replica.ports], changes).await;
     let url = format!("https://{}/webhooks/gigya/main", balancer.at);
     let ask = |more: &[&str]| {
-        let common =
-            ["-s", "--cacert", "webhooks.pem", "-o", "body", "-w", "%{http_code} %{http_version}", "-d", "{}", &url];
+        let common = [
+            "-s",
+            "-H",
+            "content-type: application/json",
+            "--cacert",
+            "webhooks.pem",
+            "-o",
+            "body",
+            "-w",
+            "%{http_code} %{http_version}",
+            "-d",
+            "{}",
+            &url,
+        ];
         run("curl", &[&common[..], more].concat())
     };
     until("the replica is believed in", async || ask(&[]).1.starts_with("401")).await;
