@@ -1,6 +1,6 @@
 //! The real thing: the binary as processes of its own, behind real load balancers with the configurations that are
 //! shipped in `deploy/`, and in the hands of clients that mean no good. All of it is ignored, as it takes minutes, and the
-//! first part needs haproxy and nginx; `.ci/heavy` runs it.
+//! first part needs haproxy, nginx and envoy; `.ci/heavy` runs it.
 
 #![allow(clippy::unwrap_used)] // helpers are tests too
 
@@ -12,6 +12,7 @@ mod client;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod crowd;
+mod envoy;
 mod haproxy;
 mod hostile;
 mod nginx;

@@ -1,11 +1,12 @@
 //! What may happen while a crowd acts, for each load balancer the same.
 
-use crate::balancer::{Balancer, Kind};
+use crate::balancer::{Balancer, Changes, Kind};
 use crate::client::{Answer, post, post_with};
 use crate::crowd::{Crowd, Heard};
 use crate::place::{Folder, Ports, free_port, until};
 use crate::replica::Replica;
 use gigya_esp_gateway::sandbox::{Esps, Faults, Nobody, Sandbox, Setup, Weather};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -197,4 +198,91 @@ pub async fn nobody_is_there(kind: Kind) {
     })
     .await;
     assert!(!house.balancer.log().contains(&house.token));
+}
+
+/// What stands for a replica and answers with the head of what it is asked, in its body.
+async fn mirror(operations: std::net::SocketAddr) -> Ports {
+    let listener = TcpListener::bind(free_port()).await.unwrap();
+    let webhooks = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.windows(4).any(|four| four == b"\r\n\r\n") {
+                let mut some = [0; 4096];
+                match stream.read(&mut some).await {
+                    Ok(read @ 1..) => head.extend_from_slice(&some[..read]),
+                    _ => break,
+                }
+            }
+            let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", head.len());
+            let _ = stream.write_all(&[answer.into_bytes(), head].concat()).await;
+        }
+    });
+    Ports { webhooks, operations }
+}
+
+/// Only a proxy that is named may say whom a request is from; and the gateway hears one address.
+pub async fn forwarded_addresses(kind: Kind) {
+    let (_sandbox, outfit) = Sandbox::simulators(Setup::default(), Nobody).await.unwrap();
+    let folder = Folder::new(&format!("{kind:?}"));
+    let replica = Replica::start(&outfit, &folder, &[]).await;
+    let mirror = mirror(replica.ports.operations).await;
+    for (trusts_this_machine, address) in [(false, "127.0.0.1"), (true, "203.0.113.7")] {
+        let changes = Changes { trusts_this_machine, ..Changes::default() };
+        let balancer = Balancer::start_with(kind, &folder, [mirror, mirror], changes).await;
+        let claims = "X-Forwarded-For: 198.51.100.1, 203.0.113.7\r\nForwarded: for=198.51.100.2\r\n\
+                      X-Forwarded-Host: elsewhere.example\r\nX-Forwarded-Proto: https\r\n";
+        let asked = async || balancer.ask(post_with("/webhooks/gigya/main", claims, "{}")).await;
+        until("a mirror is believed in", async || asked().await.status == 200).await;
+        let heard = asked().await.body.to_lowercase();
+        let fields: Vec<_> = heard.lines().filter(|line| line.contains("forwarded")).collect();
+        let expected = format!("x-forwarded-for: {address}");
+        assert_eq!(fields.iter().filter(|field| field.starts_with("x-forwarded-for:")).count(), 1, "{fields:?}");
+        assert!(fields.contains(&expected.as_str()), "{fields:?}");
+        assert!(!fields.iter().any(|field| field.starts_with("forwarded:")), "{fields:?}");
+        assert!(!heard.contains("elsewhere.example"), "{heard}");
+        let is_https = fields.contains(&"x-forwarded-proto: https");
+        assert_eq!(is_https, trusts_this_machine && kind != Kind::Envoy, "{fields:?}");
+        until("the log has the address", async || balancer.log().contains(address)).await;
+    }
+}
+
+/// The lines for TLS do when they are uncommented, with nothing older than TLS 1.2.
+pub async fn over_tls(kind: Kind) {
+    let (_sandbox, outfit) = Sandbox::simulators(Setup::default(), Nobody).await.unwrap();
+    let folder = Folder::new(&format!("{kind:?}"));
+    let replica = Replica::start(&outfit, &folder, &[]).await;
+    let run = |command: &str, arguments: &[&str]| {
+        let ran = Command::new(command).args(arguments).current_dir(folder.path()).output().unwrap();
+        (ran.status.success(), String::from_utf8_lossy(&ran.stdout).into_owned())
+    };
+    let names = "subjectAltName=IP:127.0.0.1";
+    let request =
+        ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=test", "-addext", names];
+    let (is_made, _) = run("openssl", &[&request[..], &["-out", "webhooks.pem", "-keyout", "webhooks.key"]].concat());
+    assert!(is_made);
+    let changes = Changes { with_tls: true, ..Changes::default() };
+    let balancer = Balancer::start_with(kind, &folder, [replica.ports, replica.ports], changes).await;
+    let url = format!("https://{}/webhooks/gigya/main", balancer.at);
+    let ask = |more: &[&str]| {
+        let common = [
+            "-s",
+            "-H",
+            "content-type: application/json",
+            "--cacert",
+            "webhooks.pem",
+            "-o",
+            "body",
+            "-w",
+            "%{http_code} %{http_version}",
+            "-d",
+            "{}",
+            &url,
+        ];
+        run("curl", &[&common[..], more].concat())
+    };
+    until("the replica is believed in", async || ask(&[]).1.starts_with("401")).await;
+    assert_eq!(ask(&["--http2"]), (true, "401 2".to_owned()));
+    assert_eq!(ask(&["--http1.1"]), (true, "401 1.1".to_owned()));
+    assert!(!ask(&["--tls-max", "1.1"]).0, "TLS 1.1 is too old");
 }
