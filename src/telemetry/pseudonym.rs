@@ -83,6 +83,13 @@ mod tests {
         assert_ne!(of("ann@example.org"), of("ben@example.org"));
     }
 
+    /// With which `docs/operations.md` has somebody make one by hand.
+    #[test]
+    fn one_can_be_made_by_openssl() {
+        let ann = Pseudonyms::new(b"key").of_email(&Email::parse("Ann@example.org").unwrap());
+        assert_eq!(ann.to_string(), "8f6a5fb3da4fa8ad");
+    }
+
     #[test]
     fn another_key_gives_other_pseudonyms() {
         let email = Email::parse("ann@example.org").unwrap();
