@@ -26,7 +26,8 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
     let mut root = Reader::new(String::new(), Place::File, tree, source, problems);
     let server = server(&mut root);
     let telemetry = telemetry(&mut root);
-    let gigya = connections(&mut root, "gigya", gigya::read);
+    let mut gigya = connections(&mut root, "gigya", gigya::read);
+    gigya::name_webhooks(&mut gigya);
     let campaign_monitor = connections(&mut root, "campaign_monitor", campaign_monitor::read);
     let marketing_cloud = connections(&mut root, "marketing_cloud", marketing_cloud::read);
     let named: Vec<_> = gigya.iter().map(|(name, _)| name.clone()).collect();
@@ -104,8 +105,10 @@ fn server(root: &mut Reader<'_>) -> Option<Server> {
     {
         server.report("admin_listen", None, "is the same as server.listen", "give operations a port of their own");
     }
+    let public_url = public_url(&mut server);
     let hour = Duration::from_hours(1);
     let read = Server {
+        public_url,
         listen: listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
         admin_listen: admin_listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
         max_connections: server.count("max_connections", 10_000, 1, 1_000_000),
@@ -118,6 +121,13 @@ fn server(root: &mut Reader<'_>) -> Option<Server> {
     };
     server.end();
     listen.and(admin_listen).map(|_| read)
+}
+
+/// With a path, if what is in front of the gateway takes one away; never with a slash at its end.
+fn public_url(server: &mut Reader<'_>) -> Option<String> {
+    let remedy = "write what senders reach from outside: \"https://gateway.example.com\", with a path if there is one";
+    let url = server.url("public_url", false, remedy)?;
+    Some(url.as_str().trim_end_matches('/').to_owned())
 }
 
 fn telemetry(root: &mut Reader<'_>) -> Telemetry {
