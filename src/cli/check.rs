@@ -1,21 +1,33 @@
 //! `check`: whether the configuration is right, and what it means. Shows no token or secret.
 
-use super::{ConfigFile, Ended, failed};
+use super::{ConfigFile, Ended, failed, online};
 use crate::config::{Config, GigyaAuth, GigyaWebhookAuth};
 use crate::esp;
 use crate::forward::Gateway;
 use crate::upstream::{HttpTransport, Transport, WallClock};
+use clap::Args;
 use std::fmt::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+/// What to check.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Asks every system, too: proves credentials, permissions, lists, fields and webhooks, and changes nothing. Exit status 1
+    /// if there is a problem, or something couldn't be looked at.
+    #[arg(long)]
+    online: bool,
+}
+
 /// Checks and says.
-pub fn run(file: &ConfigFile) -> Result<ExitCode, ExitCode> {
-    let config = file.load()?;
+pub fn run(args: &CheckArgs) -> Result<ExitCode, ExitCode> {
+    let config = args.file.load()?;
     let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| failed(&error))?);
     Gateway::new(&config, &transport, &WallClock::system()).map_err(|error| failed(&error))?;
     print!("{}", summary(&config, &transport));
-    Ok(Ended::Well.into())
+    if args.online { online::run(&config) } else { Ok(Ended::Well.into()) }
 }
 
 fn summary(config: &Config, transport: &Arc<dyn Transport>) -> String {

@@ -2,7 +2,11 @@
 
 mod check;
 mod ended;
+mod far_sides;
+mod online;
 mod openapi;
+mod progress;
+mod register;
 mod sandbox;
 mod serve;
 
@@ -28,7 +32,12 @@ enum Command {
     /// Receives webhooks of both sides and forwards them.
     Serve(ConfigFile),
     /// Checks the configuration and says what it means.
-    Check(ConfigFile),
+    Check(check::CheckArgs),
+    /// Makes at both sides what points at the gateway: webhooks, callbacks, fields. Shows a plan unless told to apply it.
+    ///
+    /// Exit status: 0 nothing to do, or all of it done; 3 there is something to do; 1 something failed, or couldn't be
+    /// looked at; 2 the configuration is refused.
+    Register(register::RegisterArgs),
     /// Shows it at work without any account: a simulated Gigya, simulated ESPs, and a page.
     Sandbox(sandbox::SandboxArgs),
     /// Prints the description of the HTTP interface (`OpenAPI` 3.1, JSON).
@@ -59,7 +68,8 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let ended = match self.command {
             Command::Serve(file) => serve::run(&file),
-            Command::Check(file) => check::run(&file),
+            Command::Check(args) => check::run(&args),
+            Command::Register(args) => register::run(&args),
             Command::Openapi => openapi::run(),
             Command::Sandbox(args) => sandbox::run(&args),
         };

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -46,6 +47,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where operations are served: `/livez`, `/readyz`, `/metrics` (`127.0.0.1:9090`).
     pub admin_listen: SocketAddr,
+    /// Where senders reach the webhook port from outside, without a slash at its end; for registering webhooks only.
+    pub public_url: Option<String>,
     /// Connections open at once, on each port; more wait in the accept queue (10,000).
     pub max_connections: usize,
     /// Requests worked on at once; more are answered 503 before any work (1,000).
@@ -138,6 +141,10 @@ pub struct Gigya {
     pub auth: GigyaAuth,
     /// How webhooks are verified.
     pub webhook_auth: GigyaWebhookAuth,
+    /// What the webhook is called over there (`esp-gateway`; where there are several connections, with their name).
+    pub webhook_name: String,
+    /// The user key whose secret signs webhooks with HMAC-SHA1; without one, the partner secret does.
+    pub webhook_signing_key: Option<String>,
     /// The oldest a webhook's signature may be (48 h).
     pub signature_max_age: Duration,
     /// How far in the future a webhook's time may lie (5 min).
@@ -274,6 +281,8 @@ pub struct MarketingCloud {
     pub client_secret: SecretString,
     /// Signature keys of callbacks, as shown when they were created. Empty only while registering.
     pub signature_keys: Vec<SecretString>,
+    /// While registering: the file that `signature_keys` names and that isn't there yet.
+    pub signature_key_file: Option<PathBuf>,
     /// How a signature key becomes the key of the HMAC (either).
     pub signature_key_encoding: SignatureKeyEncoding,
     /// Whether the unsigned verification of a new callback is expected (false).

@@ -6,7 +6,7 @@ use super::sources::{Digest, Sources};
 use super::tree::{Node, Table, Value};
 use secrecy::SecretString;
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::Url;
 
@@ -200,11 +200,12 @@ impl<'a> Reader<'a> {
 
     /// The base of an API: https, or http on this machine, or anywhere if the connection says `allow_http`.
     pub fn base_url(&mut self, key: &'static str, allow_http: bool) -> Option<Url> {
-        self.base_url_if(key, allow_http, "set allow_http = true on this connection")
+        let remedy = "use https; for a host on a network that you trust, set allow_http = true on this connection";
+        self.url(key, allow_http, remedy)
     }
 
-    /// The same, where something else than a connection's `allow_http` allows it.
-    pub fn base_url_if(&mut self, key: &'static str, allow_http: bool, how_to_allow: &str) -> Option<Url> {
+    /// https, or http on this machine, or anywhere if so said.
+    pub fn url(&mut self, key: &'static str, allow_http: bool, remedy: &str) -> Option<Url> {
         let (text, place) = self.text(key)?;
         let url =
             Url::parse(&text).ok().filter(|url| url.has_host() && url.query().is_none() && url.fragment().is_none());
@@ -219,7 +220,6 @@ impl<'a> Reader<'a> {
             _ => false,
         };
         if !is_allowed {
-            let remedy = format!("use https; for a host on a network that you trust, {how_to_allow}");
             self.report(key, Some(&place), "is not https, and its host is not this machine", remedy);
         }
         is_allowed.then_some(url)
@@ -265,6 +265,20 @@ impl<'a> Reader<'a> {
         }
         let secrets: Vec<_> = items.into_iter().filter_map(|item| self.read_secret(key, item)).collect();
         Some((secrets, place))
+    }
+
+    /// The one file that a list of secrets names, if it isn't there yet: then the key counts as taken, and not given.
+    pub fn file_to_come(&mut self, key: &'static str) -> Option<PathBuf> {
+        let node = self.take(key)?;
+        let file = node.only_file().map(|file| self.source.folder.join(file)).filter(|file| !file.exists());
+        match &file {
+            // Watched: once it is there, the configuration is loaded anew.
+            Some(file) => {
+                self.source.noted.borrow_mut().secret_files.insert(file.clone(), None);
+            }
+            None => self.put_back(key, node),
+        }
+        file
     }
 
     fn read_secret(&mut self, key: &str, node: Node) -> Option<SecretString> {

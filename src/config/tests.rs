@@ -184,6 +184,49 @@ fn what_does_not_fit_together_at_marketing_cloud_is_told() {
 }
 
 #[test]
+fn a_signature_key_that_is_still_to_be_shown_may_be_missing_while_registering() {
+    let keys = "signature_keys = [{ env = \"SFMC_SIGNATURE_KEY\" }]";
+    let to_come = "signature_keys = [{ file = \"nowhere/key\" }]";
+    assert!(problem_of(&CONTRACT.replace(keys, to_come)).contains("file nowhere/key cannot be read"));
+    let config = parse(&CONTRACT.replace(keys, &format!("{to_come}\nregistering = true"))).unwrap();
+    let esp = marketing_cloud(&config);
+    assert!(esp.signature_keys.is_empty());
+    assert_eq!(esp.signature_key_file.as_deref(), Some(Path::new("nowhere/key")));
+    let config = parse(&CONTRACT.replace(keys, &format!("{keys}\nregistering = true"))).unwrap();
+    assert_eq!(marketing_cloud(&config).signature_key_file, None, "it has one");
+}
+
+#[test]
+fn where_senders_reach_the_gateway_is_https_or_here_and_ends_without_a_slash() {
+    let with = |url: &str| CONTRACT.replace("[server]", &format!("[server]\npublic_url = \"{url}\""));
+    for (url, expected) in [
+        ("https://gateway.example.com", "https://gateway.example.com"),
+        ("https://gateway.example.com/hooks/", "https://gateway.example.com/hooks"),
+        ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+    ] {
+        assert_eq!(parse(&with(url)).unwrap().server.public_url.as_deref(), Some(expected), "{url}");
+    }
+    for url in ["http://gateway.example.com", "gateway.example.com", "https://a?b", "https://me:pw@gateway.example.com"]
+    {
+        assert!(problem_of(&with(url)).contains("server.public_url: is not"), "{url}");
+    }
+}
+
+#[test]
+fn webhooks_of_several_connections_have_names_of_their_own() {
+    let names = |text: &str| {
+        let config = parse(text).unwrap();
+        config.gigya.into_values().map(|gigya| gigya.webhook_name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(CONTRACT), ["esp-gateway"]);
+    let other = "[gigya.other]\napi_keys = [\"4_x\"]\ndata_center = \"us1.gigya.com\"\nuser_key = \"k\"\n\
+                 secret = { env = \"GIGYA_SECRET\" }\n";
+    assert_eq!(names(&format!("{other}\n{CONTRACT}")), ["esp-gateway-main", "esp-gateway-other"]);
+    let chosen = format!("{other}webhook_name = \"news\"\n{CONTRACT}");
+    assert_eq!(names(&chosen), ["esp-gateway-main", "news"]);
+}
+
+#[test]
 fn every_problem_is_told_at_once_with_its_line_and_a_remedy() {
     let text = CONTRACT
         .replace("listen = \"0.0.0.0:8080\"", "listen = \"everywhere\"\nlisen = 3")
@@ -297,6 +340,8 @@ fn what_does_not_fit_together_is_told() {
         (jwt, "webhook_auth = \"hmac-sha1\"", "webhook_secrets: is missing"),
         (jwt, "webhook_secrets = [{ env = \"GIGYA_SECRET\" }]", "webhook_secrets: is used with"),
         (jwt, "jwt_issuer = \"https://x/\"", "jwt_issuer: does not name the site"),
+        (jwt, "webhook_signing_key = \"k\"", "webhook_signing_key: is used with"),
+        (jwt, "webhook_name = \" \"", "webhook_name: is not a name for a webhook"),
         (jwt, "auth = \"bearer\"", "private_key: is missing"),
         (jwt, "base_url = \"https://x\"", "base_url: stands beside data_center"),
         (jwt, "deadline = \"1s\"\nattempt_timeout = \"2s\"", "attempt_timeout: is longer than deadline"),

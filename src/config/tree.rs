@@ -31,6 +31,23 @@ pub enum Value {
     Other,
 }
 
+impl Node {
+    /// The file of a reference to a secret, `{ file = "PATH" }`, alone or alone in a list.
+    pub fn only_file(&self) -> Option<&str> {
+        match &self.value {
+            Value::List(items) => match items.as_slice() {
+                [one] => one.only_file(),
+                _ => None,
+            },
+            Value::Table(table) if table.len() == 1 => match &table.get("file")?.value {
+                Value::Text(file) => Some(file),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 pub type Table = BTreeMap<String, Node>;
 
 /// A table's keys and values, without where they stand: the same for tables that say the same.

@@ -9,6 +9,7 @@ mod marketing_cloud;
 mod media;
 mod profile;
 pub mod schema;
+pub mod setup;
 
 pub use media::takes_json;
 pub use profile::{Field, FieldValue, Person};

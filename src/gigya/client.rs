@@ -269,7 +269,7 @@ impl Client {
     }
 
     /// Makes one authenticated call. `None` where Gigya says that there is no such account.
-    async fn call(
+    pub(super) async fn call(
         &self,
         operation: &'static str,
         attempts: Attempts,
@@ -403,6 +403,6 @@ fn date(response: &Response<Bytes>) -> Option<Timestamp> {
 }
 
 /// Parses what should be there after a success; if it isn't, something is failing over there.
-fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Fault> {
+pub(super) fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(body).map_err(|_| Fault::Unavailable { cause: "answer_not_understood" })
 }

@@ -128,6 +128,11 @@ impl KeyStore {
 }
 
 impl WireKeys {
+    /// Whether there is any that can verify a signature.
+    pub fn is_usable(self) -> bool {
+        self.into_usable().next().is_some()
+    }
+
     /// RSA keys for RS256 that parse; others are not for us.
     fn into_usable(self) -> impl Iterator<Item = (String, Arc<DecodingKey>)> {
         let usable = |key: &WireKey| key.kty == "RSA" && key.alg.as_deref().is_none_or(|alg| alg == "RS256");

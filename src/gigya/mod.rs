@@ -9,6 +9,7 @@ mod client;
 mod errors;
 mod keys;
 mod mapping;
+mod setup;
 mod signature;
 mod webhook;
 
@@ -16,5 +17,6 @@ pub use account::{Account, Handle, OptInTag};
 pub use client::{Client, Reading};
 pub use keys::KeyStore;
 pub use mapping::fields_of;
+pub use setup::GigyaSetUp;
 pub use signature::{NotVerified, Rejection, Verifier};
 pub use webhook::{Event, EventKind, Notification, Subject};

@@ -64,6 +64,7 @@ mod tests {
         let settings = config::Server {
             listen: any,
             admin_listen: any,
+            public_url: None,
             max_connections: 1,
             max_in_flight: 1,
             max_body_bytes: 1,

@@ -90,6 +90,7 @@ pub fn waiting_for_restart(running: &Server, new: &Server) -> Vec<&'static str> 
         body_timeout,
         drain_timeout,
         drain_delay,
+        public_url: _, // for `register` only
     } = running;
     let compared = [
         ("server.listen", *listen != new.listen),

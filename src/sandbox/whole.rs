@@ -127,8 +127,8 @@ impl Sandbox {
 
     /// Has every system's webhooks go to one replica from now on.
     pub fn deliver_to(&self, replica: usize) {
-        self.gigya.courier().deliver_to(&self.gigya_url(replica));
-        self.campaign_monitor.courier().deliver_to(&self.callback_url(replica));
+        self.gigya.register(&self.gigya_url(replica));
+        self.campaign_monitor.register(&self.callback_url(replica));
         self.marketing_cloud.register(&self.marketing_cloud_url(replica));
     }
 

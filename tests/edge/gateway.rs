@@ -29,6 +29,7 @@ pub fn settings() -> Server {
     Server {
         listen: any,
         admin_listen: any,
+        public_url: None,
         max_connections: 100,
         max_in_flight: 50,
         max_body_bytes: 64 * 1024,

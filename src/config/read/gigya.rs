@@ -7,6 +7,11 @@ use crate::config::reader::Reader;
 use crate::domain::ConnectionName;
 use std::time::Duration;
 
+/// What a webhook is called unless a name was chosen.
+const WEBHOOK: &str = "esp-gateway";
+/// The most characters that a webhook's name may have (SAP, "accounts.webhooks.set").
+const LONGEST_NAME: usize = 100;
+
 /// Reads one connection.
 pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Gigya> {
     let allow_http = reader.flag("allow_http", false);
@@ -22,6 +27,8 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Gigya> {
     let endpoint = gigya_endpoint(reader, allow_http);
     let auth = gigya_auth(reader);
     let webhook_auth = gigya_webhook_auth(reader);
+    let webhook_name = webhook_name(reader);
+    let webhook_signing_key = webhook_signing_key(reader, webhook_auth.as_ref());
     let year = Duration::from_hours(24 * 366);
     let signature_max_age = reader.time("signature_max_age", Duration::from_hours(48), Duration::from_secs(1), year);
     let clock_tolerance =
@@ -35,11 +42,44 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Gigya> {
         endpoint: endpoint?,
         auth: auth?,
         webhook_auth: webhook_auth?,
+        webhook_name,
+        webhook_signing_key,
         signature_max_age,
         clock_tolerance,
         mute_webhooks,
         clear_flags_on_inactive,
     })
+}
+
+/// Its default depends on the other connections: [`name_webhooks`].
+fn webhook_name(reader: &mut Reader<'_>) -> String {
+    let Some((name, place)) = reader.text("webhook_name") else { return String::new() };
+    if name.trim().is_empty() || name.chars().count() > LONGEST_NAME {
+        let remedy = format!("use 1 to {LONGEST_NAME} characters, or leave it out");
+        reader.report("webhook_name", Some(&place), "is not a name for a webhook", remedy);
+    }
+    name
+}
+
+fn webhook_signing_key(reader: &mut Reader<'_>, auth: Option<&GigyaWebhookAuth>) -> Option<String> {
+    let (key, place) = reader.text("webhook_signing_key")?;
+    if matches!(auth, Some(GigyaWebhookAuth::Jwt { .. })) {
+        let remedy = "set webhook_auth = \"hmac-sha1\", or leave it out: tokens are signed with Gigya's own key";
+        reader.report("webhook_signing_key", Some(&place), "is used with webhook_auth = \"hmac-sha1\" only", remedy);
+    }
+    Some(key)
+}
+
+/// Gives each connection's webhook its name, where none was chosen: two of one site must not have the same.
+pub fn name_webhooks(connections: &mut [(ConnectionName, Option<Gigya>)]) {
+    let is_alone = connections.len() == 1;
+    for (name, connection) in connections {
+        if let Some(connection) = connection
+            && connection.webhook_name.is_empty()
+        {
+            connection.webhook_name = if is_alone { WEBHOOK.to_owned() } else { format!("{WEBHOOK}-{name}") };
+        }
+    }
 }
 
 fn gigya_endpoint(reader: &mut Reader<'_>, allow_http: bool) -> Option<GigyaEndpoint> {

@@ -34,6 +34,7 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<MarketingCl
     let client_id = reader.required_secret("client_id");
     let client_secret = reader.required_secret("client_secret");
     let registering = reader.flag("registering", false);
+    let signature_key_file = if registering { reader.file_to_come("signature_keys") } else { None };
     let signature_keys = signature_keys(reader, registering);
     let encodings = [
         ("either", SignatureKeyEncoding::Either),
@@ -65,6 +66,7 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<MarketingCl
         client_id: client_id?,
         client_secret: client_secret?,
         signature_keys: signature_keys?,
+        signature_key_file,
         signature_key_encoding: signature_key_encoding.unwrap_or(SignatureKeyEncoding::Either),
         registering,
         subscriber_key: subscriber_key?,

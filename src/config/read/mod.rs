@@ -27,7 +27,8 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
     let mut root = Reader::new(String::new(), Place::File, tree, source, problems);
     let server_and_watch = server(&mut root);
     let telemetry = telemetry(&mut root);
-    let gigya = connections(&mut root, "gigya", gigya::read);
+    let mut gigya = connections(&mut root, "gigya", gigya::read);
+    gigya::name_webhooks(&mut gigya);
     let campaign_monitor = connections(&mut root, "campaign_monitor", campaign_monitor::read);
     let marketing_cloud = connections(&mut root, "marketing_cloud", marketing_cloud::read);
     let named: Vec<_> = gigya.iter().map(|(name, _)| name.clone()).collect();
@@ -115,8 +116,10 @@ fn server(root: &mut Reader<'_>) -> Option<(Server, Watch)> {
     {
         server.report("admin_listen", None, "is the same as server.listen", "give operations a port of their own");
     }
+    let public_url = public_url(&mut server);
     let hour = Duration::from_hours(1);
     let read = Server {
+        public_url,
         listen: listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
         admin_listen: admin_listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
         max_connections: server.count("max_connections", 10_000, 1, 1_000_000),
@@ -133,6 +136,13 @@ fn server(root: &mut Reader<'_>) -> Option<(Server, Watch)> {
     };
     server.end();
     listen.and(admin_listen).map(|_| (read, watch))
+}
+
+/// With a path, if what is in front of the gateway takes one away; never with a slash at its end.
+fn public_url(server: &mut Reader<'_>) -> Option<String> {
+    let remedy = "write what senders reach from outside: \"https://gateway.example.com\", with a path if there is one";
+    let url = server.url("public_url", false, remedy)?;
+    Some(url.as_str().trim_end_matches('/').to_owned())
 }
 
 fn telemetry(root: &mut Reader<'_>) -> Telemetry {
@@ -152,8 +162,8 @@ fn telemetry(root: &mut Reader<'_>) -> Telemetry {
 /// Where traces go, if anywhere. The other keys are looked at in any case, as the endpoint may come and go by a variable.
 fn traces(telemetry: &mut Reader<'_>) -> Option<Traces> {
     let allow_http = telemetry.flag("otlp_allow_http", false);
-    let how_to_allow = "set otlp_allow_http = true";
-    let endpoint = telemetry.base_url_if("otlp_endpoint", allow_http, how_to_allow);
+    let remedy = "use https; for a host on a network that you trust, set otlp_allow_http = true";
+    let endpoint = telemetry.url("otlp_endpoint", allow_http, remedy);
     let mut headers = BTreeMap::new();
     for (name, place, secret) in telemetry.named_secrets("otlp_headers") {
         let is_header = HeaderName::try_from(&name).is_ok() && HeaderValue::try_from(secret.expose_secret()).is_ok();

@@ -31,8 +31,8 @@ const QUEUE_LOOK: Duration = Duration::from_millis(250);
 
 /// One Campaign Monitor client.
 pub struct CampaignMonitor {
-    settings: Settings,
-    upstream: Upstream,
+    pub(super) settings: Settings,
+    pub(super) upstream: Upstream,
     authorization: HeaderValue,
 }
 
@@ -81,7 +81,7 @@ struct Address<'a> {
 }
 
 /// An answer: the body of a success, or the code of a state report.
-enum Answer {
+pub(super) enum Answer {
     Done(Bytes),
     State(i64),
 }
@@ -107,7 +107,7 @@ impl CampaignMonitor {
         self
     }
 
-    async fn call(
+    pub(super) async fn call(
         &self,
         operation: &'static str,
         method: Method,
@@ -116,22 +116,23 @@ impl CampaignMonitor {
         attempts: Attempts,
         deadline: Deadline,
     ) -> Result<Answer, Fault> {
-        let url = format!("{}{path}", self.settings.base_url.as_str().trim_end_matches('/'));
-        let build = || {
-            Request::builder()
-                .method(method.clone())
-                .uri(&url)
-                .header(header::AUTHORIZATION, &self.authorization)
-                .header(header::ACCEPT, "application/json")
-                .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
-                .body(body.clone().unwrap_or_default())
-                .expect("the base URL was checked when the configuration was, and the rest is percent-encoded")
-        };
         let judge = |response: &Response<Bytes>| self.judge(operation, response);
+        let build = || self.request(&method, path, body.as_ref());
         self.upstream.call(operation, attempts, deadline, build, judge).await
     }
 
-    fn judge(&self, operation: &str, response: &Response<Bytes>) -> Verdict<Answer> {
+    pub(super) fn request(&self, method: &Method, path: &str, body: Option<&Bytes>) -> Request<Bytes> {
+        Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.settings.base_url.as_str().trim_end_matches('/')))
+            .header(header::AUTHORIZATION, &self.authorization)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
+            .body(body.cloned().unwrap_or_default())
+            .expect("the base URL was checked when the configuration was, and the rest is percent-encoded")
+    }
+
+    pub(super) fn judge(&self, operation: &str, response: &Response<Bytes>) -> Verdict<Answer> {
         if response.status().is_success() {
             return Verdict::Answer(Answer::Done(response.body().clone()));
         }
@@ -385,7 +386,7 @@ const fn is_configuration(code: i64) -> bool {
     matches!(code, 100..=102 | 120..=122 | 214 | 215 | 253 | 601..=603 | 800..=803)
 }
 
-fn json(value: &impl Serialize) -> Bytes {
+pub(super) fn json(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).expect("plain structs serialize").into()
 }
 

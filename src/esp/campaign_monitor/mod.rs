@@ -6,15 +6,18 @@
 //! | `callback` | what a webhook says |
 //! | `signature` | whether to believe it: Campaign Monitor can't sign, so the URL carries a token |
 //! | `client` | the calls |
+//! | `setup` | what is made and proved over there before webhooks come |
 //! | `wire` | subscribers as the API spells them: states, fields, local times |
 
 mod body;
 mod callback;
 mod client;
+mod setup;
 mod signature;
 mod wire;
 
 pub use client::CampaignMonitor;
+pub use setup::CampaignMonitorSetUp;
 
 use super::ProviderInfo;
 

@@ -74,6 +74,11 @@ pub fn folded(name: &str) -> String {
     name.chars().filter(|c| !c.is_whitespace() && !matches!(c, '[' | ']')).flat_map(char::to_lowercase).collect()
 }
 
+/// Whether a mapped name is a custom field, and not a field of the subscriber itself.
+pub fn is_custom(name: &str) -> bool {
+    ![NAME, MOBILE_NUMBER, CONSENT_TO_TRACK, CONSENT_TO_SEND_SMS].contains(&folded(name).as_str())
+}
+
 /// A state as consent. Only `Active` may be mailed; states that we don't know are taken as out.
 pub fn consent(state: &str, since: ActedAt) -> Consent {
     match state.to_ascii_lowercase().as_str() {

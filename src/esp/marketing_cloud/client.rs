@@ -73,6 +73,12 @@ impl Client {
         self
     }
 
+    /// What its tokens may do; `None` if they don't say.
+    pub(super) async fn scopes(&self, deadline: Deadline) -> Result<Option<Vec<String>>, Fault> {
+        let token = self.tokens.get(deadline).await?;
+        Ok(token.scope.as_ref().map(|scope| scope.split_whitespace().map(ToOwned::to_owned).collect()))
+    }
+
     /// How each of the three hosts is doing.
     pub fn health(&self) -> Vec<Health> {
         vec![self.tokens.health(), self.rest.health(), self.soap.health()]
@@ -117,6 +123,17 @@ impl Client {
         body: &Value,
         deadline: Deadline,
     ) -> Result<Option<Bytes>, Fault> {
+        self.rest_trying(operation, Attempts::Few, (method, path), body, deadline).await
+    }
+
+    pub(super) async fn rest_trying(
+        &self,
+        operation: &'static str,
+        attempts: Attempts,
+        (method, path): (Method, &str),
+        body: &Value,
+        deadline: Deadline,
+    ) -> Result<Option<Bytes>, Fault> {
         let mut token = self.tokens.get(deadline).await?;
         let (url, body) = (format!("{}{path}", self.rest_url), body.to_string());
         loop {
@@ -130,7 +147,7 @@ impl Client {
                     .expect("the base URL was checked when the configuration was, and the rest is percent-encoded")
             };
             let judge = |response: &_| rest::judge(self.rest.name(), operation, response);
-            match self.rest.call(operation, Attempts::Few, deadline, build, judge).await? {
+            match self.rest.call(operation, attempts, deadline, build, judge).await? {
                 rest::Answer::Done(body) => {
                     token.prove();
                     return Ok(Some(body));
@@ -205,7 +222,7 @@ impl Client {
     }
 
     /// Everything that fits; `None` if a property can't be asked for.
-    async fn retrieve(
+    pub(super) async fn retrieve(
         &self,
         operation: &'static str,
         object: &str,

@@ -10,6 +10,7 @@
 //! | `find` | what an audience holds of somebody |
 //! | `provider` | the `impl Esp`: how it is changed |
 //! | `levels` | the places where consent is kept, and how each is written |
+//! | `setup` | what is made and proved over there before callbacks come |
 //! | `client` | the calls, each with a token |
 //! | `token` | `OAuth2` client credentials: fetched once for everybody, early |
 //! | `soap` | envelopes, answers, and what their codes mean |
@@ -28,6 +29,7 @@ mod inbound;
 mod levels;
 mod provider;
 mod rest;
+mod setup;
 mod signature;
 mod soap;
 #[cfg(test)]
@@ -36,6 +38,7 @@ mod token;
 mod wire;
 
 pub use provider::MarketingCloud;
+pub use setup::MarketingCloudSetUp;
 
 use super::{ProviderInfo, SignatureInfo};
 

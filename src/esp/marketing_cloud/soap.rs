@@ -178,6 +178,10 @@ pub struct Row {
     pub modified_date: Option<String>,
     #[serde(rename = "ListID")]
     pub list_id: Option<String>,
+    pub list_name: Option<String>,
+    /// Of a data extension's column.
+    pub name: Option<String>,
+    pub is_primary_key: Option<String>,
     pub attributes: Vec<Pair>,
     pub properties: Properties,
 }

@@ -31,6 +31,8 @@ pub struct Token {
     pub bearer: HeaderValue,
     /// As SOAP takes it.
     pub text: SecretString,
+    /// What it may do, as the answer says.
+    pub scope: Option<String>,
     renew: Instant,
     end: Instant,
     /// Whether a call with it was let through.
@@ -64,6 +66,8 @@ struct WireToken {
     access_token: String,
     #[serde(default)]
     expires_in: Option<u64>,
+    #[serde(default)]
+    scope: Option<String>,
 }
 
 impl Tokens {
@@ -175,6 +179,7 @@ impl Tokens {
         Ok(Arc::new(Token {
             bearer,
             text: wire.access_token.into(),
+            scope: wire.scope,
             renew: asked + lasts.saturating_sub(EARLY.min(lasts / 5)),
             end: asked + lasts,
             proven: AtomicBool::new(false),

@@ -52,6 +52,8 @@ fn store() -> (Arc<Site>, KeyStore) {
         endpoint: GigyaEndpoint::DataCenter("eu1.gigya.com".into()),
         auth: GigyaAuth::Secret { user_key: "u".into(), secret: "c2VjcmV0".into() },
         webhook_auth: GigyaWebhookAuth::Jwt { issuer: "{apiKey}".into() },
+        webhook_name: "esp-gateway".into(),
+        webhook_signing_key: None,
         signature_max_age: Duration::from_hours(48),
         clock_tolerance: Duration::ZERO,
         mute_webhooks: false,

@@ -45,6 +45,7 @@ fn serve(script: impl IntoIterator<Item = io::Result<DuplexStream>>) -> (Cancell
     let settings = config::Server {
         listen: any,
         admin_listen: any,
+        public_url: None,
         max_connections: 10,
         max_in_flight: 10,
         max_body_bytes: 1000,

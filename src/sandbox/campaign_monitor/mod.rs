@@ -5,11 +5,15 @@
 //! | `people` | what people and the mail do: forms, unsubscribe links, complaints, bounces, the preference centre |
 //! | `world` | lists and subscribers, and what each call does to them |
 //! | `rest` | the calls |
+//! | `webhooks` | which webhooks the lists have, and the calls about them
+//! | `setup` | the calls about lists' fields, the client and the time
 //! | `callbacks` | webhook payloads, JSON and XML |
 
 mod callbacks;
 mod people;
 mod rest;
+mod setup;
+mod webhooks;
 mod world;
 
 pub use people::SubscriberView;
@@ -21,6 +25,7 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use webhooks::Webhooks;
 use world::World;
 
 /// A simulated Campaign Monitor client. Clones are the same.
@@ -34,6 +39,7 @@ struct Inner {
     world: Mutex<World>,
     faults: Faults,
     courier: Courier,
+    webhooks: Arc<Mutex<Webhooks>>,
 }
 
 /// What kind of client it is.
@@ -56,6 +62,8 @@ pub struct CampaignMonitorSettings {
     pub format: Format,
     /// Whether times carry the day only, as some of its reports do.
     pub coarse_times: bool,
+    /// What its time zone is called over there.
+    pub time_zone_label: String,
 }
 
 /// What kind of list it is.
@@ -104,6 +112,7 @@ impl Default for CampaignMonitorSettings {
             writes_a_minute: 0,
             format: Format::Json,
             coarse_times: false,
+            time_zone_label: "(GMT+01:00) Amsterdam, Berlin, Bern, Rome, Stockholm, Vienna".to_owned(),
         }
     }
 }
@@ -112,11 +121,15 @@ impl CampaignMonitorSim {
     /// Starts a client. Needs a Tokio runtime, on which its webhooks are delivered.
     #[must_use]
     pub fn start(settings: CampaignMonitorSettings, around: Surroundings) -> Self {
-        let format = settings.format;
+        let webhooks: Arc<Mutex<Webhooks>> = Arc::default();
+        let (format, known) = (settings.format, Arc::clone(&webhooks));
         let (world, faults) = (World::new(&settings, around.clock.clone()), Faults::new(around.seed));
-        let seal = move |events: &[Value]| callbacks::seal(format, events);
+        let seal = move |events: &[Value]| {
+            let known = known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            callbacks::seal(known.target().map_or(format, |webhook| webhook.format), events)
+        };
         let courier = Courier::start("Campaign Monitor", Temper::default(), around, seal);
-        Self { inner: Arc::new(Inner { world: Mutex::new(world), faults, courier, settings }) }
+        Self { inner: Arc::new(Inner { world: Mutex::new(world), faults, courier, webhooks, settings }) }
     }
 
     /// Serves its API on a free port; `http://{address}/api/v3.3` is its base URL.
@@ -143,6 +156,10 @@ impl CampaignMonitorSim {
         &self.inner.settings
     }
 
+    fn webhooks(&self) -> MutexGuard<'_, Webhooks> {
+        self.inner.webhooks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     fn world(&self) -> MutexGuard<'_, World> {
         self.inner.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -150,7 +167,9 @@ impl CampaignMonitorSim {
     /// Hands what happened to the webhooks.
     fn publish(&self, happenings: Vec<Value>) {
         for event in happenings {
-            self.inner.courier.take(event);
+            if self.webhooks().wants(&event) {
+                self.inner.courier.take(event);
+            }
         }
     }
 }

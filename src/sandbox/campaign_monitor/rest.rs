@@ -1,8 +1,8 @@
 //! The calls of API v3.3 about subscribers and suppression (vendor pages "Subscribers", "Lists", "Clients").
 
-use super::CampaignMonitorSim;
 use super::world::{NOT_IN_LIST, Refused, State, Subscriber, World};
-use crate::sandbox::faults::meet;
+use super::{CampaignMonitorSim, webhooks};
+use crate::sandbox::faults::{Fate, meet};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State as Shared};
 use axum::http::{HeaderMap, Method, Response, header};
@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 type Parameters = HashMap<String, String>;
 /// Status and body of a success.
-type Answer = Result<(u16, Value), Refused>;
+pub(super) type Answer = Result<(u16, Value), Refused>;
 
 impl CampaignMonitorSim {
     /// The API.
@@ -34,8 +34,19 @@ async fn handle(
     let parts: Vec<&str> = path.trim_end_matches(".json").split('/').collect();
     let operation = operation(&method, &parts);
     let fate = sim.faults().draw(operation);
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    // Testing a webhook calls it before the answer, so it can't be done at one go.
+    let is_done = matches!(fate.0, Fate::Well | Fate::ErrorAfter | Fate::ResetAfter);
+    let tested = match (&parts[..], is_done) {
+        (["lists", list, "webhooks", id, "test"], true) if sim.check_key(&headers).is_ok() => {
+            Some(sim.test_webhook(list, id).await)
+        }
+        _ => None,
+    };
     let work = || {
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        if let Some(tested) = tested {
+            return render(tested);
+        }
         let answer = sim.check_key(&headers).and_then(|()| sim.answer(&method, &parts, &parameters, &body));
         render(answer)
     };
@@ -53,6 +64,9 @@ fn operation(method: &Method, parts: &[&str]) -> &'static str {
         ("POST", ["subscribers", _, "import"]) => "import",
         ("POST", ["subscribers", _, "unsubscribe"]) => "unsubscribe",
         ("POST", ["clients", _, "suppress"]) => "suppress",
+        (_, ["lists", _, "webhooks", rest @ ..]) => webhooks::operation(method, rest),
+        ("GET", ["lists", _, "customfields"]) => "field.list",
+        ("POST", ["lists", _, "customfields"]) => "field.create",
         _ => "other",
     }
 }
@@ -104,13 +118,23 @@ impl CampaignMonitorSim {
                 }
                 Ok((200, Value::Null))
             }
+            (_, ["lists", list, "webhooks", rest @ ..]) => self.answer_webhooks(method, list, rest, body),
+            (_, ["lists", list, "customfields"]) => self.answer_fields(method, list, body),
+            ("GET", ["clients", client]) => self.client_details(client),
+            ("GET", ["systemdate"]) => {
+                let world = self.world();
+                Ok((200, json!({ "SystemDate": world.local(world.now()) })))
+            }
             ("GET", ["lists", list, state]) => self.page(list, state, parameters),
             ("GET", ["lists", list]) => {
                 let mut world = self.world();
                 let found = world.list(list)?;
                 let setting = if found.unsubscribe_from_all { "AllClientLists" } else { "OnlyThisList" };
                 let confirmed = found.confirmed_opt_in;
-                Ok((200, json!({ "ListID": list, "ConfirmedOptIn": confirmed, "UnsubscribeSetting": setting })))
+                Ok((
+                    200,
+                    json!({ "ListID": list, "Title": format!("List {list}"), "ConfirmedOptIn": confirmed, "UnsubscribeSetting": setting }),
+                ))
             }
             _ => Err((404, 404, "We couldn't find the resource you're looking for.")),
         }

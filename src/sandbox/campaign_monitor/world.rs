@@ -277,7 +277,7 @@ fn check_fields(write: &Value) -> Result<(), Refused> {
 }
 
 /// The name as a key: without spaces, in small letters, with or without brackets.
-fn folded(name: &str) -> String {
+pub fn folded(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, ' ' | '[' | ']')).collect::<String>().to_lowercase()
 }
 

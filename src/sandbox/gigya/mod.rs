@@ -7,6 +7,7 @@
 //! | `rest` | the REST calls, form in, envelope out |
 //! | `credentials` | the three ways in which a call proves who makes it |
 //! | `search` | `accounts.search`: a small SQL over an index that lags behind |
+//! | `webhooks` | which webhooks there are, the calls about them, and the schema
 //! | `signer` | webhook signatures: RS256 tokens with a key of its own, and HMAC-SHA1 |
 
 mod credentials;
@@ -14,6 +15,7 @@ mod people;
 mod rest;
 mod search;
 mod signer;
+mod webhooks;
 mod world;
 
 pub use credentials::Credentials;
@@ -25,6 +27,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use webhooks::Webhooks;
 use world::World;
 
 /// A simulated Gigya site. Clones are the same site.
@@ -40,6 +43,7 @@ struct Inner {
     clock: Clock,
     courier: Courier,
     signer: Arc<Signer>,
+    webhooks: Arc<Mutex<Webhooks>>,
 }
 
 /// What kind of site it is.
@@ -63,6 +67,16 @@ pub struct GigyaSettings {
     pub unknown_uid_code: i64,
     /// Subscriptions whose opt-ins must be confirmed by mail.
     pub double_opt_in: Vec<String>,
+    /// Subscriptions in its schema. (Others can be written all the same, which a real site refuses.)
+    pub subscriptions: Vec<String>,
+    /// Fields of the profile in its schema.
+    pub profile_fields: Vec<String>,
+    /// Fields of the data in its schema.
+    pub data_fields: Vec<String>,
+    /// Whether the data takes any other field, too.
+    pub dynamic_data: bool,
+    /// Methods that the application may not call.
+    pub denied: Vec<String>,
 }
 
 /// A version of Gigya's webhooks.
@@ -78,6 +92,7 @@ pub enum WebhookVersion {
 
 impl Default for GigyaSettings {
     fn default() -> Self {
+        let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
         Self {
             api_key: "4_SimulatedSite".to_owned(),
             credentials: Credentials::example(),
@@ -88,6 +103,11 @@ impl Default for GigyaSettings {
             nested_subscriptions: false,
             unknown_uid_code: 403_005,
             double_opt_in: Vec::new(),
+            subscriptions: owned(&["newsletter", "offers", "pets.canine"]),
+            profile_fields: owned(&["email", "firstName", "lastName", "country", "zip", "birthYear", "locale"]),
+            data_fields: owned(&["loyalty.tier"]),
+            dynamic_data: true,
+            denied: Vec::new(),
         }
     }
 }
@@ -104,14 +124,23 @@ impl GigyaSim {
     #[must_use]
     pub fn start_with(settings: GigyaSettings, around: Surroundings, signer: Arc<Signer>) -> Self {
         let clock = around.clock.clone();
+        let webhooks: Arc<Mutex<Webhooks>> = Arc::default();
         let seal = {
-            let (signer, clock, version) = (Arc::clone(&signer), clock.clone(), settings.webhooks);
-            move |events: &[Value]| seal(&signer, &clock, version, events)
+            let (signer, clock, settings) = (Arc::clone(&signer), clock.clone(), settings.clone());
+            let webhooks = Arc::clone(&webhooks);
+            move |events: &[Value]| {
+                let webhooks = webhooks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let target = webhooks.target();
+                let version = target.map_or(settings.webhooks, |webhook| webhook.version);
+                let signs = target.is_some_and(|webhook| !webhook.signing_user_key.is_empty());
+                let secret = if signs { &settings.credentials.secret } else { &settings.webhook_secret };
+                seal(&signer, secret, &clock, version, events)
+            }
         };
         let faults = Faults::new(around.seed);
         let courier = Courier::start("Gigya", Temper::default(), around, seal);
         let world = Mutex::new(World::new(clock.clone()));
-        Self { inner: Arc::new(Inner { settings, world, faults, clock, courier, signer }) }
+        Self { inner: Arc::new(Inner { settings, world, faults, clock, courier, signer, webhooks }) }
     }
 
     /// Serves its REST API on a free port; `http://{address}` is its base URL.
@@ -149,13 +178,25 @@ impl GigyaSim {
         &self.inner.clock
     }
 
+    fn webhooks(&self) -> MutexGuard<'_, Webhooks> {
+        self.inner.webhooks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     fn world(&self) -> MutexGuard<'_, World> {
         self.inner.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Fires an event, in the fields that the site's version has.
     fn fire(&self, kind: &str, call_id: &str, data: Value) {
-        let version = self.inner.settings.webhooks;
+        let version = {
+            let webhooks = self.webhooks();
+            match webhooks.target() {
+                Some(webhook) if webhook.events.iter().any(|wanted| wanted == kind) => webhook.version,
+                // Nobody is told. Where no webhook was ever made, the courier alone knows where events go.
+                None if webhooks.is_empty() => self.inner.settings.webhooks,
+                _ => return,
+            }
+        };
         let is_lite = data.get("accountType") == Some(&json!("lite"));
         let is_new =
             matches!(kind, "accountMerged" | "accountUidChanged" | "accountProgressed" | "subscriptionUpdated");
@@ -180,11 +221,11 @@ impl GigyaSim {
 }
 
 /// Makes a notification of some events, and signs it.
-fn seal(signer: &Signer, clock: &Clock, version: WebhookVersion, events: &[Value]) -> Sealed {
+fn seal(signer: &Signer, secret: &str, clock: &Clock, version: WebhookVersion, events: &[Value]) -> Sealed {
     let (nonce, now) = (crate::sandbox::new_uuid().to_string(), clock.now().as_second());
     let body = json!({ "events": events, "nonce": nonce, "timestamp": now }).to_string().into_bytes();
     let signature = match version {
-        WebhookVersion::V1_0 | WebhookVersion::V1_1 => ("x-gigya-sig-hmac-sha1", signer.hmac(&body)),
+        WebhookVersion::V1_0 | WebhookVersion::V1_1 => ("x-gigya-sig-hmac-sha1", Signer::hmac_with(secret, &body)),
         WebhookVersion::V2_0 => ("x-gigya-sig-jwt", signer.token(&signer.parts(&body, &nonce, now))),
     };
     Sealed { headers: vec![("content-type", "application/json".to_owned()), signature], body }

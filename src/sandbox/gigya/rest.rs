@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use url::form_urlencoded;
 
-type Form = BTreeMap<String, String>;
-type Answer = Result<Value, (i64, String)>;
+pub(super) type Form = BTreeMap<String, String>;
+pub(super) type Answer = Result<Value, (i64, String)>;
 
 impl GigyaSim {
     /// The REST API.
@@ -65,7 +65,7 @@ fn missing(name: &str) -> (i64, String) {
     (400_002, format!("Missing required parameter: {name}"))
 }
 
-fn required<'a>(form: &'a Form, name: &str) -> Result<&'a String, (i64, String)> {
+pub(super) fn required<'a>(form: &'a Form, name: &str) -> Result<&'a String, (i64, String)> {
     form.get(name).filter(|value| !value.is_empty()).ok_or_else(|| missing(name))
 }
 
@@ -88,6 +88,9 @@ impl GigyaSim {
         let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let checked = self.settings().credentials.check(&mut self.world(), &url, form, authorization);
         checked.map_err(|(code, message)| (code, message.to_owned()))?;
+        if self.settings().denied.iter().any(|denied| denied == method) {
+            return Err((403_007, "Permission denied".to_owned()));
+        }
         match method {
             "accounts.getAccountInfo" => self.get_account_info(form),
             "accounts.setAccountInfo" => self.set_account_info(form),
@@ -100,7 +103,8 @@ impl GigyaSim {
                 self.delete(&uid);
                 Ok(json!({}))
             }
-            _ => Err((400_096, format!("No such method: {method}"))),
+            "accounts.getSchema" => Ok(self.schema()),
+            _ => self.answer_webhooks(method, form),
         }
     }
 

@@ -80,6 +80,13 @@ pub fn operation(call: &Call) -> &'static str {
     }
 }
 
+/// What a package must be allowed for a call (vendor page "REST permissions").
+pub fn scope(operation: &str) -> Option<String> {
+    let (room, verb) = operation.strip_prefix("ens.")?.split_once('.').unwrap_or(("callback", "update"));
+    let verb = if matches!(verb, "list" | "get") { "read" } else { verb };
+    Some(format!("event_notification_{room}_{verb}"))
+}
+
 impl Ens {
     /// The callback that an event of this type would be brought to now.
     fn listener(&self, kind: Option<&str>) -> Option<&Callback> {
@@ -135,6 +142,12 @@ impl MarketingCloudSim {
             reason: String::new(),
         });
         drop(ens);
+        self.aim();
+    }
+
+    /// Pauses every subscription, as an administrator may: what happens meanwhile is lost.
+    pub fn pause_subscriptions(&self) {
+        self.ens().subscriptions.iter_mut().for_each(|subscription| subscription.is_active = false);
         self.aim();
     }
 

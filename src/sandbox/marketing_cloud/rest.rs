@@ -74,6 +74,9 @@ impl MarketingCloudSim {
             Good::ForNothing => return Err(refused(403, 20000, "Insufficient privileges")),
             Good::No => return Err(refused(401, 0, "Not Authorized")),
         }
+        if ens::scope(operation(call)).is_some_and(|needed| !self.settings().scopes.contains(&needed)) {
+            return Err(refused(403, 20000, "Insufficient privileges"));
+        }
         if call.method != Method::POST && call.method != Method::PUT {
             return Ok(Value::Null);
         }

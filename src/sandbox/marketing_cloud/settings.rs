@@ -37,6 +37,8 @@ pub struct MarketingCloudSettings {
     pub contact_delete_takes: Duration,
     /// How long it then suppresses before everything is gone (2 or 14 days, by the account's age).
     pub suppression: Duration,
+    /// What the package may do, as tokens say. (Only calls about callbacks and subscriptions are held to it.)
+    pub scopes: Vec<String>,
     /// Whether a list's subscribers have `CreatedDate` and `ModifiedDate`. Where not, asking for them is an error.
     pub list_dates: bool,
 }
@@ -109,6 +111,22 @@ impl DataExtensionSettings {
     }
 }
 
+/// What a package may do that has all that a gateway needs.
+const SCOPES: &[&str] = &[
+    "data_extensions_read",
+    "data_extensions_write",
+    "list_and_subscribers_read",
+    "list_and_subscribers_write",
+    "event_notification_callback_create",
+    "event_notification_callback_read",
+    "event_notification_callback_update",
+    "event_notification_callback_delete",
+    "event_notification_subscription_create",
+    "event_notification_subscription_read",
+    "event_notification_subscription_update",
+    "event_notification_subscription_delete",
+];
+
 impl Default for MarketingCloudSettings {
     fn default() -> Self {
         let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
@@ -128,6 +146,7 @@ impl Default for MarketingCloudSettings {
             api_unsubscribes_fire: false,
             contact_delete_takes: Duration::from_mins(10),
             suppression: Duration::from_hours(48),
+            scopes: owned(SCOPES),
             list_dates: true,
         }
     }

@@ -75,7 +75,7 @@ impl MarketingCloudSim {
         let host = call.header(header::HOST);
         Ok(json!({
             "access_token": token, "token_type": "Bearer", "expires_in": settings.token_lifetime.as_secs(),
-            "scope": if may_do_anything { "data_extensions_write list_and_subscribers_write" } else { "" },
+            "scope": if may_do_anything { settings.scopes.join(" ") } else { String::new() },
             "rest_instance_url": format!("http://{host}/"), "soap_instance_url": format!("http://{host}/"),
         }))
     }

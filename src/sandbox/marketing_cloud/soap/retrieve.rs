@@ -107,6 +107,7 @@ impl MarketingCloudSim {
             "Subscriber" => Ok(self.subscribers_table(world)),
             "ListSubscriber" => Ok(self.places_table(world)),
             "List" => Ok(lists_table(world)),
+            "DataExtensionField" => Ok(columns_table(world)),
             _ => Err(format!(
                 "Unable to find a handler for object type: {object}. Object types are case-sensitive, check spelling."
             )),
@@ -193,6 +194,28 @@ fn lists_table(world: &World) -> Table<'_> {
     };
     let rows = std::iter::once(everything).chain(others).map(row).collect();
     Table { kind: "List", known: vec!["ID", "ListName", "Type", "ListClassification", "PartnerKey"], rows }
+}
+
+/// Columns of data extensions.
+fn columns_table(world: &World) -> Table<'_> {
+    let known = vec!["Name", "CustomerKey", "FieldType", "IsPrimaryKey", "IsRequired", "DataExtension.CustomerKey"];
+    let columns = world
+        .extensions
+        .values()
+        .flat_map(|extension| extension.kind.columns.iter().map(move |column| (&extension.kind, column)));
+    let row = |(extension, column): (&'_ crate::sandbox::marketing_cloud::DataExtensionSettings, &'_ String)| {
+        let (key, name) = (extension.key.clone(), column.clone());
+        let is_primary = *column == extension.primary_key;
+        Row::plain(move |property| match property {
+            "Name" => Some(name.clone()),
+            "CustomerKey" => Some(format!("[{key}].[{name}]")),
+            "FieldType" => Some(if name == "EmailAddress" { "EmailAddress" } else { "Text" }.to_owned()),
+            "IsPrimaryKey" | "IsRequired" => Some(is_primary.to_string()),
+            "DataExtension.CustomerKey" => Some(key.clone()),
+            _ => None,
+        })
+    };
+    Table { kind: "DataExtensionField", known, rows: columns.map(row).collect() }
 }
 
 impl Table<'_> {

@@ -1,0 +1,38 @@
+//! The far side of every connection that is configured, as `register` and `check --online` see it.
+
+use super::{Ended, failed};
+use crate::config::Config;
+use crate::esp::setup::{self, SetUp, Site};
+use crate::gigya::GigyaSetUp;
+use crate::upstream::{HttpTransport, Transport, WallClock};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Connects to all of them, or to those that are named, as `NAME` or as `TABLE.NAME`. Makes no call.
+pub fn connect(
+    config: &Config,
+    only: &[String],
+    secret_file: Option<PathBuf>,
+) -> Result<Vec<Box<dyn SetUp>>, ExitCode> {
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| failed(&error))?);
+    let site = Site { public_url: config.server.public_url.clone(), routes: config.routes.clone(), secret_file };
+    let mut all: Vec<Box<dyn SetUp>> = Vec::new();
+    for (name, connection) in &config.gigya {
+        let side = GigyaSetUp::new(connection, &site, Arc::clone(&transport), WallClock::system());
+        all.push(Box::new(side.map_err(|problem| failed(&format!("[gigya.{name}]: {problem}")))?));
+    }
+    all.extend(config.esps.values().map(|esp| setup::connect(esp, &site, Arc::clone(&transport))));
+    for name in only.iter().filter(|name| !all.iter().any(|side| is_named(side.as_ref(), name))) {
+        let known: Vec<_> = all.iter().map(|side| side.connection().to_owned()).collect();
+        eprintln!("error: there is no connection {name}; configured are {}", known.join(", "));
+        return Err(Ended::Refused.into());
+    }
+    all.retain(|side| only.is_empty() || only.iter().any(|name| is_named(side.as_ref(), name)));
+    Ok(all)
+}
+
+fn is_named(side: &dyn SetUp, name: &str) -> bool {
+    let connection = side.connection();
+    connection == name || connection.split_once('.').is_some_and(|(_, own)| own == name)
+}
