@@ -72,7 +72,7 @@ impl Collector {
     /// Everything that came, readable.
     pub fn text(&self) -> String {
         let taken = self.taken.lock().unwrap();
-        taken.iter().map(|(_, request)| format!("{request:?}\n")).collect()
+        taken.iter().map(|(_, request)| format!("{request:?}")).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -9,7 +9,6 @@ use crate::tap::Tap;
 use gigya_esp_gateway::sandbox::{Outfit, Sandbox, Setup};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -89,7 +88,7 @@ async fn send(request: reqwest::RequestBuilder, headers: &[(&str, &str)]) -> Ans
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(bytes)
 }
 
 /// The only child of this name.
