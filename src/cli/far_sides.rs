@@ -19,11 +19,11 @@ pub fn connect(
     let site = Site { public_url: config.server.public_url.clone(), routes: config.routes.clone(), secret_file };
     let mut all: Vec<Box<dyn SetUp>> = Vec::new();
     for (name, connection) in &config.gigya {
-        let side = GigyaSetUp::new(connection, &site, Arc::clone(&transport), WallClock::system());
-        all.push(Box::new(side.map_err(|problem| failed(&format!("[gigya.{name}]: {problem}")))?));
+        let gigya = GigyaSetUp::new(connection, &site, Arc::clone(&transport), WallClock::system());
+        all.push(Box::new(gigya.map_err(|problem| failed(&format!("[gigya.{name}]: {problem}")))?));
     }
     all.extend(config.esps.values().map(|esp| setup::connect(esp, &site, Arc::clone(&transport))));
-    for name in only.iter().filter(|name| !all.iter().any(|side| is_named(side.as_ref(), name))) {
+    if let Some(name) = only.iter().find(|name| !all.iter().any(|side| is_named(side.as_ref(), name))) {
         let known: Vec<_> = all.iter().map(|side| side.connection().to_owned()).collect();
         eprintln!("error: there is no connection {name}; configured are {}", known.join(", "));
         return Err(Ended::Refused.into());

@@ -54,15 +54,11 @@ fn line(finding: &Finding) -> String {
         _ => "",
     };
     let told: Vec<_> = [state, &finding.detail].into_iter().filter(|text| !text.is_empty()).collect();
-    let mut line = format!("{:<8} {}: {}", verdict(finding.state), finding.connection, finding.subject);
-    if !told.is_empty() {
-        line += &format!(": {}", told.join(": "));
-    }
-    if let Some(fix) = &finding.fix {
-        line += &format!("\n         {}", fix.what);
-        if fix.by_register {
-            line += " (register --apply does it)";
-        }
-    }
-    line
+    let told: String = told.into_iter().flat_map(|text| [": ", text]).collect();
+    let fix = finding.fix.as_ref().map_or_else(String::new, |fix| {
+        let by = if fix.by_register { " (register --apply does it)" } else { "" };
+        format!("\n         {}{by}", fix.what)
+    });
+    let verdict = verdict(finding.state);
+    format!("{verdict:<8} {}: {}{told}{fix}", finding.connection, finding.subject)
 }

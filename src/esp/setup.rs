@@ -159,7 +159,9 @@ pub struct Scribe(pub String);
 impl Scribe {
     fn finding(&self, subject: &str, state: State, detail: &str, fix: Option<(bool, &str)>) -> Finding {
         let fix = fix.map(|(by_register, what)| Fix { by_register, what: what.to_owned() });
-        Finding { connection: self.0.clone(), subject: subject.to_owned(), state, detail: detail.to_owned(), fix }
+        // It may hold a name that somebody chose over there.
+        let detail = detail.replace(char::is_control, " ");
+        Finding { connection: self.0.clone(), subject: subject.to_owned(), state, detail, fix }
     }
 
     /// All is well.

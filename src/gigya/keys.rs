@@ -129,7 +129,7 @@ impl KeyStore {
 
 impl WireKeys {
     /// Whether there is any that can verify a signature.
-    pub fn is_usable(self) -> bool {
+    pub fn has_usable(self) -> bool {
         self.into_usable().next().is_some()
     }
 

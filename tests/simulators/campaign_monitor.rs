@@ -129,3 +129,53 @@ async fn a_broken_connection_may_have_done_its_work_or_not() {
         assert_eq!(esp.sim.state(&esp.list, &email).is_some(), done, "{weather:?}");
     }
 }
+
+#[tokio::test]
+async fn lists_have_webhooks_that_are_made_tested_and_switched_but_never_changed() {
+    let esp = Esp::with(CampaignMonitorSettings::default()).await;
+    let webhooks = format!("lists/{}/webhooks", esp.list);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let hook = |url: &str| json!({ "Events": ["Subscribe", "Deactivate"], "Url": url, "PayloadFormat": "json" });
+    for (wrong, code) in [("Url", 601), ("PayloadFormat", 602), ("Events", 603)] {
+        let mut body = hook(&url);
+        body[wrong] = json!("nonsense");
+        assert_eq!(esp.call("POST", &format!("{webhooks}.json"), body).await.1["Code"], code);
+    }
+    let (status, id) = esp.call("POST", &format!("{webhooks}.json"), hook(&url)).await;
+    let id = id.as_str().unwrap().to_owned();
+    assert_eq!(status, 201);
+    assert_eq!(esp.call("POST", &format!("{webhooks}.json"), hook(&url)).await.0, 201, "nothing prevents two");
+    let answer = || async { http::StatusCode::IM_A_TEAPOT };
+    let server = tokio::spawn(axum::serve(listener, axum::Router::new().fallback(answer)).into_future());
+    let (status, failed) = esp.call("GET", &format!("{webhooks}/{id}/test.json"), Value::Null).await;
+    assert_eq!(
+        (status, &failed["Code"], &failed["ResultData"]["FailureResponseCode"]),
+        (400, &json!(610), &json!(418))
+    );
+    server.abort();
+    for (call, status) in [("deactivate", "Inactive"), ("activate", "Active")] {
+        assert_eq!(esp.call("PUT", &format!("{webhooks}/{id}/{call}.json"), Value::Null).await.0, 200);
+        let listed = esp.call("GET", &format!("{webhooks}.json"), Value::Null).await.1;
+        assert_eq!(json!([listed[0]["Status"], listed[0]["PayloadFormat"]]), json!([status, "Json"]));
+    }
+    assert_eq!(esp.call("DELETE", &format!("{webhooks}/{id}.json"), Value::Null).await.0, 200);
+    assert_eq!(esp.call("DELETE", &format!("{webhooks}/{id}.json"), Value::Null).await.0, 404);
+    assert_eq!(esp.call("GET", "lists/0000/webhooks.json", Value::Null).await.1["Code"], 102);
+}
+
+#[tokio::test]
+async fn lists_have_fields_of_different_names_and_clients_a_time_zone() {
+    let esp = Esp::with(CampaignMonitorSettings::default()).await;
+    let fields = format!("lists/{}/customfields.json", esp.list);
+    let field = |name: &str, kind: &str| json!({ "FieldName": name, "DataType": kind });
+    assert_eq!(esp.call("POST", &fields, field("Loyalty Tier", "Text")).await, (201, json!("[loyaltytier]")));
+    assert_eq!(esp.call("POST", &fields, field("loyalty tier", "Text")).await.0, 400);
+    assert_eq!(esp.call("POST", &fields, field("Shoes", "Leather")).await.0, 400);
+    let names = esp.call("GET", &fields, Value::Null).await.1;
+    assert_eq!(names.as_array().unwrap().last().unwrap()["FieldName"], "Loyalty Tier");
+    let client = format!("clients/{}.json", esp.sim.settings().client_id);
+    let client = esp.call("GET", &client, Value::Null).await.1;
+    assert!(client["BasicDetails"]["TimeZone"].as_str().unwrap().starts_with("(GMT+01:00)"));
+    assert!(esp.call("GET", "systemdate.json", Value::Null).await.1["SystemDate"].is_string());
+}

@@ -169,3 +169,71 @@ async fn webhooks_come_again_at_growing_intervals_until_they_are_answered_2xx() 
     let statuses: Vec<_> = std::iter::from_fn(|| heard.try_recv().ok()).map(|attempt| attempt.status).collect();
     assert_eq!(statuses, [503, 400, 500, 204]);
 }
+
+#[tokio::test]
+async fn webhooks_have_names_and_urls_of_their_own() {
+    let gigya = Gigya::with(GigyaSettings::default()).await;
+    let set = async |name: &str, url: &str, more: &[(&str, &str)]| {
+        let form = [("name", name), ("url", url), ("version", "2.0"), ("active", "true")];
+        let mut form = form.to_vec();
+        form.push(("events", "[\"accountUpdated\"]"));
+        form.retain(|(key, _)| !more.iter().any(|(other, _)| key == other));
+        form.extend(more);
+        gigya.call("accounts.webhooks.set", &form).await["errorCode"].as_i64().unwrap()
+    };
+    let url = "https://gateway.example.com/a";
+    assert_eq!(set("one", url, &[]).await, 0);
+    assert_eq!(set("two", url, &[]).await, 400_003, "the URL is there under another name");
+    assert_eq!(set("two", "https://gateway.example.com/A", &[]).await, 0, "in capitals it is another");
+    assert_eq!(set("one", "https://gateway.example.com/b", &[("active", "false")]).await, 0, "updated by its name");
+    for (name, url, wrong) in [
+        ("three", "http://gateway.example.com", ("version", "2.0")),
+        ("three", "https://c.example.com", ("version", "3.0")),
+        ("three", "https://c.example.com", ("events", "accountPainted")),
+        ("three", "https://c.example.com", ("signingUserKey", "nobody")),
+        (&"x".repeat(101), "https://c.example.com", ("version", "2.0")),
+    ] {
+        assert_eq!(set(name, url, &[wrong]).await, 400_006, "{name} {url} {wrong:?}");
+    }
+    let all = gigya.call("accounts.webhooks.getAll", &[]).await;
+    let told: Vec<_> = all["webhooks"].as_array().unwrap().iter().map(|held| (&held["url"], &held["active"])).collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("https://gateway.example.com/b"), &json!(false)),
+            (&json!("https://gateway.example.com/A"), &json!(true))
+        ]
+    );
+    assert_eq!(gigya.call("accounts.webhooks.delete", &[("name", "two")]).await["errorCode"], 0);
+    assert_eq!(gigya.call("accounts.webhooks.delete", &[("name", "two")]).await["errorCode"], 400_006);
+}
+
+#[tokio::test]
+async fn a_webhook_is_told_of_what_it_asked_for_while_it_is_active() {
+    let (attempts, mut heard) = broadcast::channel(100);
+    let sim = GigyaSim::start(GigyaSettings::default(), Surroundings::real(Clock::default(), attempts));
+    let gigya = Gigya { base: format!("http://{}", sim.serve().await.unwrap()), sim, clock: Clock::default() };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, axum::Router::new().fallback(|| async { http::StatusCode::OK })).into_future());
+    let form = [("name", "one"), ("url", &url), ("events", "accountRegistered"), ("version", "2.0")];
+    gigya.call("accounts.webhooks.set", &form).await;
+    gigya.sim.sign_up("ann@example.org", "ann");
+    assert!(gigya.sim.courier().settled(Duration::from_secs(10)).await);
+    gigya.call("accounts.webhooks.set", &[&form[..], &[("active", "false")]].concat()).await;
+    gigya.sim.sign_up("bob@example.org", "bob");
+    assert_eq!(gigya.sim.courier().pending(), 0, "nobody is told");
+    let types: Vec<_> = std::iter::from_fn(|| heard.try_recv().ok()).flat_map(|attempt| attempt.types).collect();
+    assert_eq!(types, ["accountRegistered"]);
+}
+
+#[tokio::test]
+async fn the_schema_has_subscriptions_by_their_dotted_ids() {
+    let settings = GigyaSettings { double_opt_in: vec!["newsletter".to_owned()], ..GigyaSettings::default() };
+    let gigya = Gigya::with(settings).await;
+    let schema = gigya.call("accounts.getSchema", &[]).await;
+    let fields = &schema["subscriptionsSchema"]["fields"];
+    assert_eq!(fields["newsletter"]["email"]["doubleOptIn"], true);
+    assert_eq!(fields["pets.canine"]["email"]["doubleOptIn"], false);
+    assert_eq!(schema["dataSchema"]["dynamicSchema"], true);
+}

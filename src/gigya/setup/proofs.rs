@@ -51,7 +51,7 @@ impl GigyaSetUp {
             let api_key = self.connection.api_keys.first().map_or("", String::as_str);
             proofs.push(match self.client.public_keys(api_key, look()).await {
                 Ok(keys) => {
-                    if keys.is_usable() {
+                    if keys.has_usable() {
                         self.scribe.ok(subject, "can be had")
                     } else {
                         let fault = Fault::Unavailable { cause: "no usable key in the answer" };

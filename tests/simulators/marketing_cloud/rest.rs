@@ -180,3 +180,16 @@ async fn the_next_answers_of_an_operation_can_be_scripted() {
     assert_eq!(account.soap("Create", "").await, (500, "<fault/>".to_owned()));
     assert_eq!(account.sim.faults().calls("rowset"), 3);
 }
+
+#[tokio::test]
+async fn a_package_may_do_what_its_scopes_say() {
+    let mut settings = MarketingCloudSettings::default();
+    settings.scopes.retain(|scope| scope != "event_notification_callback_create");
+    let account = Account::with(settings).await;
+    let (_, token) = account.ask_for_token(account.credentials()).await;
+    let scopes = token["scope"].as_str().unwrap();
+    assert!(scopes.contains("event_notification_callback_read") && !scopes.contains("callback_create"), "{scopes}");
+    assert_eq!(account.rest("GET", "/platform/v1/ens-callbacks", Value::Null).await.0, 200);
+    let (status, refused) = account.rest("POST", "/platform/v1/ens-callbacks", json!([])).await;
+    assert_eq!((status, &refused["errorcode"]), (403, &json!(20000)));
+}

@@ -244,3 +244,16 @@ async fn an_opt_out_is_logged_for_a_list_or_for_everything() {
     assert_eq!(account.sim.subscriber("ann").unwrap().status, Status::Unsubscribed);
     assert_eq!(log(&[("SubscriberKey", "ann")]).await, "12012");
 }
+
+#[tokio::test]
+async fn the_columns_of_a_data_extension_are_told_with_its_primary_key() {
+    let account = Account::new().await;
+    let columns = async |key: &str| {
+        let properties = ["Name", "IsPrimaryKey", "DataExtension.CustomerKey"];
+        account.retrieve("DataExtensionField", &properties, &equals("DataExtension.CustomerKey", key)).await
+    };
+    let found = columns("GIGYA_PROFILES").await;
+    assert_eq!(values(&found, "Name"), ["SubscriberKey", "EmailAddress", "FirstName", "Status"]);
+    assert_eq!(values(&found, "IsPrimaryKey"), ["true", "false", "false", "false"]);
+    assert!(values(&columns("NOWHERE").await, "Name").is_empty());
+}

@@ -94,7 +94,7 @@ impl CampaignMonitor {
         let path = of_list(list, &format!("/webhooks/{}/test", encoded(id)));
         let build = || self.request(&Method::GET, &path, None);
         let judge = |response: &Response<Bytes>| match not_delivered(response) {
-            Some(status) => Verdict::Answer(Tested::NotDelivered(status)),
+            Some(tested) => Verdict::Answer(tested),
             None => match self.judge(OPERATION, response) {
                 Verdict::Answer(Answer::Done(_)) => Verdict::Answer(Tested::Delivered),
                 Verdict::Answer(Answer::State(code)) => Verdict::Fail(Fault::Refused { code }),
@@ -161,17 +161,16 @@ impl CampaignMonitor {
     }
 }
 
-/// The receiver's status in the answer to a test that could not be delivered; none if it isn't such an answer.
-fn not_delivered(response: &Response<Bytes>) -> Option<Option<u16>> {
+/// What the answer to a test says that could not be delivered; none if it isn't such an answer.
+fn not_delivered(response: &Response<Bytes>) -> Option<Tested> {
     if response.status() != StatusCode::BAD_REQUEST {
         return None;
     }
     let error: Value = serde_json::from_slice(response.body()).ok()?;
     let number = |value: &Value| value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
-    (number(&error["Code"])? == NOT_DELIVERED).then(|| {
-        let status = number(&error["ResultData"]["FailureResponseCode"])?;
-        u16::try_from(status).ok().filter(|status| (100..1000).contains(status))
-    })
+    let status = number(&error["ResultData"]["FailureResponseCode"]).and_then(|status| u16::try_from(status).ok());
+    let status = status.filter(|status| (100..1000).contains(status));
+    (number(&error["Code"])? == NOT_DELIVERED).then_some(Tested::NotDelivered(status))
 }
 
 fn of_list(list: &str, tail: &str) -> String {

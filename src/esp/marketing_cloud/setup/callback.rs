@@ -16,6 +16,9 @@ use tokio::time::Instant;
 
 /// How long the gateway has to send the verification on: its own attempts take about 100 seconds.
 const VERIFICATION: Duration = Duration::from_mins(2);
+/// The URL is registered already: told by HTTP status alone, or by code.
+const REGISTERED: Fault = Fault::Configuration { code: 304 };
+const REGISTERED_ALREADY: Fault = Fault::Failing { code: 30004 };
 /// How often it is looked whether it has.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -24,7 +27,7 @@ impl MarketingCloudSetUp {
         match todo {
             Todo::CreateCallback => self.create(tell).await,
             Todo::ReplaceCallback(dead) => {
-                self.client.delete_callback(&dead.callback_id).await.map_err(explained)?;
+                self.client.delete_callback(&dead.id).await.map_err(explained)?;
                 self.create(tell).await
             }
             Todo::NewKey(callback) => {
@@ -48,7 +51,7 @@ impl MarketingCloudSetUp {
                     let fix = "see why its callback is not, and run this again";
                     return Err(Trouble::new("not created, as there is no verified callback", fix));
                 };
-                self.client.create_subscription(&callback.callback_id, &self.name).await.map_err(explained)?;
+                self.client.create_subscription(&callback.id, &self.name).await.map_err(explained)?;
                 Ok("created".to_owned())
             }
             Todo::Activate(held) => {
@@ -68,15 +71,15 @@ impl MarketingCloudSetUp {
         if let Err(error) = file.write(&made.signature_key) {
             // Its key is lost, so it can't be used.
             let what = format!("its signature key could not be written to {}: {error}", path.display());
-            let left = self.remove(&made.callback_id).await;
+            let left = self.remove(&made.id).await;
             return Err(Trouble::new(what, format!("make room for it and run this again{left}")));
         }
         tell(&format!("{CALLBACK}: created, its key is in {}; waiting for the gateway to verify it", path.display()));
-        match self.is_verified(&made.callback_id).await {
+        match self.is_verified(&made.id).await {
             Ok(true) => {}
             Ok(false) => {
                 let fix = "see the gateway's log for why it could not verify it, and run this again";
-                if let Err(fault) = self.client.delete_callback(&made.callback_id).await {
+                if let Err(fault) = self.client.delete_callback(&made.id).await {
                     let what = format!("not verified in time, and not deleted either: {}", explained(fault).what);
                     return Err(Trouble::new(what, fix));
                 }
@@ -109,10 +112,10 @@ impl MarketingCloudSetUp {
         }
     }
 
-    /// A callback whose URL wasn't answered stays, dead; so may one whose answer was lost.
+    /// A callback whose URL wasn't answered stays, dead. One whose answer was lost may be verified, but its key is lost.
     async fn not_created(&self, fault: Fault) -> Trouble {
         let left = match self.ours().await {
-            Ok(Some(dead)) if !dead.is_verified() => self.remove(&dead.callback_id).await,
+            Ok(Some(made)) if fault != REGISTERED && fault != REGISTERED_ALREADY => self.remove(&made.id).await,
             _ => "",
         };
         match fault {
@@ -123,7 +126,7 @@ impl MarketingCloudSetUp {
                      and run this again{left}"
                 ),
             ),
-            Fault::Configuration { code: 304 | 30004 } => {
+            REGISTERED | REGISTERED_ALREADY => {
                 Trouble::new("its URL is registered already", "it may be another business unit's; see its callbacks")
             }
             fault => explained(fault),
@@ -142,7 +145,7 @@ impl MarketingCloudSetUp {
         let end = Instant::now() + VERIFICATION;
         loop {
             let held = self.client.callbacks().await?;
-            if held.iter().any(|callback| callback.callback_id == id && callback.is_verified()) {
+            if held.iter().any(|callback| callback.id == id && callback.is_verified()) {
                 return Ok(true);
             }
             if Instant::now() >= end {

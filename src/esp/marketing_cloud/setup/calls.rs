@@ -20,8 +20,10 @@ pub const BATCH: u64 = 100;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Callback {
-    pub callback_id: String,
-    pub callback_name: String,
+    #[serde(rename = "callbackId")]
+    pub id: String,
+    #[serde(rename = "callbackName")]
+    pub name: String,
     pub url: String,
     pub max_batch_size: Option<u64>,
     pub status: String,
@@ -37,8 +39,10 @@ impl Callback {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Subscription {
-    pub subscription_id: String,
-    pub subscription_name: String,
+    #[serde(rename = "subscriptionId")]
+    pub id: String,
+    #[serde(rename = "subscriptionName")]
+    pub name: String,
     #[serde(deserialize_with = "or_empty")]
     pub event_category_types: Vec<String>,
     pub status: String,
@@ -48,7 +52,8 @@ pub struct Subscription {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Made {
-    pub callback_id: String,
+    #[serde(rename = "callbackId")]
+    pub id: String,
     #[serde(deserialize_with = "secret")]
     pub signature_key: SecretString,
 }
@@ -85,7 +90,7 @@ impl Client {
     }
 
     pub(super) async fn shrink_batch(&self, callback: &Callback) -> Result<(), Fault> {
-        let (id, name) = (&callback.callback_id, &callback.callback_name);
+        let (id, name) = (&callback.id, &callback.name);
         let body = json!([{ "callbackId": id, "callbackName": name, "maxBatchSize": BATCH }]);
         self.put("callback.update", Attempts::Few, Method::PUT, "ens-callbacks", &body).await.map(drop)
     }
@@ -93,7 +98,7 @@ impl Client {
     /// A callback that has subscriptions can't be deleted.
     pub(super) async fn delete_callback(&self, callback: &str) -> Result<(), Fault> {
         for subscription in self.subscriptions(callback).await? {
-            self.undo("subscription.delete", &format!("ens-subscriptions/{}", subscription.subscription_id)).await?;
+            self.undo("subscription.delete", &format!("ens-subscriptions/{}", subscription.id)).await?;
         }
         self.undo("callback.delete", &format!("ens-callbacks/{callback}")).await
     }
@@ -105,7 +110,7 @@ impl Client {
 
     pub(super) async fn activate_subscription(&self, held: &Subscription) -> Result<(), Fault> {
         let body = json!([{
-            "subscriptionId": held.subscription_id, "subscriptionName": held.subscription_name,
+            "subscriptionId": held.id, "subscriptionName": held.name,
             "eventCategoryTypes": held.event_category_types, "status": "active",
         }]);
         self.put("subscription.update", Attempts::Few, Method::PUT, "ens-subscriptions", &body).await.map(drop)

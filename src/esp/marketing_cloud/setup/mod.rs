@@ -125,7 +125,7 @@ impl MarketingCloudSetUp {
             let detail = format!("{url} has a signature key that this configuration doesn't know");
             let fix = format!("make a new one, into {}; the one before ends", file.display());
             let finding = self.scribe.ours(CALLBACK, State::Differs, &detail, &fix);
-            planned.push(Planned { finding, todo: Some(Todo::NewKey(callback.callback_id.clone())) });
+            planned.push(Planned { finding, todo: Some(Todo::NewKey(callback.id.clone())) });
         }
         if planned.is_empty() {
             let detail = if self.settings.registering {
@@ -174,7 +174,7 @@ impl MarketingCloudSetUp {
     }
 
     async fn plan_subscription(&self, subject: &str, callback: &Callback) -> Planned {
-        let held = match self.client.subscriptions(&callback.callback_id).await {
+        let held = match self.client.subscriptions(&callback.id).await {
             Ok(held) => held,
             Err(fault) => {
                 return Planned { finding: self.scribe.trouble(subject, fault, &explained(fault)), todo: None };
@@ -186,11 +186,10 @@ impl MarketingCloudSetUp {
         about.sort_by_key(|held| !held.status.eq_ignore_ascii_case("active"));
         match about.into_iter().next() {
             Some(held) if held.status.eq_ignore_ascii_case("active") => {
-                Planned { finding: self.scribe.ok(subject, &held.subscription_name), todo: None }
+                Planned { finding: self.scribe.ok(subject, &held.name), todo: None }
             }
             Some(held) => {
-                let detail =
-                    format!("\"{}\" is {}: what happens now is never told", held.subscription_name, held.status);
+                let detail = format!("\"{}\" is {}: what happens now is never told", held.name, held.status);
                 let finding = self.scribe.ours(subject, State::Deactivated, &detail, "activate it");
                 Planned { finding, todo: Some(Todo::Activate(held)) }
             }

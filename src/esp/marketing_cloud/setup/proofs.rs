@@ -1,6 +1,6 @@
 //! What is proved at Marketing Cloud: the token and its scopes, and that lists, data extensions and their columns are there.
 //!
-//! Source: vendor pages "REST permissions", "List" and "DataExtensionField" of the SOAP API; filtering columns by the data
+//! Source: vendor pages "REST permissions", "List" and `DataExtensionField` of the SOAP API; filtering columns by the data
 //! extension's key, from public SDKs.
 
 use super::{MarketingCloudSetUp, explained};
