@@ -127,7 +127,7 @@ async fn a_day(version: WebhookVersion) -> Vec<String> {
             }
         }
     }
-    for path in ["metrics", "readyz", "livez", "canary"] {
+    for path in ["", "metrics", "readyz", "livez", "canary"] {
         let request = client.get(format!("http://{}/{path}", sandbox.operations[0]));
         answers.push(ask(Port::Operations, request).await.body);
     }
@@ -160,18 +160,20 @@ async fn whatever_happens() {
     let _ = std::panic::take_hook(); // else nobody would hear what this test says
 
     let told = heard.text();
-    let traced = collector.text();
+    let exported = collector.text();
     for expected in ["read the account", "forward", "marketing-cloud/crm/", "campaign-monitor/news ", "deferred"] {
-        assert!(traced.contains(expected), "the traces don't tell of {expected:?}");
+        assert!(exported.contains(expected), "the traces don't tell of {expected:?}");
     }
     for expected in ["event settled", "\"outcome\":\"applied\"", "not verified", "nothing_leaks.rs", "call failed"] {
         assert!(told.contains(expected), "the log doesn't tell of {expected:?}");
     }
-    assert!(answers.iter().any(|answer| answer.contains("gateway_events_total")));
+    for shown in ["gateway_events_total", "<h2>Last outcomes</h2>"] {
+        assert!(answers.iter().any(|answer| answer.contains(shown)), "{shown} was not looked at");
+    }
     let settings = gigya_esp_gateway::sandbox::gigya::GigyaSettings::default();
     let esp = gigya_esp_gateway::sandbox::campaign_monitor::CampaignMonitorSettings::default();
     let cloud = gigya_esp_gateway::sandbox::marketing_cloud::MarketingCloudSettings::default();
-    let everything = format!("{told}\n{traced}\n{}", answers.join("\n")).to_lowercase();
+    let everything = format!("{told}\n{exported}\n{}", answers.join("\n")).to_lowercase();
     let as_basic = BASE64_STANDARD.encode(format!("{}:x", esp.api_key));
     let encoded = BASE64_STANDARD.encode(CANARY);
     let secrets = [
