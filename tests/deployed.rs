@@ -196,8 +196,9 @@ fn seconds(text: &str, key: &str) -> Duration {
     Duration::from_secs(line.trim_end_matches('s').trim().parse().unwrap())
 }
 
+/// How long stopping may take: draining, and then sending what traces are left.
 fn draining(config: &Config) -> Duration {
-    config.server.drain_delay + config.server.drain_timeout
+    config.server.drain_delay + config.server.drain_timeout + Duration::from_secs(3)
 }
 
 #[test]
