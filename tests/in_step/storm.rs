@@ -89,7 +89,7 @@ async fn a_storm(mut setup: Setup) {
     for uid in &uids {
         gigya.subscribe(uid, NEWSLETTER);
     }
-    assert!(sandbox.settled(Duration::from_mins(1)).await, "the calm before the storm");
+    assert!(sandbox.settled(Duration::from_mins(5)).await, "the calm before the storm");
 
     for system in &systems {
         system.set(Weather::stormy(0.05));
