@@ -22,6 +22,11 @@ pub async fn write(
     queue::remove(connection, &entries.finished).await?;
     let found = receipts::seen_again(connection, keys, &entries.seen, now).await?;
     let mut drafts: Vec<_> = entries.receipts.iter().map(|receipt| Draft::of(receipt, false, keys)).collect();
-    drafts.extend(found.into_iter().map(|seen| Draft::of(&seen.receipt, true, keys)));
+    for seen in found {
+        let draft = Draft::of(&seen.receipt, true, keys);
+        if !drafts.iter().any(|other| other.tells_the_same(&draft)) {
+            drafts.push(draft);
+        }
+    }
     receipts::append(connection, &drafts, now).await
 }

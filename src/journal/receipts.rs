@@ -143,6 +143,16 @@ impl Draft {
         }
     }
 
+    /// Whether both tell that the same person is out on the same route.
+    pub fn tells_the_same(&self, other: &Self) -> bool {
+        let is_out = |draft: &Self| matches!(draft.kind, Kind::Change(change) if change.ends_mail());
+        let is_same = |one: Option<Hash>, other: Option<Hash>| one.is_some() && one == other;
+        is_out(self)
+            && is_out(other)
+            && self.route == other.route
+            && (is_same(self.person, other.person) || is_same(self.address, other.address))
+    }
+
     /// Of something done to the journal itself.
     pub fn about_the_journal(kind: Kind, note: String) -> Self {
         Self {
