@@ -8,7 +8,7 @@ use crate::domain::{Audience, ConnectionName, Email, Uid};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 /// What is encrypted of a link.
 #[derive(Serialize, Deserialize)]
@@ -20,12 +20,12 @@ struct Plain<'a> {
 }
 
 /// The links of some accounts.
-pub async fn of(pool: &AnyPool, keys: &Keys, gigya: &ConnectionName, uids: &[&Uid]) -> Result<Vec<Link>, JournalFault> {
+pub async fn of(connection: &mut AnyConnection, keys: &Keys, gigya: &ConnectionName, uids: &[&Uid]) -> Result<Vec<Link>, JournalFault> {
     let mut found = Vec::new();
     for uid in uids {
         let rows = sqlx::query("SELECT esp, audience, sealed FROM journal_link WHERE person = $1")
             .bind(keys.account(gigya, uid).to_vec())
-            .fetch_all(pool)
+            .fetch_all(&mut *connection)
             .await?;
         for row in rows {
             found.push(link(&row, keys)?);
@@ -36,7 +36,7 @@ pub async fn of(pool: &AnyPool, keys: &Keys, gigya: &ConnectionName, uids: &[&Ui
 
 /// The accounts that an address was sent for.
 pub async fn uids_at(
-    pool: &AnyPool,
+    connection: &mut AnyConnection,
     keys: &Keys,
     gigya: &ConnectionName,
     address: &Email,
@@ -46,7 +46,7 @@ pub async fn uids_at(
     )
     .bind(keys.address(address).to_vec())
     .bind(gigya.as_str())
-    .fetch_all(pool)
+    .fetch_all(&mut *connection)
     .await?;
     let mut uids: Vec<Uid> = Vec::new();
     for row in rows {

@@ -17,12 +17,15 @@ mod commit;
 mod database;
 mod entries;
 mod fault;
+mod health;
 mod keys;
+mod lending;
 mod links;
 mod queue;
 mod receipts;
 mod rejected;
 mod rows;
+mod server;
 mod writer;
 
 pub use admin::{Broken, Erased, Verified};

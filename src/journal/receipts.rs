@@ -393,9 +393,9 @@ async fn is_out(connection: &mut AnyConnection, keys: &Keys, seen: &Seen) -> Res
 }
 
 /// Whether an account was taken out.
-pub(super) async fn was_removed(pool: &AnyPool, person: &Hash) -> Result<bool, JournalFault> {
+pub(super) async fn was_removed(connection: &mut AnyConnection, person: &Hash) -> Result<bool, JournalFault> {
     let sql = "SELECT seq FROM journal_receipt WHERE person = $1 AND change = 'removal' LIMIT 1";
-    Ok(sqlx::query(sql).bind(person.to_vec()).fetch_optional(pool).await?.is_some())
+    Ok(sqlx::query(sql).bind(person.to_vec()).fetch_optional(connection).await?.is_some())
 }
 
 /// Receipts by what stands for a person, the earliest first.
