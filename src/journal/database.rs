@@ -2,6 +2,7 @@
 
 use super::entries::{Entries, Link};
 use super::fault::JournalFault;
+use super::flavour::Flavour;
 use super::keys::{Keys, Sealed, Sealer, random};
 use super::queue::{Claimed, Waiting};
 use super::writer::Writer;
@@ -37,6 +38,7 @@ pub struct Database {
     pub(super) keys: Arc<Keys>,
     /// How a transaction begins that will write.
     pub(super) begin: &'static str,
+    pub(super) flavour: Flavour,
     clock: WallClock,
 }
 
@@ -82,10 +84,10 @@ impl Database {
         migrate(&opened).await?;
         let keys = keys(&opened.writer, &journal.keys).await.map_err(failed)?.ok_or(OpenError::Keys)?;
         let keys = Arc::new(keys);
-        let begin = opened.begin;
+        let (begin, flavour) = (opened.begin, opened.flavour);
         meter::journal_opened();
         let writer = Writer::start(opened.writer.clone(), begin, Arc::clone(&keys), clock.clone());
-        Ok(Self { readers: opened.readers, writer, keys, begin, clock })
+        Ok(Self { readers: opened.readers, writer, keys, begin, flavour, clock })
     }
 }
 
@@ -128,6 +130,7 @@ impl Journal for Database {
 struct Opened {
     key: &'static str,
     begin: &'static str,
+    flavour: Flavour,
     writer: AnyPool,
     readers: AnyPool,
 }
@@ -149,13 +152,19 @@ fn unusable(key: &'static str, fault: JournalFault) -> OpenError {
 
 async fn open_pools(journal: &config::Journal) -> Result<Opened, OpenError> {
     sqlx::any::install_default_drivers();
-    let (key, begin, url, first): (_, _, _, &'static [&'static str]) = match &journal.store {
+    let (key, flavour, begin, url, first): (_, _, _, _, &'static [&'static str]) = match &journal.store {
         JournalStore::Sqlite(path) => {
             make_file(path)?;
             // What is committed stays, even if the power fails; readers never wait for the writer, nor it for them.
-            let first = &["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA busy_timeout = 3000"];
+            // What is deleted is overwritten, so that nobody who was erased is left in the file.
+            let first = &[
+                "PRAGMA journal_mode = WAL",
+                "PRAGMA synchronous = FULL",
+                "PRAGMA busy_timeout = 3000",
+                "PRAGMA secure_delete = ON",
+            ];
             // Whoever reads first and writes then could be too late to.
-            ("journal.sqlite", "BEGIN IMMEDIATE", sqlite_url(path), first)
+            ("journal.sqlite", Flavour::Sqlite, "BEGIN IMMEDIATE", sqlite_url(path), first)
         }
         JournalStore::Postgres(url) => {
             let first = &[
@@ -163,7 +172,7 @@ async fn open_pools(journal: &config::Journal) -> Result<Opened, OpenError> {
                 "SET lock_timeout = '3s'",
                 "SET idle_in_transaction_session_timeout = '10s'",
             ];
-            ("journal.postgres", "BEGIN", url.expose_secret().to_owned(), first)
+            ("journal.postgres", Flavour::Postgres, "BEGIN", url.expose_secret().to_owned(), first)
         }
     };
     let bad_url = |error: sqlx::Error| unusable(key, error.into());
@@ -182,7 +191,7 @@ async fn open_pools(journal: &config::Journal) -> Result<Opened, OpenError> {
     };
     let writer = pool(1).connect_with(options.clone()).await.map_err(bad_url)?;
     let readers = pool(READERS).connect_with(options).await.map_err(bad_url)?;
-    Ok(Opened { key, begin, writer, readers })
+    Ok(Opened { key, begin, flavour, writer, readers })
 }
 
 /// Makes the file, readable by this user alone, if it isn't there.
