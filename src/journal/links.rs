@@ -20,7 +20,12 @@ struct Plain<'a> {
 }
 
 /// The links of some accounts.
-pub async fn of(connection: &mut AnyConnection, keys: &Keys, gigya: &ConnectionName, uids: &[&Uid]) -> Result<Vec<Link>, JournalFault> {
+pub async fn of(
+    connection: &mut AnyConnection,
+    keys: &Keys,
+    gigya: &ConnectionName,
+    uids: &[&Uid],
+) -> Result<Vec<Link>, JournalFault> {
     let mut found = Vec::new();
     for uid in uids {
         let rows = sqlx::query("SELECT esp, audience, sealed FROM journal_link WHERE person = $1")
