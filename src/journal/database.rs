@@ -2,6 +2,7 @@
 
 use super::entries::{Entries, Link};
 use super::fault::JournalFault;
+use super::flavour::Flavour;
 use super::keys::{Keys, Sealed, Sealer, random};
 use super::lending::{Lending, timely};
 use super::queue::{Claimed, Waiting};
@@ -40,6 +41,7 @@ pub struct Database {
     pub(super) keys: Arc<Keys>,
     /// How a transaction begins that will write.
     pub(super) begin: &'static str,
+    pub(super) flavour: Flavour,
     clock: WallClock,
 }
 
@@ -92,11 +94,11 @@ impl Database {
             }
         };
         let keys = Arc::new(keys);
-        let begin = server.begin;
+        let (begin, flavour) = (server.begin, server.flavour);
         let readers = server.pool(READERS);
         meter::journal_opened();
         let writer = Writer::start(server, connection, Arc::clone(&keys), clock.clone());
-        Ok(Self { lending: Lending::of(readers.clone()), readers, writer, keys, begin, clock })
+        Ok(Self { lending: Lending::of(readers.clone()), readers, writer, keys, begin, flavour, clock })
     }
 }
 
@@ -174,7 +176,7 @@ async fn migrate(connection: &mut AnyConnection, server: &Server) -> Result<(), 
     };
     let migrator = Migrator::with_migrations(MIGRATIONS.into_iter().map(step).collect());
     let failed = |error: sqlx::Error| unusable(server.key, error.into());
-    let migrated = if server.locks_migrations {
+    let migrated = if server.flavour.locks_migrations() {
         server.take_time(connection).await.map_err(failed)?;
         let migrated = migrator.run(&mut *connection).await;
         server.hurry(connection).await.map_err(failed)?;

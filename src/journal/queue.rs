@@ -9,7 +9,8 @@ use super::keys::{Keys, Sealed};
 use super::rows::{micros, pieces, placeholders, time};
 use crate::domain::Reason;
 use jiff::{SignedDuration, Timestamp};
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -36,6 +37,27 @@ pub struct Claimed {
     pub payload: Vec<u8>,
 }
 
+/// An unfinished event, for a person to look at.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// Which one.
+    pub id: PendingId,
+    /// The connection that it came from.
+    pub connection: String,
+    /// Which way it goes.
+    pub direction: String,
+    /// When the gateway was told.
+    pub received: Timestamp,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When it is tried next, unless somebody works on it.
+    pub next: Timestamp,
+    /// Why it wasn't done, as in answers and logs.
+    pub reason: String,
+    /// Until when it is somebody's, if it is.
+    pub leased_to: Option<Timestamp>,
+}
+
 /// How much waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
@@ -47,13 +69,14 @@ pub struct Waiting {
     pub rejected: i64,
 }
 
-/// Writes unfinished events down.
+/// Writes unfinished events down; says what they are called.
 pub(super) async fn add(
     connection: &mut AnyConnection,
     keys: &Keys,
     unfinished: &[Unfinished],
     now: Timestamp,
-) -> Result<(), JournalFault> {
+) -> Result<Vec<PendingId>, JournalFault> {
+    let mut ids = Vec::new();
     for piece in pieces(unfinished) {
         let sql = format!(
             "INSERT INTO journal_pending (id, connection, direction, person, address, queue, sealed, received_at, attempts, \
@@ -63,8 +86,10 @@ pub(super) async fn add(
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for event in piece {
             let (person, address) = keys.person(&event.person);
+            let id = Uuid::now_v7().to_string();
+            ids.push(PendingId(id.clone()));
             query = query
-                .bind(Uuid::now_v7().to_string())
+                .bind(id)
                 .bind(event.connection.clone())
                 .bind(event.direction)
                 .bind(person.map(|hash| hash.to_vec()))
@@ -80,7 +105,51 @@ pub(super) async fn add(
         }
         query.execute(&mut *connection).await?;
     }
+    Ok(ids)
+}
+
+/// Leases one to somebody, whoever had it.
+pub(super) async fn lease(
+    connection: &mut AnyConnection,
+    id: &PendingId,
+    owner: &str,
+    until: Timestamp,
+) -> Result<(), JournalFault> {
+    let sql = "UPDATE journal_pending SET owner = $1, leased_to = $2 WHERE id = $3";
+    let lease = sqlx::query(sql).bind(owner.to_owned()).bind(micros(until)).bind(id.0.clone());
+    lease.execute(connection).await?;
     Ok(())
+}
+
+const COLUMNS: &str = "id, connection, direction, received_at, attempts, next_at, reason, leased_to";
+
+/// Unfinished events, the earliest first, at most so many.
+pub(super) async fn all(pool: &AnyPool, most: i64, now: Timestamp) -> Result<Vec<Pending>, JournalFault> {
+    let sql = format!("SELECT {COLUMNS} FROM journal_pending ORDER BY received_at, id LIMIT $1");
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(most).fetch_all(pool).await?;
+    rows.iter().map(|row| pending(row, now)).collect()
+}
+
+/// One of them.
+pub(super) async fn one(pool: &AnyPool, id: &PendingId, now: Timestamp) -> Result<Option<Pending>, JournalFault> {
+    let sql = format!("SELECT {COLUMNS} FROM journal_pending WHERE id = $1");
+    let row = sqlx::query(AssertSqlSafe(sql)).bind(id.0.clone()).fetch_optional(pool).await?;
+    row.as_ref().map(|row| pending(row, now)).transpose()
+}
+
+fn pending(row: &AnyRow, now: Timestamp) -> Result<Pending, JournalFault> {
+    let (received, next, leased_to): (i64, i64, i64) =
+        (row.try_get("received_at")?, row.try_get("next_at")?, row.try_get("leased_to")?);
+    Ok(Pending {
+        id: PendingId(row.try_get("id")?),
+        connection: row.try_get("connection")?,
+        direction: row.try_get("direction")?,
+        received: time(received),
+        attempts: row.try_get("attempts")?,
+        next: time(next),
+        reason: row.try_get("reason")?,
+        leased_to: Some(time(leased_to)).filter(|until| *until > now),
+    })
 }
 
 /// Takes finished ones off.

@@ -225,6 +225,12 @@ impl Evidence {
         )
     }
 
+    /// Its hash in the chain, which covers all before it.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        hex::encode(&self.row.hash)
+    }
+
     /// Whether the person whom it is about was erased.
     #[must_use]
     pub const fn is_erased(&self) -> bool {
@@ -405,9 +411,13 @@ pub(super) async fn about(pool: &AnyPool, column: &'static str, hash: &Hash) -> 
     rows.iter().map(Evidence::read).collect()
 }
 
-/// Receipts from a place in the chain on, in its order.
-pub(super) async fn after(connection: &mut AnyConnection, seq: i64, most: i64) -> Result<Vec<Evidence>, JournalFault> {
+/// Receipts from a place in the chain on, in its order, by their places. What somebody changed may not be readable.
+pub(super) async fn after(
+    connection: &mut AnyConnection,
+    seq: i64,
+    most: i64,
+) -> Result<Vec<(i64, Option<Evidence>)>, JournalFault> {
     let sql = format!("SELECT {COLUMNS} FROM journal_receipt WHERE seq > $1 ORDER BY seq LIMIT $2");
     let rows = sqlx::query(AssertSqlSafe(sql)).bind(seq).bind(most).fetch_all(connection).await?;
-    rows.iter().map(Evidence::read).collect()
+    rows.iter().map(|row| Ok((row.try_get("seq")?, Evidence::read(row).ok()))).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::database::OpenError;
 use super::fault::JournalFault;
+use super::flavour::Flavour;
 use super::lending;
 use crate::config::JournalStore;
 use secrecy::ExposeSecret;
@@ -23,6 +24,8 @@ const SQLITE: Statements = &[
     // What is committed stays, even if the power fails; readers never wait for the writer, nor it for them.
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
+    // What is deleted is overwritten, so that nobody who was erased is left in the file.
+    "PRAGMA secure_delete = ON",
 ];
 
 /// What takes longer is ended over there: a replica that is gone or frozen in the midst of a commit would hold all others
@@ -36,8 +39,8 @@ pub struct Server {
     pub key: &'static str,
     /// How a transaction begins that will write.
     pub begin: &'static str,
-    /// Whether who brings its tables up to date keeps others from doing so.
-    pub locks_migrations: bool,
+    /// Which of the two it is.
+    pub flavour: Flavour,
     options: AnyConnectOptions,
     first: Statements,
 }
@@ -46,20 +49,22 @@ impl Server {
     /// The one that is configured; makes the file, if it is one that isn't there.
     pub fn of(store: &JournalStore) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
-        let (key, begin, url, first) = match store {
+        let (key, flavour, begin, url, first) = match store {
             JournalStore::Sqlite(path) => {
                 make_file(path)?;
                 // Whoever reads first and writes then could be too late to.
-                ("journal.sqlite", "BEGIN IMMEDIATE", sqlite_url(path), SQLITE)
+                ("journal.sqlite", Flavour::Sqlite, "BEGIN IMMEDIATE", sqlite_url(path), SQLITE)
             }
-            JournalStore::Postgres(url) => ("journal.postgres", "BEGIN", url.expose_secret().to_owned(), POSTGRES),
+            JournalStore::Postgres(url) => {
+                ("journal.postgres", Flavour::Postgres, "BEGIN", url.expose_secret().to_owned(), POSTGRES)
+            }
         };
         let options = AnyConnectOptions::from_str(&url).map_err(|error| OpenError::Database {
             key,
             fault: error.into(),
             remedy: "write \"postgres://user:password@host/database\" into the variable or file",
         })?;
-        Ok(Self { key, begin, locks_migrations: key == "journal.postgres", options, first })
+        Ok(Self { key, flavour, begin, options, first })
     }
 
     /// A connection.
