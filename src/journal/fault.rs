@@ -22,6 +22,8 @@ enum Kind {
     Connection,
     /// Two writers met, and this one has to begin anew.
     Met,
+    /// Another one is writing, and takes long.
+    Locked,
     /// The database can't do anything now, on whatever connection.
     Database,
 }
@@ -51,6 +53,11 @@ impl JournalFault {
     /// Whether something that was to be written or read is to blame, rather than the database.
     pub(super) fn is_about_content(&self) -> bool {
         self.kind == Kind::Content
+    }
+
+    /// Whether somebody else is in the midst of something.
+    pub(super) fn is_locked(&self) -> bool {
+        self.kind == Kind::Locked || self.kind == Kind::Met
     }
 
     /// Whether the same may work at once, on another connection.
@@ -93,7 +100,7 @@ fn meaning(code: &str) -> (&'static str, Kind) {
         && let Ok(number) = code.parse::<u32>()
     {
         return match number & 0xff {
-            5 | 6 => ("another process has it locked", Kind::Database),
+            5 | 6 => ("another process has it locked", Kind::Locked),
             8 => ("it can't be written: the file or its folder is read-only", Kind::Database),
             10 => ("the disk failed", Kind::Database),
             11 | 26 => ("the file is damaged, or no journal", Kind::Database),
@@ -115,7 +122,7 @@ fn meaning(code: &str) -> (&'static str, Kind) {
         Some("3D") => ("there is no such database", Kind::Database),
         Some("40") => ("two writers met", Kind::Met),
         Some("53") => ("the database has no room", Kind::Database),
-        Some("55") => ("another process has it locked", Kind::Database),
+        Some("55") => ("another process has it locked", Kind::Locked),
         Some("42") => ("the database lacks a table, or the permission for it", Kind::Database),
         _ => ("the database refused", Kind::Database),
     }

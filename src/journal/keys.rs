@@ -112,10 +112,12 @@ impl Keys {
         i64::from_be_bytes(hash[..8].try_into().expect("a hash is longer"))
     }
 
-    /// What people are kept apart by when their events wait.
-    pub fn queue(&self, person: &Person, otherwise: &[u8]) -> Hash {
+    /// What events are kept in order by while they wait: one person's, from one connection. Another connection's wouldn't be
+    /// in any order anyway, and must not wait for a system that they have nothing to do with.
+    pub fn queue(&self, connection: &str, person: &Person, otherwise: &[u8]) -> Hash {
         let (account, address) = self.person(person);
-        account.or(address).unwrap_or_else(|| self.hash(&[b"queue", otherwise]))
+        let who = account.or(address).unwrap_or_else(|| self.hash(&[b"nobody", otherwise]));
+        self.hash(&[b"queue", connection.as_bytes(), &who])
     }
 
     /// Encrypts.

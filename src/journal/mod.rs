@@ -63,8 +63,8 @@ pub trait Journal: Send + Sync {
     /// Writes all of it, or none.
     async fn commit(&self, entries: Entries) -> Result<(), JournalFault>;
 
-    /// Takes unfinished events that are due, at most `most`, for `owner` alone until the lease ends. Of one person's, the
-    /// earliest only.
+    /// Takes unfinished events that are due, at most `most`, for `owner` alone until the lease ends. Of one person's from one
+    /// connection, the earliest only.
     async fn claim(&self, owner: &str, lease: Duration, most: usize) -> Result<Vec<Claimed>, JournalFault>;
 
     /// Gives one back that couldn't be finished now, for after `pause`.

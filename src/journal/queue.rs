@@ -92,7 +92,7 @@ pub(super) async fn add(
                 .bind(event.direction)
                 .bind(person.map(|hash| hash.to_vec()))
                 .bind(address.map(|hash| hash.to_vec()))
-                .bind(keys.queue(&event.person, &event.payload).to_vec())
+                .bind(keys.queue(&event.connection, &event.person, &event.payload).to_vec())
                 .bind(keys.seal(Sealed::Pending, &event.payload))
                 .bind(micros(event.received))
                 .bind(0_i64)

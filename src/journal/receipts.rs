@@ -4,7 +4,7 @@ use super::chain::{Content, join};
 use super::entries::{Receipt, Seen};
 use super::fault::JournalFault;
 use super::keys::{Hash, Keys, random};
-use super::rows::{micros, pieces, placeholders, time};
+use super::rows::{micros, pieces, placeholders, text, time};
 use crate::domain::Change;
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
@@ -125,11 +125,11 @@ impl Draft {
         let (person, address) = keys.person(&receipt.person);
         let acted = |time: fn(crate::domain::ActedAt) -> Option<Timestamp>| receipt.acted.and_then(time).map(micros);
         Self {
-            request: receipt.request.clone(),
+            request: text(&receipt.request),
             connection: receipt.event.connection.clone(),
             direction: receipt.direction.to_owned(),
             route: receipt.event.route.clone(),
-            event: receipt.event.event.clone(),
+            event: text(&receipt.event.event),
             event_key: keys.event(&receipt.event),
             kind: Kind::Change(receipt.change),
             was_found,
@@ -138,7 +138,7 @@ impl Draft {
             acted: (acted(crate::domain::ActedAt::earliest), acted(crate::domain::ActedAt::latest)),
             received_at: Some(micros(receipt.received)),
             accepted_at: Some(micros(receipt.accepted)),
-            call_id: receipt.call_id.clone(),
+            call_id: receipt.call_id.as_deref().map(text),
             note: None,
         }
     }

@@ -33,6 +33,11 @@ pub fn placeholders(rows: usize, columns: usize, after: usize) -> String {
     text
 }
 
+/// A text from outside as it stands in the tables: PostgreSQL takes any character but one.
+pub fn text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 /// A time as it stands in the tables.
 pub fn micros(at: Timestamp) -> i64 {
     at.as_microsecond()
