@@ -115,6 +115,10 @@ impl Journal for Database {
         queue::put_off(&self.readers, claimed, reason, self.now() + pause).await
     }
 
+    async fn tidy(&self) -> Result<u64, JournalFault> {
+        links::tidy(&self.readers, self.now()).await
+    }
+
     async fn waiting(&self) -> Result<Waiting, JournalFault> {
         queue::waiting(&self.readers).await
     }
