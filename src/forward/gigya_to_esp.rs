@@ -388,13 +388,7 @@ async fn forward(
 
 /// A route's effect with what changes of its links; put off if these couldn't be read, as somebody may be left where nobody
 /// looked.
-fn with_links(
-    side: &GigyaSide,
-    ends: &RouteEnds,
-    uid: &Uid,
-    links: &Links,
-    mut settled: RouteEffect,
-) -> RouteEffect {
+fn with_links(side: &GigyaSide, ends: &RouteEnds, uid: &Uid, links: &Links, mut settled: RouteEffect) -> RouteEffect {
     if !settled.effect.outcome.is_settled() {
         return settled;
     }

@@ -34,9 +34,9 @@ pub async fn of(pool: &AnyPool, keys: &Keys, gigya: &ConnectionName, uids: &[&Ui
         let rows = sqlx::query(
             "SELECT esp, audience, sealed, hold, left_at FROM journal_link WHERE person = $1 ORDER BY since DESC",
         )
-            .bind(keys.account(gigya, uid).to_vec())
-            .fetch_all(pool)
-            .await?;
+        .bind(keys.account(gigya, uid).to_vec())
+        .fetch_all(pool)
+        .await?;
         for row in rows {
             found.push(link(&row, keys)?);
         }
@@ -80,7 +80,14 @@ fn link(row: &AnyRow, keys: &Keys) -> Result<Link, JournalFault> {
     let plain: Plain<'_> = serde_json::from_slice(&plain).map_err(|_| JournalFault::unreadable())?;
     let uid = Uid::new(&plain.uid).ok_or(JournalFault::unreadable())?;
     let address = Email::parse(&plain.address).map_err(|_| JournalFault::unreadable())?;
-    Ok(Link { uid, esp: ConnectionName::new(&esp), audience: Audience::new(&audience), address, hold, is_left: left_at.is_some() })
+    Ok(Link {
+        uid,
+        esp: ConnectionName::new(&esp),
+        audience: Audience::new(&audience),
+        address,
+        hold,
+        is_left: left_at.is_some(),
+    })
 }
 
 /// Makes links and gives them up. In the order of their keys, so that two replicas never wait for each other.

@@ -74,11 +74,13 @@ async fn moves_to_one_that_is_there(left: There, taken: There) {
     if taken != There::Nobody {
         cm.form_subscribe(list, &address("anna"));
     }
+    if taken == There::OutBefore {
+        assert!(cm.unsubscribe_link(list, &address("anna")));
+        town.a_moment_passes();
+    }
     let uid = town.subscriber("ann").await;
-    for (state, name) in [(left, "ann"), (taken, "anna")] {
-        if state == There::OutBefore {
-            assert!(cm.unsubscribe_link(list, &address(name)));
-        }
+    if left == There::OutBefore {
+        assert!(cm.unsubscribe_link(list, &address("ann")));
     }
     town.quiet().await;
     town.a_moment_passes();
@@ -111,24 +113,21 @@ async fn moves_to_one_that_is_there(left: There, taken: There) {
 }
 
 #[tokio::test]
-async fn a_call_whose_answer_is_lost_leaves_nobody_behind() {
-    let town = Town::forgetful().await;
+async fn what_happens_between_the_call_and_its_receipt_leaves_nobody_behind() {
+    let mut town = Town::forgetful().await;
     let uid = town.sandbox.gigya.sign_up(&address("ann"), "ann");
     town.quiet().await;
-    let faults = town.sandbox.campaign_monitor.faults();
-    let calm = faults.weather();
-    faults.set(gigya_esp_gateway::sandbox::Weather { reset_after: 1.0, ..calm });
+    town.outcomes();
+    // They are opted in, and that can't be written down. Then the address changes; neither is told anymore.
+    town.rename("journal_receipt", "away").await;
     town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
-    while town.esp("ann").is_none() {
-        tokio::task::yield_now().await;
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    // It is there, and the gateway doesn't know. The address changes, and this webhook is lost.
+    town.until_answered("deferred:journal_unavailable", 1).await;
+    assert_eq!(town.esp("ann"), Some(State::Active));
     town.sandbox.gigya.courier().pause(true);
     town.sandbox.gigya.change_email(&uid, &address("anna"));
     town.sandbox.gigya.courier().forget();
-    faults.set(calm);
     town.sandbox.gigya.courier().pause(false);
+    town.rename("away", "journal_receipt").await;
     town.sandbox.gigya.set_profile(&uid, "firstName", "Anna".into());
     town.quiet().await;
     assert_eq!((town.esp("ann"), town.esp("anna")), (None, Some(State::Active)));
@@ -144,7 +143,10 @@ async fn somebody_deleted_whose_address_nobody_knows_anymore_is_removed() {
     town.quiet().await;
     assert_eq!(town.esp("ann"), Some(State::Deleted));
     assert_eq!(town.outcomes()[0], "applied");
-    assert_eq!(town.receipts("ann").await, ["opt_in gigya_to_esp", "removal gigya_to_esp"]);
+    let mut receipts = town.receipts("ann").await;
+    // An echo may find it so before that is written down.
+    receipts.retain(|receipt| !receipt.contains('?'));
+    assert_eq!(receipts, ["opt_in gigya_to_esp", "removal gigya_to_esp"]);
     assert_eq!(town.held_links().await, 0);
     assert_eq!(town.links_in_two_days().await, 0);
 }
@@ -154,7 +156,7 @@ async fn whoever_is_deleted_is_removed_everywhere() {
     let mut setup = forgetful();
     setup.esps = Esps::Both;
     setup.marketing_cloud_audience = "all-subscribers".to_owned();
-    setup.marketing_cloud_lines = "subscriber_key = \"email\"\n".to_owned();
+    setup.marketing_cloud_lines = "subscriber_key = \"email\"\nuid_attribute = \"Gigya UID\"".to_owned();
     setup.marketing_cloud_route = "on_inactive = \"unsubscribe\"".to_owned();
     setup.campaign_monitor.lists.push(ListSettings { fields: Vec::new(), ..ListSettings::ordinary(SECOND_LIST) });
     setup.more = format!("[[route]]\nsubscription = \"main/offers\"\naudience = \"news/{SECOND_LIST}\"\n");

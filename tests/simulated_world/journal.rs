@@ -112,13 +112,6 @@ impl MemoryJournal {
         })
     }
 
-    /// Links that are held.
-    pub fn links(&self) -> Vec<(String, String)> {
-        let state = self.state();
-        let held = state.links.iter().filter(|row| row.left_at.is_none());
-        held.map(|row| (row.link.uid.expose().to_owned(), row.link.address.expose().to_owned())).collect()
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap()
     }
@@ -337,9 +330,10 @@ fn events(event: &Unfinished) -> Vec<String> {
 }
 
 fn told(entries: &Entries) -> String {
-    let links = entries.links.iter().map(|change| {
-        format!("{} {}", if change.holds { "holds" } else { "leaves" }, change.link.address.expose())
-    });
+    let links = entries
+        .links
+        .iter()
+        .map(|change| format!("{} {}", if change.holds { "holds" } else { "leaves" }, change.link.address.expose()));
     let receipts = entries.receipts.iter().map(|receipt| format!("receipt of {}", receipt.change.label()));
     let seen = entries.seen.iter().filter(|seen| seen.is_out).map(|_| "receipt of what was found".to_owned());
     let unfinished = entries.unfinished.iter().map(|_| "unfinished".to_owned());
