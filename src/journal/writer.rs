@@ -4,6 +4,7 @@
 use super::commit::Plan;
 use super::entries::Entries;
 use super::fault::JournalFault;
+use super::gather::Gather;
 use super::health::Health;
 use super::keys::Keys;
 use super::receipts::Head;
@@ -60,9 +61,14 @@ impl Writer {
         let told = Arc::clone(&health);
         let mut scribe = Scribe { server, connection: Some(connection), head: None, noted: None, keys, clock };
         tokio::spawn(async move {
-            let mut together = Vec::new();
-            while jobs.recv_many(&mut together, TOGETHER).await > 0 {
-                scribe.commit_all(std::mem::take(&mut together), &told).await;
+            let mut gather = Gather::default();
+            loop {
+                let together = gather.next(&mut jobs, TOGETHER).await;
+                if together.is_empty() {
+                    return;
+                }
+                scribe.commit_all(together, &told).await;
+                gather.done();
             }
         });
         Self { hand_in, health }

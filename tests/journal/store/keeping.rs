@@ -1,6 +1,6 @@
 //! Links, and events set aside.
 
-use super::shelf::{email, link, linked, main, on_each, set_aside, uid, waiting};
+use super::shelf::{email, link, linked, main, on_each, set_aside, uid};
 use gigya_esp_gateway::domain::Reason;
 use gigya_esp_gateway::journal::{Entries, Journal};
 use std::time::Duration;
@@ -92,9 +92,9 @@ async fn retrying_puts_an_event_among_the_unfinished_ones_once() {
     on_each(async |shelf| {
         let journal = shelf.open().await;
         journal.commit(set_aside("ann", "e1", Reason::Malformed)).await.unwrap();
-        let id = journal.rejected().await.unwrap().remove(0).id;
-        assert!(journal.retry(&id, waiting("ann", "main", "again")).await.unwrap());
-        assert!(!journal.retry(&id, waiting("ann", "main", "again")).await.unwrap());
+        let rejected = journal.rejected().await.unwrap().remove(0);
+        assert!(journal.retry(&rejected, None).await.unwrap().is_some());
+        assert!(journal.retry(&rejected, None).await.unwrap().is_none());
         let waiting = journal.waiting().await.unwrap();
         assert_eq!((waiting.unfinished, waiting.rejected), (1, 0));
     })
