@@ -66,8 +66,11 @@ impl Writer {
         self.health.ask(TIME)?;
         let (done, answer) = oneshot::channel();
         let closed = || JournalFault::new("it is closed");
-        self.hand_in.send(Job { entries, done }).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        let handed_in = async {
+            self.hand_in.send(Job { entries, done }).await.map_err(|_| closed())?;
+            answer.await.map_err(|_| closed())?
+        };
+        tokio::time::timeout(TIME, handed_in).await.unwrap_or_else(|_| Err(JournalFault::late()))
     }
 }
 

@@ -3,6 +3,7 @@
 
 #[path = "../contract/mod.rs"]
 mod contract;
+mod bad_times;
 mod links;
 mod receipts;
 mod store;

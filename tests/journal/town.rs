@@ -1,12 +1,14 @@
 //! A town whose gateway keeps a journal. Helpers that read like a story.
 
 use crate::contract::Held;
+use crate::store::shelf::Shelf;
+use gigya_esp_gateway::config::JournalStore;
 use gigya_esp_gateway::domain::Email;
 use gigya_esp_gateway::journal::{Database, Evidence};
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
 use gigya_esp_gateway::sandbox::{Attempt, Sandbox, Setup};
-use std::time::Duration;
-use tempfile::TempDir;
+use secrecy::ExposeSecret;
+use std::time::{Duration, Instant};
 use tokio::sync::broadcast;
 
 /// The subscription that the sandbox's route is about.
@@ -16,7 +18,7 @@ pub const NEWSLETTER: &str = "newsletter";
 pub struct Town {
     pub sandbox: Sandbox,
     pub attempts: broadcast::Receiver<Attempt>,
-    pub folder: TempDir,
+    pub shelf: Shelf,
 }
 
 impl Town {
@@ -25,11 +27,18 @@ impl Town {
     }
 
     pub async fn with(setup: Setup) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let setup = setup.with_journal(&folder.path().join("journal.db"));
+        Self::keeping(setup, Shelf::sqlite()).await
+    }
+
+    /// With the journal in this place.
+    pub async fn keeping(setup: Setup, shelf: Shelf) -> Self {
+        let setup = match &shelf.store {
+            JournalStore::Sqlite(file) => setup.with_journal(file),
+            JournalStore::Postgres(url) => setup.with_postgres_journal(url.expose_secret()),
+        };
         let sandbox = Sandbox::start(setup, Held::default()).await.unwrap();
         let attempts = sandbox.attempts.subscribe();
-        Self { sandbox, attempts, folder }
+        Self { sandbox, attempts, shelf }
     }
 
     pub fn journal(&self) -> &Database {
@@ -50,6 +59,15 @@ impl Town {
         assert!(self.sandbox.settled(Duration::from_secs(30)).await, "webhooks are never done");
     }
 
+    /// Waits until something is so.
+    pub async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
+        let begun = Instant::now();
+        while !is_so().await {
+            assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// How Campaign Monitor has somebody.
     pub fn esp(&self, name: &str) -> Option<State> {
         self.sandbox.campaign_monitor.state(&self.sandbox.list, &address(name))
@@ -65,12 +83,7 @@ impl Town {
     pub fn outcomes(&mut self) -> Vec<String> {
         let mut outcomes = Vec::new();
         while let Ok(answer) = self.attempts.try_recv() {
-            let body: serde_json::Value = serde_json::from_str(&answer.answer).unwrap_or_default();
-            for event in body["events"].as_array().into_iter().flatten() {
-                let outcome = event["outcome"].as_str().unwrap();
-                let reason = event["reason"].as_str().map(|reason| format!(":{reason}")).unwrap_or_default();
-                outcomes.push(format!("{outcome}{reason}"));
-            }
+            outcomes.extend(self::outcomes(&answer));
         }
         outcomes
     }
@@ -79,6 +92,17 @@ impl Town {
     pub fn a_moment_passes(&self) {
         self.sandbox.clock.advance(jiff::SignedDuration::from_secs(2));
     }
+}
+
+/// The outcomes in one answer.
+pub fn outcomes(answer: &Attempt) -> Vec<String> {
+    let body: serde_json::Value = serde_json::from_str(&answer.answer).unwrap_or_default();
+    let events = body["events"].as_array().cloned().unwrap_or_default();
+    let outcome = |event: &serde_json::Value| {
+        let reason = event["reason"].as_str().map(|reason| format!(":{reason}")).unwrap_or_default();
+        format!("{}{reason}", event["outcome"].as_str().unwrap())
+    };
+    events.iter().map(outcome).collect()
 }
 
 fn brief(receipt: &Evidence) -> String {

@@ -89,8 +89,8 @@ async fn retrying_puts_an_event_among_the_unfinished_ones_once() {
         let journal = shelf.open().await;
         journal.commit(set_aside("ann", "e1", Reason::Malformed)).await.unwrap();
         let id = journal.rejected().await.unwrap().remove(0).id;
-        assert!(journal.retry(&id, waiting("ann", "main", "again")).await.unwrap());
-        assert!(!journal.retry(&id, waiting("ann", "main", "again")).await.unwrap());
+        assert!(journal.retry(&id, waiting("ann", "main", "again"), None).await.unwrap().is_some());
+        assert!(journal.retry(&id, waiting("ann", "main", "again"), None).await.unwrap().is_none());
         let waiting = journal.waiting().await.unwrap();
         assert_eq!((waiting.unfinished, waiting.rejected), (1, 0));
     })

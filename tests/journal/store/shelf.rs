@@ -61,6 +61,17 @@ impl Shelf {
         Self { store, time: Arc::clone(&self.time), folder: tempfile::tempdir().unwrap() }
     }
 
+    /// What the server calls the database.
+    pub fn database(&self) -> String {
+        let JournalStore::Postgres(url) = &self.store else { panic!("it is a file") };
+        url::Url::parse(url.expose_secret()).unwrap().path().trim_start_matches('/').to_owned()
+    }
+
+    /// A connection to the server, not to any journal there.
+    pub async fn server() -> AnyConnection {
+        raw(&std::env::var("JOURNAL_TEST_POSTGRES").unwrap()).await
+    }
+
     pub fn is_sqlite(&self) -> bool {
         matches!(self.store, JournalStore::Sqlite(_))
     }
