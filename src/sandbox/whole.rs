@@ -114,12 +114,14 @@ impl Sandbox {
     }
 
     async fn start_gateway(&mut self, config: &Config) -> Result<(), NotStarted> {
+        // First, as in `serve`: what a gateway counts from its making on would be lost.
+        let metrics = metrics::install();
+        metrics::config_loaded();
         let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(not_started)?);
         let gateway = Gateway::new(config, &transport, &WallClock::system()).map_err(not_started)?;
         let bound = Bound::bind(&config.server).await.map_err(not_started)?;
         self.gateways.push(bound.webhook_addr());
         self.operations.push(bound.admin_addr());
-        let metrics = metrics::install();
         let (stop, render) = (self.stop.clone(), Arc::new(move || metrics.render()));
         self.running.push(tokio::spawn(bound.serve(Arc::new(gateway), render, stop)));
         Ok(())
