@@ -21,6 +21,8 @@ pub struct Changes {
     pub routes_changed: Vec<String>,
     /// Secrets that are others, by their key (`campaign_monitor.news.api_key`).
     pub secrets_changed: Vec<String>,
+    /// Keys outside of connections and routes that are set otherwise, and taken at once.
+    pub settings_changed: Vec<&'static str>,
 }
 
 impl Changes {
@@ -43,12 +45,14 @@ impl Changes {
             routes_removed,
             routes_changed,
             secrets_changed,
+            settings_changed: settings_changed(former, new),
         }
     }
 }
 
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = self.settings_changed.iter().map(|&key| key.to_owned()).collect();
         let parts = [
             ("connections added", &self.connections_added),
             ("connections removed", &self.connections_removed),
@@ -57,6 +61,7 @@ impl fmt::Display for Changes {
             ("routes removed", &self.routes_removed),
             ("routes changed", &self.routes_changed),
             ("secrets changed", &self.secrets_changed),
+            ("settings changed", &settings),
         ];
         let said = parts.iter().filter(|(_, names)| !names.is_empty());
         let said: Vec<_> = said.map(|(what, names)| format!("{what}: {}", names.join(", "))).collect();
@@ -74,6 +79,17 @@ fn compared(
     };
     let changed = new.iter().filter(|(name, digest)| former.get(*name).is_some_and(|before| before != *digest));
     (missing_in(new, former), missing_in(former, new), changed.map(|(name, _)| name.clone()).collect())
+}
+
+/// Keys that belong to no connection and no route, and take effect with the reload.
+fn settings_changed(former: &Config, new: &Config) -> Vec<&'static str> {
+    let compared = [
+        ("server.public_url", former.server.public_url != new.server.public_url),
+        ("server.watch_secrets", former.watch.secrets != new.watch.secrets),
+        ("server.watch_config", former.watch.configuration != new.watch.configuration),
+        ("telemetry.log_filter", former.telemetry.log_filter != new.telemetry.log_filter),
+    ];
+    compared.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }
 
 /// Keys of `[server]` that are set otherwise than those with which it runs: its sockets and limits are made once.
@@ -162,6 +178,14 @@ audience = "news/1"
         let former = config(CONFIGURATION, "a");
         let new = config(&CONFIGURATION.replace("\"news/1\"", "\"news/1\"\ndouble_opt_in = false"), "a");
         assert_eq!(Changes::between(&former, &new).to_string(), "routes changed: main/newsletter -> news/1");
+    }
+
+    #[test]
+    fn a_setting_that_is_taken_at_once_is_named() {
+        let former = config(CONFIGURATION, "a");
+        let text = format!("[server]\nwatch_config = true\n[telemetry]\nlog_filter = \"debug\"\n{CONFIGURATION}");
+        let said = Changes::between(&former, &config(&text, "a")).to_string();
+        assert_eq!(said, "settings changed: server.watch_config, telemetry.log_filter");
     }
 
     #[test]

@@ -121,6 +121,13 @@ impl Reloader {
             problems: vec![problem],
             files: config.sources.files(self.config.watch.configuration),
         };
+        if let Some(file) = config.sources.vanished_since(&self.config.sources).first() {
+            let file = file.display();
+            return Err(refuse(format!(
+                "the file {file} is gone, or empty: the secret that was read from it stays in use; put it back, or restart \
+                 if it is to go"
+            )));
+        }
         let gateway = self.live.now().renewed(&config, &self.transport, &self.clock);
         let gateway = gateway.map_err(|error| refuse(error.to_string()))?;
         let more = (self.apply_live)(&config).map_err(refuse)?;
