@@ -452,6 +452,16 @@ fn where_traces_cannot_go() {
     }
 }
 
+#[test]
+fn one_slip_is_one_problem() {
+    for slip in ["[server\nlisten = \"0.0.0.0:80\"", "a = \"b\nc = 1", "= 1", "a = [1, 2\nb = 3"] {
+        let errors = parse(&format!("{slip}\n")).unwrap_err();
+        let lines: std::collections::BTreeSet<_> = errors.lines().into_iter().collect();
+        assert_eq!(errors.problems().len(), lines.len(), "{errors}");
+        assert!(errors.to_string().ends_with("1 problem in the configuration"), "{errors}");
+    }
+}
+
 /// What is shipped for people to copy.
 const EXAMPLE: &str = include_str!("../../deploy/gateway.example.toml");
 
