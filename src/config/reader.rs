@@ -267,10 +267,11 @@ impl<'a> Reader<'a> {
         Some((secrets, place))
     }
 
-    /// The one file that a list of secrets names, if it isn't there yet: then the key counts as taken, and not given.
+    /// The one file that a list of secrets names, if it isn't there yet, or empty: then the key counts as taken, and not
+    /// given. One that can't be looked at is there.
     pub fn file_to_come(&mut self, key: &'static str) -> Option<PathBuf> {
         let node = self.take(key)?;
-        let file = node.only_file().map(|file| self.source.folder.join(file)).filter(|file| !file.exists());
+        let file = node.only_file().map(|file| self.source.folder.join(file)).filter(|file| is_to_come(file));
         match &file {
             // Watched: once it is there, the configuration is loaded anew.
             Some(file) => {
@@ -378,6 +379,14 @@ impl<'a> Reader<'a> {
             );
             self.report(&key, Some(&node.place), "is not a key that this version knows", remedy);
         }
+    }
+}
+
+/// Whether a file is not there yet, or empty, as one that `register` was killed beside.
+fn is_to_come(file: &Path) -> bool {
+    match std::fs::metadata(file) {
+        Ok(held) => held.is_file() && held.len() == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 
