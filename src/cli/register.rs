@@ -32,7 +32,7 @@ pub struct RegisterArgs {
     /// a running gateway has it.
     #[arg(long)]
     new_signature_key: bool,
-    /// The server.public_url that the gateway had before: what leads there is this gateway's own, and is moved. (Not so at
+    /// The public URL that the gateway had before: what leads there is this gateway's own, and is moved. (Not so at
     /// Marketing Cloud, whose callbacks can't be changed.)
     #[arg(long, value_name = "URL")]
     moved_from: Option<String>,
