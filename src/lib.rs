@@ -25,6 +25,7 @@ pub mod esp;
 pub mod forward;
 pub mod gigya;
 pub mod http;
+pub mod journal;
 #[doc(hidden)]
 pub mod mutation;
 pub mod reload;

@@ -2,15 +2,20 @@
 //! loads the configuration anew.
 
 use super::{ConfigFile, Ended, failed};
-use crate::config::{Config, Environment, Traces};
-use crate::forward::{Gateway, Live};
+use crate::config::{self, Config, Environment, Traces};
+use crate::forward::{Gateway, Live, finish_all};
 use crate::http;
+use crate::journal::{Database, Journal};
 use crate::reload::{ApplyLive, Hangups, Reloader, Running};
 use crate::telemetry::{self, Installed, metrics};
 use crate::upstream::{HttpTransport, Transport, WallClock};
 use secrecy::ExposeSecret;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an event from the journal that is being finished may hold up the end.
+const TO_FINISH: Duration = Duration::from_secs(5);
 
 /// Runs the gateway.
 pub fn run(file: &ConfigFile) -> Result<ExitCode, ExitCode> {
@@ -41,13 +46,15 @@ async fn serve(
     let transport = HttpTransport::new().map_err(|error| failed(&error))?;
     let transport: Arc<dyn Transport> = Arc::new(transport);
     let clock = WallClock::system();
-    let gateway = Gateway::new(&config, &transport, &clock).map_err(|error| failed(&error))?;
-    let live = Live::new(gateway);
+    let journal = open(config.journal.as_ref(), &clock).await?;
+    let gateway = Gateway::with_journal(&config, &transport, &clock, journal.clone());
+    let live = Live::new(gateway.map_err(|error| failed(&error))?);
     let stop = http::stop_signal().map_err(|error| failed(&error))?;
+    let finishing = journal.map(|journal| tokio::spawn(finish_all(live.clone(), journal, stop.clone())));
     let upkeep = metrics.clone();
     tokio::spawn(async move {
         // The exporter keeps every measured time until somebody sums them up.
-        let mut every = tokio::time::interval(std::time::Duration::from_secs(5));
+        let mut every = tokio::time::interval(Duration::from_secs(5));
         loop {
             every.tick().await;
             upkeep.upkeep();
@@ -68,8 +75,20 @@ async fn serve(
     let reloading = tokio::spawn(reloader.run(hangups, stop.clone()));
     bound.showing(reloads).serve(Arc::new(live), Arc::new(move || metrics.render()), stop).await;
     reloading.abort();
+    if let Some(finishing) = finishing
+        && tokio::time::timeout(TO_FINISH, finishing).await.is_err()
+    {
+        // Another replica takes it up when its lease has ended.
+        tracing::warn!("an unfinished event is left to others");
+    }
     tracing::info!("stopped");
     Ok(Ended::Well.into())
+}
+
+async fn open(journal: Option<&config::Journal>, clock: &WallClock) -> Result<Option<Arc<dyn Journal>>, ExitCode> {
+    let Some(journal) = journal else { return Ok(None) };
+    let journal = Database::open(journal, clock.clone()).await.map_err(|error| failed(&error))?;
+    Ok(Some(Arc::new(journal)))
 }
 
 /// What follows a new configuration besides the gateway, and which keys can't.

@@ -27,6 +27,8 @@ pub struct Config {
     pub esps: BTreeMap<ConnectionName, Esp>,
     /// Which subscription goes where.
     pub routes: Vec<Arc<Route>>,
+    /// What is written down, if anything is.
+    pub journal: Option<Journal>,
     /// What it was made from.
     pub sources: Sources,
 }
@@ -108,12 +110,46 @@ pub enum LogFormat {
     Text,
 }
 
+/// `[journal]`: what is written down, and for how long.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    /// Where.
+    pub store: JournalStore,
+    /// What addresses in it are encrypted with, indirectly. Never empty; the first is used, the others still open what was
+    /// written before.
+    pub keys: Vec<SecretString>,
+    /// How long receipts are kept (3 years).
+    pub keep_receipts: Duration,
+    /// How long events set aside are kept (90 days).
+    pub keep_rejected: Duration,
+}
+
+/// Where the journal is.
+#[derive(Clone, Debug)]
+pub enum JournalStore {
+    /// In a file, for gateways on this machine.
+    Sqlite(PathBuf),
+    /// In a PostgreSQL database, for any number of replicas. The URL may hold a password.
+    Postgres(SecretString),
+}
+
+/// What becomes of events that aren't done when their request has to be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDeadline {
+    /// The request is answered 503, and the sender comes again.
+    Defer,
+    /// They are written to the journal, the request is answered 200, and a replica finishes them.
+    Journal,
+}
+
 /// What every connection has: how its webhooks are received and how its API is called.
 #[derive(Clone, Debug)]
 pub struct Common {
     /// How long a webhook of this connection may take from its first byte read to its answer (8 s). Must be
     /// below the sender's own timeout.
     pub deadline: Duration,
+    /// What becomes of what isn't done by then (`defer`).
+    pub on_deadline: OnDeadline,
     /// How long one outbound attempt may take (4 s).
     pub attempt_timeout: Duration,
     /// Outbound calls at once to this connection (64).

@@ -86,6 +86,17 @@ impl<'a> Reader<'a> {
         self.problems.iter().any(|problem| problem.key == path)
     }
 
+    /// Whether something is already known to be wrong in a table.
+    pub fn reported_below(&self, table: &str) -> bool {
+        let path = self.path_of(table);
+        self.problems.iter().any(|problem| problem.key.starts_with(&path))
+    }
+
+    /// A path that is relative to the configuration file's folder.
+    pub fn path_from_here(&self, path: &str) -> PathBuf {
+        self.source.folder.join(path)
+    }
+
     pub fn missing(&mut self, key: &'static str, remedy: &str) {
         self.report(key, None, "is missing", remedy);
     }

@@ -36,6 +36,15 @@ impl ActedAt {
         Self { earliest: None, latest: Some(at) }
     }
 
+    /// Known to lie between two instants, either of which may not be known.
+    #[must_use]
+    pub fn within(earliest: Option<Timestamp>, latest: Option<Timestamp>) -> Self {
+        match (earliest, latest) {
+            (Some(earliest), Some(latest)) => Self::between(earliest, latest),
+            (earliest, latest) => Self { earliest, latest },
+        }
+    }
+
     /// The first instant at which the person can have acted; `None` when it may be any time ago.
     #[must_use]
     pub const fn earliest(self) -> Option<Timestamp> {

@@ -19,7 +19,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// How an event can end that somebody may want to be alarmed by.
-    pub const FAILURES: [Self; 10] = [
+    pub const FAILURES: [Self; 11] = [
         Self::Rejected(Reason::AddressUnknown),
         Self::Rejected(Reason::NoAddress),
         Self::Rejected(Reason::Malformed),
@@ -29,8 +29,15 @@ impl Outcome {
         Self::Deferred(Reason::DeadlineReached),
         Self::Deferred(Reason::Configuration),
         Self::Deferred(Reason::Unsettled),
+        Self::Deferred(Reason::JournalUnavailable),
         Self::Deferred(Reason::Internal),
     ];
+
+    /// Whether the sender need not come again: nothing is left to do, or it is written down.
+    #[must_use]
+    pub const fn is_settled(self) -> bool {
+        !matches!(self, Self::Deferred(reason) if !matches!(reason, Reason::Journaled))
+    }
 
     /// The outcome without its reason, as a label.
     #[must_use]
@@ -154,6 +161,10 @@ reasons! {
     Configuration => "configuration",
     /// Both sides kept changing while the event was forwarded.
     Unsettled => "unsettled",
+    /// The journal, which must have it, can't be read or written.
+    JournalUnavailable => "journal_unavailable",
+    /// It is written in the journal, and a replica finishes it; the sender need not come again.
+    Journaled => "journaled",
     /// The gateway failed; this is a bug.
     Internal => "internal",
 }

@@ -152,7 +152,7 @@ impl Trouble {
             Fault::Configuration { .. } => fix_configuration,
             Fault::Refused { .. } => "see what the code means in the vendor's documentation",
             Fault::RateLimited => "try again in a few minutes",
-            Fault::Unavailable { .. } | Fault::Failing { .. } | Fault::DeadlineReached => {
+            Fault::Journal | Fault::Unavailable { .. } | Fault::Failing { .. } | Fault::DeadlineReached => {
                 "see that this machine reaches the system and that it is up, then try again"
             }
         };

@@ -150,7 +150,7 @@ mod tests {
 
     fn settle(board: &Board, outcome: Outcome, age: Option<Duration>, now: Instant) {
         let change = age.map(|_| Change::OptOut);
-        let effect = Effect { outcome, change, acted: None };
+        let effect = Effect { outcome, change, acted: None, found: None };
         let direction = Direction::EspToGigya;
         let told = Told { connection: "news", direction, to: "main", subscriber: None, effect };
         let event = EventOutcome { id: "e".to_owned(), route: Some("route".to_owned()), outcome };

@@ -1,7 +1,10 @@
 //! What settling an event came to: its outcome and, where the other side was changed, what the change was.
 
 use crate::config::Route;
-use crate::domain::{ActedAt, Change, Outcome};
+use crate::domain::{ActedAt, Change, Outcome, Uid};
+use crate::journal::LinkChange;
+use crate::upstream::CallId;
+use jiff::Timestamp;
 use std::sync::Arc;
 
 /// What settling one event on one route came to.
@@ -13,6 +16,8 @@ pub struct Effect {
     pub change: Option<Change>,
     /// When the person acted, where that is known.
     pub acted: Option<ActedAt>,
+    /// What ends mail and was found to be so already, where nothing was changed.
+    pub found: Option<Change>,
 }
 
 /// What settling one event came to on one route.
@@ -22,24 +27,46 @@ pub struct RouteEffect {
     pub route: Option<Arc<Route>>,
     /// What it came to.
     pub effect: Effect,
+    /// What else the journal wants to know of it.
+    pub mark: Mark,
+}
+
+/// What the journal wants to know of an effect.
+#[derive(Clone, Debug, Default)]
+pub struct Mark {
+    /// When it was done.
+    pub at: Option<Timestamp>,
+    /// The call that did it, as the other side names it.
+    pub call: Option<CallId>,
+    /// The account, where the event itself didn't name it.
+    pub uid: Option<Uid>,
+    /// Which addresses the audience holds the account under from now on, and which no longer.
+    pub links: Vec<LinkChange>,
+    /// What was changed where the event came from, in answer to it.
+    pub back: Vec<Effect>,
 }
 
 impl RouteEffect {
     /// On a route.
     pub fn on(route: &Arc<Route>, effect: impl Into<Effect>) -> Self {
-        Self { route: Some(Arc::clone(route)), effect: effect.into() }
+        Self { route: Some(Arc::clone(route)), effect: effect.into(), mark: Mark::default() }
     }
 
     /// On none.
     pub fn nowhere(outcome: Outcome) -> Self {
-        Self { route: None, effect: outcome.into() }
+        Self { route: None, effect: outcome.into(), mark: Mark::default() }
     }
 }
 
 impl Effect {
     /// The other side was changed, because the person acted at `acted`.
     pub const fn applied(change: Change, acted: Option<ActedAt>) -> Self {
-        Self { outcome: Outcome::Applied, change: Some(change), acted }
+        Self { outcome: Outcome::Applied, change: Some(change), acted, found: None }
+    }
+
+    /// Nobody may mail the person, and that was so already.
+    pub const fn found(change: Change, acted: Option<ActedAt>) -> Self {
+        Self { outcome: Outcome::Unchanged, change: None, acted, found: Some(change) }
     }
 
     /// The same, with a time of acting where none is known yet.
@@ -53,7 +80,8 @@ impl Effect {
         effects.into_iter().reduce(|one, other| {
             let outcome = if weight(other.outcome) >= weight(one.outcome) { other } else { one };
             let change = if other.change >= one.change { other } else { one };
-            Self { outcome: outcome.outcome, change: change.change, acted: change.acted.or(outcome.acted) }
+            let acted = change.acted.or(outcome.acted);
+            Self { outcome: outcome.outcome, change: change.change, acted, found: one.found.max(other.found) }
         })
     }
 }
@@ -61,7 +89,7 @@ impl Effect {
 /// Nothing was changed, or nothing is known of it.
 impl From<Outcome> for Effect {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, change: None, acted: None }
+        Self { outcome, change: None, acted: None, found: None }
     }
 }
 
@@ -79,7 +107,6 @@ const fn weight(outcome: Outcome) -> u8 {
 mod tests {
     use super::*;
     use crate::domain::Reason;
-    use jiff::Timestamp;
 
     const LATER: Option<ActedAt> = Some(ActedAt::exactly(Timestamp::UNIX_EPOCH));
 

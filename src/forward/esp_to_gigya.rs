@@ -3,24 +3,29 @@
 //! An opt-out is taken at its word and forwarded with the time at which the person acted. An opt-in is not: the
 //! subscriber is looked at first, so that a late notice never opts in somebody who has left since.
 
-use super::effect::{Effect, RouteEffect};
+use super::effect::{Effect, Mark, RouteEffect};
 use super::gateway::{EspSide, Gateway, GigyaSide, Incoming, RouteEnds};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
+use super::journaling::{Group, Page, time_to_work};
+use super::payload::Payload;
 use super::progress::{BodyDigest, Done, Settled};
 use super::record::{Direction, Told};
 use super::rounds;
 use super::subscriber::{OUR_WRITE_MAY_LAG, trusted};
+use crate::config::OnDeadline;
 use crate::domain::{ActedAt, Change, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, decide};
 use crate::esp::{News, NotTaken, Notice, Received, Record, What, Whom};
 use crate::gigya::{Account, OptInTag, Reading};
+use crate::journal::{Claimed, Journal, Person};
 use crate::mutation::{self, Mutation};
 use crate::telemetry::traces;
-use crate::upstream::{Deadline, Fault};
+use crate::upstream::{self, Deadline, Fault};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -35,7 +40,9 @@ pub async fn receive(
     token: Option<&SecretString>,
     request: &Inbound,
 ) -> Result<Summary, Refusal> {
-    let deadline = Deadline::after(request.received, side.esp.common().deadline);
+    let common = side.esp.common();
+    let received_at = gateway.now();
+    let deadline = Deadline::after(request.received, time_to_work(common, gateway.journal.as_deref()));
     let received = side.esp.receive(token, &request.headers, &request.body, deadline).await;
     let notices = match received.map_err(|reason| refuse(gateway, side, reason))? {
         Received::Notices(notices) => notices,
@@ -51,6 +58,20 @@ pub async fn receive(
     let before = side.progress.of(body, Instant::now());
     let mut in_order = settle_all(gateway, side, &notices, &before, deadline).await;
     in_order.sort_by_key(|(index, _)| *index);
+    if let Some(journal) = &gateway.journal {
+        let page = Page {
+            journal: &**journal,
+            connection: side.esp.name().as_str(),
+            direction: Direction::EspToGigya,
+            request: &request.request_id,
+            received: received_at,
+            until: request.received + common.deadline,
+            on_deadline: common.on_deadline,
+            finishing: None,
+        };
+        let groups = in_order.iter_mut().map(|(index, routes)| group(&notices[*index], routes));
+        page.write(groups.collect()).await;
+    }
     let mut events = Vec::with_capacity(in_order.len());
     for some in in_order.chunks(TOLD_AT_ONCE) {
         events.extend(some.iter().flat_map(|(index, done)| tell(gateway, side, &notices[*index], done)));
@@ -60,12 +81,53 @@ pub async fn receive(
     if summary.is_settled() {
         side.progress.forget(body);
     } else {
-        in_order.retain(|(_, settled)| {
-            !settled.iter().any(|settled| matches!(settled.effect.outcome, Outcome::Deferred(_)))
-        });
+        in_order.retain(|(_, settled)| settled.iter().all(|settled| settled.effect.outcome.is_settled()));
         side.progress.remember(body, in_order.into_iter().collect(), Instant::now());
     }
     Ok(summary)
+}
+
+/// Works on a notice from the journal.
+pub async fn finish(
+    gateway: &Gateway,
+    side: &EspSide,
+    journal: &dyn Journal,
+    claimed: &Claimed,
+    payload: &Payload,
+    until: Instant,
+) -> Vec<Outcome> {
+    let Some(notice) = payload.to_notice() else { return vec![Outcome::Rejected(Reason::Malformed)] };
+    let deadline = Deadline::after(Instant::now(), until.saturating_duration_since(Instant::now()).mul_f64(0.9));
+    let mut settled = settle(side, &notice, deadline).await;
+    let page = Page {
+        journal,
+        connection: side.esp.name().as_str(),
+        direction: Direction::EspToGigya,
+        request: &claimed.id.0,
+        received: claimed.received,
+        until,
+        on_deadline: OnDeadline::Journal,
+        finishing: Some(claimed.id.clone()),
+    };
+    page.write(vec![group(&notice, &mut settled)]).await;
+    tell(gateway, side, &notice, &settled).into_iter().map(|event| event.outcome).collect()
+}
+
+/// What the journal is told of a notice.
+fn group<'a>(notice: &'a Notice, routes: &'a mut Settled) -> Group<'a> {
+    let person = move |settled: &RouteEffect| {
+        let news = notice.news.as_ref().ok();
+        let uid = settled.mark.uid.as_ref().or_else(|| news.and_then(|news| news.uid.as_ref()));
+        let gigya = settled.route.as_ref().map(|route| route.gigya.clone());
+        Person { account: gigya.zip(uid.cloned()), address: news.map(|news| news.address.clone()) }
+    };
+    Group {
+        event: &notice.id,
+        happened: None,
+        routes,
+        person: Box::new(person),
+        payload: Box::new(|| Payload::of_notice(notice)),
+    }
 }
 
 fn refuse(gateway: &Gateway, side: &EspSide, reason: NotTaken) -> Refusal {
@@ -161,25 +223,31 @@ fn again(before: &RouteEffect) -> RouteEffect {
         Outcome::Applied => Outcome::Unchanged,
         outcome => outcome,
     };
-    RouteEffect { route: before.route.clone(), effect: Effect { outcome, change: None, ..before.effect } }
+    let effect = Effect { outcome, change: None, ..before.effect };
+    RouteEffect {
+        route: before.route.clone(),
+        effect,
+        mark: Mark { links: Vec::new(), back: Vec::new(), ..before.mark.clone() },
+    }
 }
 
 async fn settle(side: &EspSide, notice: &Notice, deadline: Deadline) -> Settled {
     let mut settled = Vec::new();
     let routes: Vec<_> = notice.audiences.iter().filter_map(|audience| side.routes.get(audience)).collect();
     for Incoming { ends, gigya } in routes.into_iter().flatten() {
-        let effect = match &notice.news {
-            Err(outcome) => (*outcome).into(),
+        let (effect, mark) = match &notice.news {
+            Err(outcome) => ((*outcome).into(), Mark::default()),
             Ok(news) => {
-                let errand = Errand { side, gigya, ends, news, deadline };
+                let errand = Errand { side, gigya, ends, news, deadline, mark: Mutex::default() };
                 let span = traces::forward(&ends.label);
-                let effect = errand.settle().instrument(span.clone()).await;
-                let effect = effect.unwrap_or_else(|fault| fault.outcome().into());
+                let (effect, call) = upstream::followed(errand.settle().instrument(span.clone())).await;
+                let effect = effect.unwrap_or_else(|fault| fault.outcome().into()).or_acted(acted(news));
                 traces::settled(&span, effect.outcome);
-                effect
+                let mark = errand.mark.into_inner().unwrap_or_else(PoisonError::into_inner);
+                (effect, Mark { at: Some(gigya.clock.now()), call, ..mark })
             }
         };
-        settled.push(RouteEffect::on(&ends.route, effect));
+        settled.push(RouteEffect { mark, ..RouteEffect::on(&ends.route, effect) });
     }
     if settled.is_empty() {
         let outcome = notice.news.as_ref().err().copied().unwrap_or(Outcome::Skipped(Reason::NoRoute));
@@ -189,7 +257,7 @@ async fn settle(side: &EspSide, notice: &Notice, deadline: Deadline) -> Settled 
 }
 
 fn tell(gateway: &Gateway, side: &EspSide, notice: &Notice, settled: &Settled) -> Vec<EventOutcome> {
-    let tell = |RouteEffect { route: on, effect }: &RouteEffect| {
+    let tell = |RouteEffect { route: on, effect, .. }: &RouteEffect| {
         let route = on.as_ref().map(|route| route.label());
         let event = EventOutcome { id: notice.id.clone(), route, outcome: effect.outcome };
         let told = Told {
@@ -197,7 +265,7 @@ fn tell(gateway: &Gateway, side: &EspSide, notice: &Notice, settled: &Settled) -
             direction: Direction::EspToGigya,
             to: on.as_ref().map_or("", |route| route.gigya.as_str()),
             subscriber: notice.news.as_ref().ok().map(|news| gateway.pseudonyms.of_email(&news.address)),
-            effect: effect.or_acted(notice.news.as_ref().ok().and_then(acted)),
+            effect: *effect,
         };
         gateway.tell(&event, &told);
         event
@@ -219,6 +287,8 @@ struct Errand<'a> {
     ends: &'a RouteEnds,
     news: &'a News,
     deadline: Deadline,
+    /// What the journal is told besides.
+    mark: Mutex<Mark>,
 }
 
 impl Errand<'_> {
@@ -272,7 +342,7 @@ impl Errand<'_> {
                 self.set(account, false, None).await?;
                 Ok(Effect::applied(Change::OptOut, Some(at)))
             }
-            Decision::Keep => Ok(Outcome::Unchanged.into()),
+            Decision::Keep => Ok(Effect::found(Change::OptOut, Some(at))),
             Decision::Refuse(reason) => Ok(Outcome::Skipped(reason).into()),
             // Not reached: an opt-out never opts in, and accounts are not removed.
             Decision::OptIn { .. } | Decision::Remove(_) => Ok(Outcome::Deferred(Reason::Internal).into()),
@@ -340,7 +410,7 @@ impl Errand<'_> {
 
     /// Gigya's opt-out counts against the opt-in, so the ESP is told: its webhook may have come before the opt-in.
     async fn tell_esp(&self, account: &Account) -> Result<Effect, Fault> {
-        let told = rounds::settle(self.gigya, self.ends, account, &[], self.deadline).await;
+        let told = self.settle_subscriber(account, &[]).await;
         Ok(match told.outcome {
             Outcome::Deferred(_) => told,
             _ => Outcome::Skipped(Reason::NewerOptOut).into(),
@@ -363,7 +433,10 @@ impl Errand<'_> {
         if let Some(Consent::OptedOut { since, reason }) = record.map(|record| record.consent)
             && let Reading::Found(now) = self.gigya.client.account_again(account, None, self.deadline).await?
         {
-            self.opt_out_account(&now, since, reason).await?;
+            let out = self.opt_out_account(&now, since, reason).await?;
+            if out.change.is_some() {
+                return Ok(out);
+            }
         }
         Ok(Effect::applied(Change::OptIn, None))
     }
@@ -386,11 +459,21 @@ impl Errand<'_> {
             [Some(&self.news.address), self.news.former_address.as_ref()].into_iter().flatten().cloned().collect();
         let mut effects = Vec::new();
         for account in accounts.iter().filter(|account| account.address.as_ref() != Some(&self.news.address)) {
-            effects.push(rounds::settle(self.gigya, self.ends, account, &also_at, self.deadline).await);
+            effects.push(self.settle_subscriber(account, &also_at).await);
         }
         let nothing_to_move =
             if accounts.is_empty() { Outcome::Skipped(Reason::UnknownSubscriber) } else { Outcome::Unchanged };
         Ok(Effect::combined(effects).unwrap_or(nothing_to_move.into()))
+    }
+
+    /// Brings the ESP in line with an account.
+    async fn settle_subscriber(&self, account: &Account, also_at: &[Email]) -> Effect {
+        let (effect, mark) = rounds::settle(self.gigya, self.ends, account, also_at, self.deadline).await;
+        let mut ours = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
+        ours.links.extend(mark.links);
+        ours.back.extend(effect.change.map(|_| effect));
+        // It was changed at the ESP; nothing was at Gigya, of which this line tells.
+        Effect { change: None, found: None, ..effect }
     }
 
     /// What the audience holds under an address: the record with the notice's UID, if it has one, else any.
@@ -404,7 +487,10 @@ impl Errand<'_> {
 
     /// The accounts that the notice is about: the one with its UID, else all with its address, else with its former one.
     async fn accounts(&self) -> Result<Vec<Account>, Fault> {
-        self.find_accounts().instrument(traces::station("read the account")).await
+        let accounts = self.find_accounts().instrument(traces::station("read the account")).await?;
+        let first = accounts.first().map(|account| account.uid.clone());
+        self.mark.lock().unwrap_or_else(PoisonError::into_inner).uid = first;
+        Ok(accounts)
     }
 
     async fn find_accounts(&self) -> Result<Vec<Account>, Fault> {
@@ -414,10 +500,27 @@ impl Errand<'_> {
             return Ok(vec![*account]);
         }
         let accounts = self.accounts_at(&self.news.address).await?;
-        match &self.news.former_address {
-            Some(former) if accounts.is_empty() => self.accounts_at(former).await,
-            _ => Ok(accounts),
+        let accounts = match &self.news.former_address {
+            Some(former) if accounts.is_empty() => self.accounts_at(former).await?,
+            _ => accounts,
+        };
+        if accounts.is_empty() { self.accounts_linked().await } else { Ok(accounts) }
+    }
+
+    /// The accounts that were sent with this address, whatever they have by now.
+    async fn accounts_linked(&self) -> Result<Vec<Account>, Fault> {
+        let Some(journal) = &self.gigya.journal else { return Ok(Vec::new()) };
+        let uids = journal.uids_at(&self.gigya.config.name, &self.news.address).await.map_err(|fault| {
+            tracing::error!(connection = %self.gigya.config.name, %fault, "links can't be read");
+            Fault::Journal
+        })?;
+        let mut accounts = Vec::new();
+        for uid in &uids {
+            if let Reading::Found(account) = self.gigya.client.account(uid, None, self.deadline).await? {
+                accounts.push(*account);
+            }
         }
+        Ok(accounts)
     }
 
     async fn accounts_at(&self, address: &Email) -> Result<Vec<Account>, Fault> {

@@ -10,9 +10,11 @@ use crate::config::{self, Config, Digest, Route};
 use crate::domain::{Audience, ConnectionName, Outcome, Reason};
 use crate::esp::{self, Esp};
 use crate::gigya::{Client, KeyStore, Verifier};
+use crate::journal::Journal;
 use crate::telemetry::{Pseudonyms, metrics as meter};
 use crate::upstream::{Transport, Upstream, WallClock};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -24,6 +26,7 @@ pub struct Gateway {
     pub(super) pseudonyms: Pseudonyms,
     clock: WallClock,
     board: Arc<Board>,
+    pub(super) journal: Option<Arc<dyn Journal>>,
     /// In the configuration's order.
     routes: Vec<Arc<Route>>,
 }
@@ -35,6 +38,7 @@ pub(super) struct GigyaSide {
     pub verifier: Arc<Verifier>,
     pub clock: WallClock,
     pub routes: Vec<Arc<RouteEnds>>,
+    pub journal: Option<Arc<dyn Journal>>,
     /// All that was set of the connection.
     setting: Option<Digest>,
 }
@@ -89,7 +93,20 @@ impl Gateway {
     /// # Errors
     /// What can't work, however often it is tried.
     pub fn new(config: &Config, transport: &Arc<dyn Transport>, clock: &WallClock) -> Result<Self, StartError> {
-        let gateway = Self::build(None, config, transport, clock)?;
+        Self::with_journal(config, transport, clock, None)
+    }
+
+    /// The same, with a journal.
+    ///
+    /// # Errors
+    /// What can't work, however often it is tried.
+    pub fn with_journal(
+        config: &Config,
+        transport: &Arc<dyn Transport>,
+        clock: &WallClock,
+        journal: Option<Arc<dyn Journal>>,
+    ) -> Result<Self, StartError> {
+        let gateway = Self::build(None, config, transport, clock, journal)?;
         gateway.count_from_zero();
         Ok(gateway)
     }
@@ -106,7 +123,7 @@ impl Gateway {
         transport: &Arc<dyn Transport>,
         clock: &WallClock,
     ) -> Result<Self, StartError> {
-        Self::build(Some(self), config, transport, clock)
+        Self::build(Some(self), config, transport, clock, self.journal.clone())
     }
 
     fn build(
@@ -114,6 +131,7 @@ impl Gateway {
         config: &Config,
         transport: &Arc<dyn Transport>,
         clock: &WallClock,
+        journal: Option<Arc<dyn Journal>>,
     ) -> Result<Self, StartError> {
         let mut connected = HashMap::new();
         for (name, connection) in &config.esps {
@@ -135,7 +153,7 @@ impl Gateway {
             let former = former.and_then(|former| former.gigya.get(name.as_str())).map(|side| &**side);
             let side = match former {
                 Some(side) if side.setting.is_some() && side.setting == setting => side.with_routes(routes?),
-                former => GigyaSide::new(connection, setting, routes?, former, transport, clock)?,
+                former => GigyaSide::new(connection, setting, routes?, former, transport, clock)?.journaling(&journal),
             };
             gigya.insert(name.as_str().to_owned(), Arc::new(side));
         }
@@ -151,6 +169,7 @@ impl Gateway {
             esps,
             pseudonyms: Pseudonyms::from_config(config),
             clock: clock.clone(),
+            journal,
             board: former.map(|former| Arc::clone(&former.board)).unwrap_or_default(),
             routes: config.routes.clone(),
         })
@@ -175,6 +194,18 @@ impl Gateway {
             let failures = failures.map(|outcome| (outcome.label(), outcome.reason().map_or("", Reason::label)));
             meter::connection_known(name, kind, direction.label(), failures);
         }
+    }
+
+    pub(super) fn gigya_side(&self, connection: &str) -> Option<&GigyaSide> {
+        self.gigya.get(connection).map(|side| &**side)
+    }
+
+    pub(super) fn esp_side(&self, connection: &str) -> Option<&EspSide> {
+        self.esps.get(connection)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// A connection's webhook was believed.
@@ -222,7 +253,11 @@ impl GigyaSide {
             Some(former) if former.config.endpoint == connection.endpoint => verifier.succeeding(&former.verifier),
             _ => verifier,
         });
-        Ok(Self { config: connection.clone(), client, verifier, clock: clock.clone(), routes, setting })
+        Ok(Self { config: connection.clone(), client, verifier, clock: clock.clone(), routes, journal: None, setting })
+    }
+
+    fn journaling(self, journal: &Option<Arc<dyn Journal>>) -> Self {
+        Self { journal: journal.clone(), ..self }
     }
 
     /// The same connection at the beginning of other routes.
@@ -233,6 +268,7 @@ impl GigyaSide {
             verifier: Arc::clone(&self.verifier),
             clock: self.clock.clone(),
             routes,
+            journal: self.journal.clone(),
             setting: self.setting,
         }
     }

@@ -3,22 +3,27 @@
 //! A webhook says only that an account changed. The account is read, and its state as it is now is forwarded,
 //! so late, repeated and swapped webhooks do no harm. Events of one account in one body are one piece of work.
 
-use super::effect::{Effect, RouteEffect};
-use super::gateway::{Gateway, GigyaSide};
+use super::effect::{Effect, Mark, RouteEffect};
+use super::gateway::{Gateway, GigyaSide, RouteEnds};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
+use super::journaling::{Group, Page, time_to_work};
+use super::links::Links;
+use super::payload::{Payload, Told as ToldEvent};
 use super::record::{Direction, Told};
 use super::rounds::{ROUNDS, merge, reread, unsettled};
 use super::subscriber::{Settled, Subscriber};
-use crate::config::Route;
-use crate::domain::{ActedAt, Change, Consent, Outcome, Reason, Uid};
+use crate::config::{OnDeadline, Route};
+use crate::domain::{ActedAt, Change, Consent, Email, Outcome, Reason, Uid};
 use crate::esp::takes_json;
 use crate::gigya::{Account, Event, EventKind, NotVerified, Reading, Rejection, Subject};
+use crate::journal::{Claimed, Journal, Person};
 use crate::mutation::{self, Mutation};
 use crate::telemetry::{Pseudonym, traces};
-use crate::upstream::Deadline;
+use crate::upstream::{self, CallId, Deadline};
 use futures_util::StreamExt;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use std::collections::{HashMap, HashSet};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 /// One account's part of a notification.
@@ -38,22 +43,39 @@ enum Task {
 struct AccountOutcome {
     routes: Vec<RouteEffect>,
     subscriber: Option<Pseudonym>,
+    uid: Option<Uid>,
+    address: Option<Email>,
 }
 
 /// Takes one request down the line.
 pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> Result<Summary, Refusal> {
     // Never a compressed body, as the signature is over what was sent; and which type Gigya says isn't documented.
     takes_json(&request.headers, &side.config.common.content_types).map_err(|_| Refusal::MediaType)?;
-    let deadline = Deadline::after(request.received, side.config.common.deadline);
+    let common = &side.config.common;
+    let received = side.clock.now();
+    let deadline = Deadline::after(request.received, time_to_work(common, side.journal.as_deref()));
     let opened = side.verifier.open(&request.headers, &request.body, side.clock.now(), deadline).await;
     let notification = opened.map_err(|rejection| refuse(gateway, side, rejection))?;
 
     gateway.believed(side.config.name.as_str());
     let (works, work_of) = pieces_of_work(&notification.events);
-    let at_once = side.config.common.max_concurrent_calls;
+    let at_once = common.max_concurrent_calls;
     let each = works.iter().enumerate();
     let each: Vec<_> = each.map(|(index, work)| settle(gateway, side, work, index, deadline)).collect();
-    let results: Vec<_> = futures_util::stream::iter(each).buffered(at_once).collect().await;
+    let mut results: Vec<_> = futures_util::stream::iter(each).buffered(at_once).collect().await;
+    if let Some(journal) = &side.journal {
+        let page = Page {
+            journal: &**journal,
+            connection: side.config.name.as_str(),
+            direction: Direction::GigyaToEsp,
+            request: &request.request_id,
+            received,
+            until: request.received + common.deadline,
+            on_deadline: common.on_deadline,
+            finishing: None,
+        };
+        write_down(&page, side, &notification.events, &works, &work_of, &mut results).await;
+    }
 
     let mut summary = Summary { received: notification.events.len(), events: Vec::new() };
     let mut told_before = HashSet::new();
@@ -105,6 +127,89 @@ fn tell(
     };
     gateway.tell(&outcome, &told);
     outcome
+}
+
+/// Writes down what came of each account; the first of its events tells.
+async fn write_down(
+    page: &Page<'_>,
+    side: &GigyaSide,
+    events: &[Event],
+    works: &[Work],
+    work_of: &[Option<usize>],
+    results: &mut [AccountOutcome],
+) {
+    let mut events_of: Vec<Vec<&Event>> = vec![Vec::new(); works.len()];
+    for (event, work) in events.iter().zip(work_of) {
+        if let Some(work) = work {
+            events_of[*work].push(event);
+        }
+    }
+    let each = works.iter().zip(events_of).zip(results);
+    let groups = each.map(|((work, events), result)| {
+        let event = *events.first()?;
+        let person = Person {
+            account: result.uid.clone().map(|uid| (side.config.name.clone(), uid)),
+            address: result.address.clone(),
+        };
+        Some(Group {
+            event: &event.id,
+            happened: event.happened.map(ActedAt::exactly),
+            routes: &mut result.routes,
+            person: Box::new(move |_| person.clone()),
+            payload: Box::new(move || payload(work, &events)),
+        })
+    });
+    page.write(groups.flatten().collect()).await;
+}
+
+/// Works on an account from the journal.
+pub async fn finish(
+    gateway: &Gateway,
+    side: &GigyaSide,
+    journal: &dyn Journal,
+    claimed: &Claimed,
+    payload: &Payload,
+    until: Instant,
+) -> Vec<Outcome> {
+    let Payload::Account { uid, former_uid, token, deleted, api_key, events: told } = payload else {
+        return Vec::new();
+    };
+    let uid = uid.as_deref().and_then(Uid::new);
+    let task = match (uid, token, deleted) {
+        (Some(uid), _, true) => Task::Remove(uid),
+        (Some(uid), _, false) => {
+            Task::Forward(Subject::Account { uid, formerly: former_uid.as_deref().and_then(Uid::new) })
+        }
+        (None, Some(token), _) => Task::Forward(Subject::EmailAccount { token: token.clone() }),
+        (None, None, _) => return vec![Outcome::Rejected(Reason::Malformed)],
+    };
+    let work = Work { task, api_key: api_key.clone() };
+    let deadline = Deadline::after(Instant::now(), until.saturating_duration_since(Instant::now()).mul_f64(0.9));
+    let mut result = settle(gateway, side, &work, 0, deadline).await;
+    let events: Vec<_> = told.iter().map(|told| Event::told(&told.id, told.happened, api_key.clone())).collect();
+    let page = Page {
+        journal,
+        connection: side.config.name.as_str(),
+        direction: Direction::GigyaToEsp,
+        request: &claimed.id.0,
+        received: claimed.received,
+        until,
+        on_deadline: OnDeadline::Journal,
+        finishing: Some(claimed.id.clone()),
+    };
+    let work_of = vec![Some(0); events.len()];
+    write_down(&page, side, &events, &[work], &work_of, std::slice::from_mut(&mut result)).await;
+    let first = events.first().cloned().unwrap_or_default();
+    let tell = |settled: &RouteEffect| tell(gateway, side, &first, settled, result.subscriber.clone()).outcome;
+    result.routes.iter().map(tell).collect()
+}
+
+fn payload(work: &Work, events: &[&Event]) -> Payload {
+    let events = events.iter().map(|event| ToldEvent { id: event.id.clone(), happened: event.happened }).collect();
+    match &work.task {
+        Task::Forward(subject) => Payload::of_account(subject, work.api_key.clone(), events),
+        Task::Remove(uid) => Payload::of_deleted(uid, work.api_key.clone(), events),
+    }
 }
 
 fn refuse(gateway: &Gateway, side: &GigyaSide, rejection: Rejection) -> Refusal {
@@ -168,14 +273,22 @@ async fn settle(gateway: &Gateway, side: &GigyaSide, work: &Work, index: usize, 
 async fn settle_account(gateway: &Gateway, side: &GigyaSide, work: &Work, deadline: Deadline) -> AccountOutcome {
     let api_key = work.api_key.as_deref();
     let read = || traces::station("read the account");
-    let (reading, uid, formerly) = match &work.task {
+    let (reading, uid, formerly, links) = match &work.task {
         Task::Forward(Subject::Account { uid, formerly }) => {
-            (side.client.account(uid, api_key, deadline).instrument(read()).await, Some(uid), formerly.as_ref())
+            let uids: Vec<_> = std::iter::once(uid).chain(formerly).collect();
+            let reading = side.client.account(uid, api_key, deadline).instrument(read());
+            let (reading, links) = join(reading, Links::of(side, &uids)).await;
+            (reading, Some(uid), formerly.as_ref(), links)
         }
         Task::Forward(Subject::EmailAccount { token }) => {
-            (side.client.account_by_email_token(token, api_key, deadline).instrument(read()).await, None, None)
+            let reading = side.client.account_by_email_token(token, api_key, deadline).instrument(read()).await;
+            let links = match &reading {
+                Ok(Reading::Found(account)) => Links::of(side, &[&account.uid]).await,
+                _ => Links::default(),
+            };
+            (reading, None, None, links)
         }
-        Task::Remove(uid) => (Ok(Reading::NotFound), Some(uid), None),
+        Task::Remove(uid) => (Ok(Reading::NotFound), Some(uid), None, Links::of(side, &[uid]).await),
     };
     match reading {
         Ok(Reading::Found(account)) => {
@@ -183,14 +296,16 @@ async fn settle_account(gateway: &Gateway, side: &GigyaSide, work: &Work, deadli
                 || gateway.pseudonyms.of_uid(&account.uid),
                 |address| gateway.pseudonyms.of_email(address),
             );
-            let routes = forward(side, *account, formerly, api_key, deadline).await;
-            AccountOutcome { routes, subscriber: Some(subscriber) }
+            let (uid, address) = (Some(account.uid.clone()), account.address.clone());
+            let routes = forward(side, *account, formerly, &links, api_key, deadline).await;
+            AccountOutcome { routes, subscriber: Some(subscriber), uid, address }
         }
         Ok(Reading::NotFound) => {
-            let routes = remove_gone(side, uid, formerly, deadline).await;
-            AccountOutcome { routes, subscriber: uid.map(|uid| gateway.pseudonyms.of_uid(uid)) }
+            let (routes, address) = remove_gone(side, uid, formerly, &links, deadline).await;
+            let subscriber = uid.map(|uid| gateway.pseudonyms.of_uid(uid));
+            AccountOutcome { routes, subscriber, uid: uid.cloned(), address }
         }
-        Err(fault) => every_route(side, fault.outcome()),
+        Err(fault) => AccountOutcome { uid: uid.cloned(), ..every_route(side, fault.outcome()) },
     }
 }
 
@@ -200,7 +315,7 @@ fn every_route(side: &GigyaSide, outcome: Outcome) -> AccountOutcome {
     if routes.is_empty() {
         routes.push(RouteEffect::nowhere(outcome));
     }
-    AccountOutcome { routes, subscriber: None }
+    AccountOutcome { routes, ..AccountOutcome::default() }
 }
 
 /// Brings every route's audience in line with an account. After anybody was opted in, the account is read again:
@@ -210,6 +325,7 @@ async fn forward(
     side: &GigyaSide,
     mut account: Account,
     formerly: Option<&Uid>,
+    links: &Links,
     api_key: Option<&str>,
     deadline: Deadline,
 ) -> Vec<RouteEffect> {
@@ -217,11 +333,16 @@ async fn forward(
         return vec![RouteEffect::nowhere(Outcome::Skipped(Reason::NoRoute))];
     }
     let mut effects: Vec<Option<Effect>> = vec![None; side.routes.len()];
+    let mut marks: Vec<Mark> = vec![Mark::default(); side.routes.len()];
+    let mut left: Vec<Vec<Email>> = vec![Vec::new(); side.routes.len()];
     let mut open: Vec<usize> = (0..side.routes.len()).collect();
     for _ in 0..ROUNDS {
-        let settled = settle_routes(side, &account, formerly, &open, api_key, deadline).await;
+        let settled = settle_routes(side, &account, formerly, links, &open, api_key, deadline).await;
         let mut again = Vec::new();
-        for (route, settled) in open.iter().zip(settled) {
+        for (route, (settled, call)) in open.iter().zip(settled) {
+            left[*route].extend(settled.left);
+            marks[*route].call = call.or(marks[*route].call);
+            marks[*route].at = Some(side.clock.now());
             effects[*route] =
                 Some(merge(effects[*route], settled.effect.or_acted(acted(&side.routes[*route].route, &account))));
             if settled.look_again {
@@ -257,25 +378,56 @@ async fn forward(
     if !account.is_active && side.config.clear_flags_on_inactive {
         clear_flags(side, &account, &mut effects, deadline).await;
     }
-    let routes = side.routes.iter().zip(effects);
+    let routes = side.routes.iter().zip(effects).zip(marks.into_iter().zip(left));
     routes
-        .map(|(ends, effect)| {
-            RouteEffect::on(&ends.route, effect.unwrap_or(Outcome::Deferred(Reason::Internal).into()))
+        .map(|((ends, effect), (mark, left))| {
+            let effect = effect.unwrap_or(Outcome::Deferred(Reason::Internal).into());
+            with_links(
+                side,
+                ends,
+                &account.uid,
+                links,
+                &left,
+                RouteEffect { mark, ..RouteEffect::on(&ends.route, effect) },
+            )
         })
         .collect()
+}
+
+/// A route's effect with what changes of its links; put off if these couldn't be read, as somebody may be left where nobody
+/// looked.
+fn with_links(
+    side: &GigyaSide,
+    ends: &RouteEnds,
+    uid: &Uid,
+    links: &Links,
+    left: &[Email],
+    mut settled: RouteEffect,
+) -> RouteEffect {
+    if !settled.effect.outcome.is_settled() {
+        return settled;
+    }
+    if links.are_lost && !ends.esp.finds_by_uid() {
+        settled.effect.outcome = Outcome::Deferred(Reason::JournalUnavailable);
+    } else {
+        settled.mark.links = links.changes(side, ends, uid, left);
+    }
+    settled
 }
 
 async fn settle_routes(
     side: &GigyaSide,
     account: &Account,
     formerly: Option<&Uid>,
+    links: &Links,
     routes: &[usize],
     api_key: Option<&str>,
     deadline: Deadline,
-) -> Vec<Settled> {
+) -> Vec<(Settled, Option<CallId>)> {
     let each = routes.iter().map(|route| async move {
         let ends = &side.routes[*route];
-        Subscriber { side, ends, account, formerly, also_at: &[], api_key, deadline }.forward().await
+        let subscriber = Subscriber { side, ends, account, formerly, also_at: &[], links, api_key, deadline };
+        upstream::followed(subscriber.forward()).await
     });
     join_all(each).await
 }
@@ -301,36 +453,55 @@ fn acted(route: &Route, account: &Account) -> Option<ActedAt> {
 }
 
 /// For an account that can't be read anymore. The search index is late by nature, which helps here: it may still
-/// know the address. If not, an ESP that knows people by their UID can take them out; for others only a journal could
-/// tell, and the event is set aside. `formerly` is a UID that it had before.
+/// know the address. If not, an ESP that knows people by their UID can take them out; for others a journal can tell. If
+/// nothing does, the event is set aside. `formerly` is a UID that it had before. Tells the address, too, if one is known.
 async fn remove_gone(
     side: &GigyaSide,
     uid: Option<&Uid>,
     formerly: Option<&Uid>,
+    links: &Links,
     deadline: Deadline,
-) -> Vec<RouteEffect> {
+) -> (Vec<RouteEffect>, Option<Email>) {
     let Some(uid) = uid else {
-        return every_route(side, Outcome::Rejected(Reason::AddressUnknown)).routes;
+        return (every_route(side, Outcome::Rejected(Reason::AddressUnknown)).routes, None);
     };
     let read = traces::station("read the account");
     let known = match side.client.search_by_uid(uid, deadline).instrument(read).await {
         Ok(rows) => rows.into_iter().find(|row| row.address.is_some()),
-        Err(fault) => return every_route(side, fault.outcome()).routes,
+        Err(fault) => return (every_route(side, fault.outcome()).routes, None),
     };
     // Should the address be somebody else's by now, who is opted in, the subscriber stays theirs.
     let account = known.map_or_else(|| Account::gone(uid), Account::into_gone);
     let each = side.routes.iter().map(|ends| async {
-        let can_be_found = account.address.is_some() || ends.esp.finds_by_uid();
-        let effect = if can_be_found {
-            Subscriber { side, ends, account: &account, formerly, also_at: &[], api_key: None, deadline }
-                .forward()
-                .await
-                .effect
-        } else {
-            Outcome::Rejected(Reason::AddressUnknown).into()
-        };
-        RouteEffect::on(&ends.route, effect)
+        let can_be_found = account.address.is_some() || ends.esp.finds_by_uid() || links.at(ends).next().is_some();
+        if !can_be_found {
+            return RouteEffect::on(&ends.route, nowhere_to_be_found(side, uid, links).await);
+        }
+        let subscriber =
+            Subscriber { side, ends, account: &account, formerly, also_at: &[], links, api_key: None, deadline };
+        let (settled, call) = upstream::followed(subscriber.forward()).await;
+        let mark = Mark { call, at: Some(side.clock.now()), ..Mark::default() };
+        let effect = RouteEffect { mark, ..RouteEffect::on(&ends.route, settled.effect) };
+        with_links(side, ends, uid, links, &settled.left, effect)
     });
     let routes = join_all(each).await;
-    if routes.is_empty() { every_route(side, Outcome::Skipped(Reason::NoRoute)).routes } else { routes }
+    let linked = || side.routes.iter().find_map(|ends| links.at(ends).next());
+    let address = account.address.as_ref().or_else(linked).cloned();
+    match routes.is_empty() {
+        true => (every_route(side, Outcome::Skipped(Reason::NoRoute)).routes, address),
+        false => (routes, address),
+    }
+}
+
+/// For an account of which nothing tells where its subscriber is.
+async fn nowhere_to_be_found(side: &GigyaSide, uid: &Uid, links: &Links) -> Effect {
+    let Some(journal) = &side.journal else { return Outcome::Rejected(Reason::AddressUnknown).into() };
+    if links.are_lost {
+        return Outcome::Deferred(Reason::JournalUnavailable).into();
+    }
+    match journal.was_removed(&side.config.name, uid).await {
+        Ok(true) => Effect::found(Change::Removal, None),
+        Ok(false) => Outcome::Rejected(Reason::AddressUnknown).into(),
+        Err(_) => Outcome::Deferred(Reason::JournalUnavailable).into(),
+    }
 }

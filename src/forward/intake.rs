@@ -102,7 +102,6 @@ impl Summary {
     /// Whether every event is settled, so that the sender may forget the request.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        mutation::is(Mutation::AnswerBeforeDone)
-            || !self.events.iter().any(|event| matches!(event.outcome, Outcome::Deferred(_)))
+        mutation::is(Mutation::AnswerBeforeDone) || self.events.iter().all(|event| event.outcome.is_settled())
     }
 }

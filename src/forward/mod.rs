@@ -12,18 +12,24 @@
 mod board;
 mod effect;
 mod esp_to_gigya;
+mod finisher;
 mod gateway;
 mod gigya_to_esp;
 mod intake;
+mod journaling;
+mod links;
 mod live;
+mod payload;
 mod progress;
 mod record;
 mod rounds;
 mod status;
 mod subscriber;
 
+pub use finisher::{Finish, finish_all};
 pub use gateway::{Gateway, StartError};
 pub use intake::{Endpoint, EventOutcome, Inbound, Intake, Refusal, Summary};
 pub use live::Live;
+pub use payload::{Happened, OptOut, Payload};
 pub use record::Direction;
 pub use status::{AgesStatus, ArrivalsStatus, ConnectionStatus, Counts, Recent, Refused, RouteStatus, Status};

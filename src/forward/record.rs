@@ -18,6 +18,15 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// The other one.
+    #[must_use]
+    pub const fn back(self) -> Self {
+        match self {
+            Self::GigyaToEsp => Self::EspToGigya,
+            Self::EspToGigya => Self::GigyaToEsp,
+        }
+    }
+
     /// The direction as it stands in logs and metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -89,8 +98,8 @@ pub fn settled(event: &EventOutcome, told: &Told<'_>, opt_out_age: Option<Durati
     }
     match event.outcome {
         Outcome::Rejected(_) => line!(error),
-        Outcome::Deferred(_) => line!(warn),
-        Outcome::Applied | Outcome::Unchanged | Outcome::Skipped(_) => line!(info),
+        outcome if !outcome.is_settled() => line!(warn),
+        _ => line!(info),
     }
 }
 
@@ -104,7 +113,7 @@ mod tests {
     }
 
     fn age(change: Option<Change>, acted: Option<ActedAt>) -> Option<Duration> {
-        let effect = Effect { outcome: Outcome::Applied, change, acted };
+        let effect = Effect { outcome: Outcome::Applied, change, acted, found: None };
         let direction = Direction::EspToGigya;
         let told = Told { connection: "news", direction, to: "main", subscriber: None, effect };
         told.opt_out_age(at(100))

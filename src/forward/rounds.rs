@@ -2,7 +2,9 @@
 //! again. So whoever changed something meanwhile, and whose own notice may have found nothing to do yet, is seen.
 
 use super::effect::Effect;
+use super::effect::Mark;
 use super::gateway::{GigyaSide, RouteEnds};
+use super::links::Links;
 use super::subscriber::Subscriber;
 use crate::domain::{Email, Outcome, Reason};
 use crate::gigya::{Account, Reading};
@@ -13,19 +15,41 @@ use tracing::Instrument;
 /// How often an account may change under our hands before its events are put off.
 pub const ROUNDS: usize = 4;
 
-/// One account at one route, until both are at rest.
+/// One account at one route, until both are at rest; with what the journal is to be told of it.
 pub async fn settle(
     side: &GigyaSide,
     ends: &RouteEnds,
     account: &Account,
     also_at: &[Email],
     deadline: Deadline,
+) -> (Effect, Mark) {
+    let links = Links::of(side, &[&account.uid]).await;
+    let mut left = Vec::new();
+    let mut effect = settle_in_rounds(side, ends, account, also_at, &links, &mut left, deadline).await;
+    if links.are_lost && !ends.esp.finds_by_uid() && effect.outcome.is_settled() {
+        effect.outcome = Outcome::Deferred(Reason::JournalUnavailable);
+    }
+    let is_settled = effect.outcome.is_settled();
+    let links = if is_settled { links.changes(side, ends, &account.uid, &left) } else { Vec::new() };
+    (effect, Mark { links, ..Mark::default() })
+}
+
+async fn settle_in_rounds(
+    side: &GigyaSide,
+    ends: &RouteEnds,
+    account: &Account,
+    also_at: &[Email],
+    links: &Links,
+    left: &mut Vec<Email>,
+    deadline: Deadline,
 ) -> Effect {
     let mut account = account.clone();
     let mut before = None;
     for _ in 0..ROUNDS {
-        let subscriber = Subscriber { side, ends, account: &account, formerly: None, also_at, api_key: None, deadline };
+        let subscriber =
+            Subscriber { side, ends, account: &account, formerly: None, also_at, links, api_key: None, deadline };
         let settled = subscriber.settle().await;
+        left.extend(settled.left);
         let acted = account.consent(&ends.route.subscription, ends.route.double_opt_in).since();
         let merged = merge(before, settled.effect.or_acted(acted));
         before = Some(merged);
@@ -55,7 +79,7 @@ pub fn merge(before: Option<Effect>, now: Effect) -> Effect {
     };
     // Of several changes, the last is how it is now.
     let last = if now.change.is_some() { now } else { before };
-    Effect { outcome, ..last }
+    Effect { outcome, found: now.found, ..last }
 }
 
 /// What was done before so many changes that it is put off.

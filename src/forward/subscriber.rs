@@ -5,6 +5,7 @@
 
 use super::effect::Effect;
 use super::gateway::{GigyaSide, RouteEnds};
+use super::links::{self, Links};
 use crate::config::Route;
 use crate::domain::{
     ActedAt, Change, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, RemovalKind, Uid, decide,
@@ -34,6 +35,8 @@ pub struct Subscriber<'a> {
     pub formerly: Option<&'a Uid>,
     /// Addresses besides the account's own under which the ESP may hold them.
     pub also_at: &'a [Email],
+    /// Where the journal has them.
+    pub links: &'a Links,
     /// The site whose key the account was read with, if not the connection's first.
     pub api_key: Option<&'a str>,
     pub deadline: Deadline,
@@ -45,6 +48,18 @@ pub struct Settled {
     pub effect: Effect,
     /// Whether the account must be looked at again: consent was written, or it is no longer what was read.
     pub look_again: bool,
+    /// Addresses that the audience no longer holds them under.
+    pub left: Vec<Email>,
+}
+
+/// What was done on the way.
+#[derive(Default)]
+struct Course {
+    done: Vec<Effect>,
+    look_again: bool,
+    left: Vec<Email>,
+    /// Whether the present address is written down.
+    is_held: bool,
 }
 
 enum Step {
@@ -71,19 +86,19 @@ impl Subscriber<'_> {
     /// Brings the audience in line with the account.
     pub async fn settle(&self) -> Settled {
         let desired = self.desired();
-        let mut steps = Vec::new();
-        let mut look_again = false;
+        let mut course = Course::default();
         let mut last = Effect::from(Outcome::Deferred(Reason::Unsettled));
         for _ in 0..ROUNDS {
-            match self.step(desired, &mut steps, &mut look_again).await {
+            match self.step(desired, &mut course).await {
                 Ok(Step::LookAgain) => continue,
                 Ok(Step::Settled(effect)) => last = effect,
                 Err(fault) => last = fault.outcome().into(),
             }
             break;
         }
-        steps.push(last);
-        Settled { effect: Effect::combined(steps).unwrap_or(last), look_again }
+        course.done.push(last);
+        let Course { done, look_again, left, .. } = course;
+        Settled { effect: Effect::combined(done).unwrap_or(last), look_again, left }
     }
 
     fn route(&self) -> &Route {
@@ -98,25 +113,22 @@ impl Subscriber<'_> {
         }
     }
 
-    async fn step(&self, desired: Desired, done: &mut Vec<Effect>, look_again: &mut bool) -> Result<Step, Fault> {
+    async fn step(&self, desired: Desired, course: &mut Course) -> Result<Step, Fault> {
         match desired {
             Desired::Consent(Consent::Unknown) => Ok(Step::settled(Outcome::Skipped(Reason::NeverSubscribed))),
             Desired::Consent(Consent::OptedIn { .. }) => match &self.account.address {
-                Some(address) => self.bring_in(desired, address, done, look_again).await,
+                Some(address) => self.bring_in(desired, address, course).await,
                 None => Ok(Step::settled(Outcome::Rejected(Reason::NoAddress))),
             },
-            Desired::Consent(_) | Desired::Removal(_) => self.take_out(desired, look_again).await,
+            Desired::Consent(_) | Desired::Removal(_) => self.take_out(desired, course).await,
         }
     }
 
     /// For somebody who is opted in: one record, under the present address, with their fields.
-    async fn bring_in(
-        &self,
-        desired: Desired,
-        address: &Email,
-        done: &mut Vec<Effect>,
-        look_again: &mut bool,
-    ) -> Result<Step, Fault> {
+    async fn bring_in(&self, desired: Desired, address: &Email, course: &mut Course) -> Result<Step, Fault> {
+        if !self.is_written_down(address, course).await {
+            return Ok(Step::settled(Outcome::Deferred(Reason::JournalUnavailable)));
+        }
         let held = self.look().await?;
         let person = self.person(address);
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
@@ -129,30 +141,32 @@ impl Subscriber<'_> {
         let Some(record) = held.present else {
             if let Some(stray) = strays.next() {
                 // The address changed. The record moves with all it holds, an opt-out, too.
-                *look_again |= stray.consent.is_opted_in();
+                course.look_again |= stray.consent.is_opted_in();
                 return Ok(match esp.update(audience, &stray, &person, self.deadline).await? {
                     Written::Done => {
-                        done.push(Effect::applied(Change::Profile, None));
+                        course.done.push(Effect::applied(Change::Profile, None));
+                        course.left.push(stray.address);
                         Step::LookAgain
                     }
                     Written::Moved => Step::LookAgain,
                     // It can't be theirs: theirs is made beside it, if they opted in later than it says.
                     Written::NothingToDo if !is_alone => {
                         let decision = decide(desired, trusted(stray.consent, self.ends));
-                        return self.act(decision, Some(&stray), &person, done, look_again).await;
+                        return self.act(decision, Some(&stray), &person, course).await;
                     }
                     // It can't be moved, however often it is tried.
                     Written::Held | Written::NothingToDo => Step::settled(Outcome::Skipped(Reason::HeldByEsp)),
                 });
             }
-            return self.act(decide(desired, Consent::Unknown), None, &person, done, look_again).await;
+            return self.act(decide(desired, Consent::Unknown), None, &person, course).await;
         };
         for stray in strays.filter(|stray| stray.consent.is_opted_in()) {
             esp.discard(audience, &stray, self.deadline).await?;
-            done.push(Effect::applied(Change::Profile, None));
+            course.done.push(Effect::applied(Change::Profile, None));
+            course.left.push(stray.address);
         }
         let decision = decide(desired, trusted(record.consent, self.ends));
-        self.act(decision, Some(&record), &person, done, look_again).await
+        self.act(decision, Some(&record), &person, course).await
     }
 
     /// Carries out a decision about somebody who is opted in.
@@ -161,14 +175,13 @@ impl Subscriber<'_> {
         decision: Decision,
         record: Option<&Record>,
         person: &Person,
-        done: &mut Vec<Effect>,
-        look_again: &mut bool,
+        course: &mut Course,
     ) -> Result<Step, Fault> {
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
         match (decision, record) {
             (Decision::OptIn { over_opt_out }, _) => {
                 // Said before it is done: a call that fails may have taken effect.
-                *look_again = true;
+                course.look_again = true;
                 match esp.opt_in(audience, record, person, over_opt_out, self.deadline).await? {
                     Written::Done => Ok(Step::settled(Effect::applied(Change::OptIn, None))),
                     Written::NothingToDo => Ok(Step::settled(Outcome::Unchanged)),
@@ -189,10 +202,10 @@ impl Subscriber<'_> {
             (Decision::Keep, Some(record))
                 if esp.differs(audience, record, person) && !self.belongs_to_another(record).await? =>
             {
-                *look_again |= esp.update_may_opt_in(audience);
+                course.look_again |= esp.update_may_opt_in(audience);
                 match esp.update(audience, record, person, self.deadline).await? {
                     Written::Done => {
-                        done.push(Effect::applied(Change::Profile, None));
+                        course.done.push(Effect::applied(Change::Profile, None));
                         if !esp.one_record_an_address() && record.uid.as_ref() != Some(&self.account.uid) {
                             // Theirs may have been made beside it, which is then one too many.
                             return Ok(Step::LookAgain);
@@ -208,7 +221,7 @@ impl Subscriber<'_> {
                 if let Some(record) = record.filter(|_| reason == Reason::NewerOptOut)
                     && !self.tell_gigya(record.consent).await?
                 {
-                    *look_again = true;
+                    course.look_again = true;
                     return Ok(Step::settled(Outcome::Deferred(Reason::Unsettled)));
                 }
                 Ok(Step::settled(Outcome::Skipped(reason)))
@@ -246,7 +259,7 @@ impl Subscriber<'_> {
     }
 
     /// For somebody who is opted out or gone: every record of theirs, under whatever address.
-    async fn take_out(&self, desired: Desired, look_again: &mut bool) -> Result<Step, Fault> {
+    async fn take_out(&self, desired: Desired, course: &mut Course) -> Result<Step, Fault> {
         let held = self.look().await?;
         let mut effects = Vec::new();
         // Whoever made an orphan may need it: nobody is mailed by it, and it isn't deleted.
@@ -259,38 +272,45 @@ impl Subscriber<'_> {
         let others = held.strays.iter().map(|record| (record, true));
         for (record, is_theirs) in present.chain(others).chain(held.orphans.iter().map(|record| (record, false))) {
             let desired = if is_theirs { desired } else { gently };
-            match self.take_out_record(desired, record, look_again).await? {
+            match self.take_out_record(desired, record, course).await? {
                 Step::Settled(effect) => effects.push(effect),
                 Step::LookAgain => return Ok(Step::LookAgain),
             }
         }
         let nothing_held = match desired {
-            Desired::Consent(Consent::Pending { .. }) => Outcome::Skipped(Reason::DoubleOptInPending),
-            _ => Outcome::Unchanged,
+            Desired::Consent(Consent::Pending { .. }) => Outcome::Skipped(Reason::DoubleOptInPending).into(),
+            _ => Effect::found(taken_out(desired), None),
         };
-        Ok(Step::settled(Effect::combined(effects).unwrap_or(nothing_held.into())))
+        if matches!(desired, Desired::Removal(_)) {
+            // Whatever else was written down is found nowhere anymore.
+            course.left.extend(self.links.at(self.ends).cloned());
+        }
+        Ok(Step::settled(Effect::combined(effects).unwrap_or(nothing_held)))
     }
 
-    async fn take_out_record(&self, desired: Desired, record: &Record, look_again: &mut bool) -> Result<Step, Fault> {
+    async fn take_out_record(&self, desired: Desired, record: &Record, course: &mut Course) -> Result<Step, Fault> {
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
         // Known to the ESP, but not on the list: there is nothing to opt out of.
         let is_nowhere = record.consent == Consent::Unknown && record.leftover != Leftover::Mailable;
         if is_nowhere && matches!(desired, Desired::Consent(_)) {
-            return Ok(Step::settled(Outcome::Unchanged));
+            return Ok(Step::settled(Effect::found(taken_out(desired), None)));
         }
         let written = match decide(desired, trusted(record.consent, self.ends)) {
             Decision::Keep => return self.finish(desired, record).await,
             Decision::Refuse(reason) => return Ok(Step::settled(Outcome::Skipped(reason))),
             Decision::OptOut => esp.opt_out(audience, record, self.deadline).await?,
             Decision::Remove(kind) => match self.heir(record).await? {
-                Some(heir) if esp.one_record_an_address() => return self.hand_over(record, &heir).await,
+                Some(heir) if esp.one_record_an_address() => {
+                    course.left.push(record.address.clone());
+                    return self.hand_over(record, &heir).await;
+                }
                 Some(_) => esp.discard(audience, record, self.deadline).await?,
                 None => esp.remove(audience, record, kind, self.deadline).await?,
             },
             Decision::OptIn { .. } => return Ok(Step::settled(Outcome::Deferred(Reason::Internal))),
         };
         // Who opted in again meanwhile may have found nothing to do yet.
-        *look_again |= !mutation::is(Mutation::DropTheRereadAfterOptOut);
+        course.look_again |= !mutation::is(Mutation::DropTheRereadAfterOptOut);
         match written {
             Written::Done => Ok(Step::settled(Effect::applied(taken_out(desired), None))),
             // It was read as opted in a moment ago: see where it went.
@@ -310,12 +330,15 @@ impl Subscriber<'_> {
         };
         Ok(Step::settled(match written {
             Written::Done => Effect::applied(taken_out(desired), None),
-            Written::NothingToDo | Written::Held | Written::Moved => Outcome::Unchanged.into(),
+            Written::NothingToDo | Written::Held | Written::Moved => Effect::found(taken_out(desired), None),
         }))
     }
 
     /// Somebody else with the same address is opted in: the record becomes theirs.
     async fn hand_over(&self, record: &Record, other: &Account) -> Result<Step, Fault> {
+        if !self.ends.esp.finds_by_uid() && !links::hold(self.side, self.ends, &other.uid, &record.address).await {
+            return Ok(Step::settled(Outcome::Deferred(Reason::JournalUnavailable)));
+        }
         let person = person(self.route(), other, &record.address);
         if !self.ends.esp.differs(&self.route().audience, record, &person) {
             return Ok(Step::settled(Outcome::Unchanged));
@@ -325,6 +348,17 @@ impl Subscriber<'_> {
             Written::NothingToDo | Written::Held => Ok(Step::settled(Outcome::Unchanged)),
             Written::Moved => Ok(Step::LookAgain),
         }
+    }
+
+    /// Before anything is sent for an address, the journal has it: else a crash could leave it subscribed with nobody knowing
+    /// whose it is.
+    async fn is_written_down(&self, address: &Email, course: &mut Course) -> bool {
+        if !course.is_held {
+            course.is_held = self.ends.esp.finds_by_uid()
+                || self.links.hold(self.ends, &self.account.uid, address)
+                || links::hold(self.side, self.ends, &self.account.uid, address).await;
+        }
+        course.is_held
     }
 
     fn person(&self, address: &Email) -> Person {

@@ -8,7 +8,7 @@ use super::errors::{Meaning, meaning};
 use super::keys::WireKeys;
 use crate::config::{self, GigyaEndpoint};
 use crate::domain::{Email, SubscriptionId, Uid};
-use crate::upstream::{Again, Attempts, Deadline, Fault, Upstream, Verdict, WallClock};
+use crate::upstream::{self, Again, Attempts, Deadline, Fault, Upstream, Verdict, WallClock};
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
 use jiff::Timestamp;
@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use url::form_urlencoded;
 
 /// What to read of an account. Sent always, as its default has changed over time.
+/// What changes accounts, and whose ids receipts tell.
+const WRITES: [&str; 2] = ["accounts.setAccountInfo", "accounts.unsubscribe"];
 const INCLUDE: &str = "profile,emails,loginIDs,data,subscriptions,preferences";
 /// The most accounts looked at that share one address.
 const MAX_SHARING: usize = 20;
@@ -365,13 +367,19 @@ impl Client {
             let status = i64::from(response.status().as_u16());
             return Verdict::of_status(response).unwrap_or(Verdict::Fail(Fault::Configuration { code: status }));
         };
+        let call_id = envelope.and_then(|envelope| envelope.call_id);
         let meaning = meaning(code);
         if !matches!(meaning, Meaning::Done | Meaning::NoSuchAccount | Meaning::NoSuchAccountOrKey) || code == 200_008 {
-            let call_id = envelope.and_then(|envelope| envelope.call_id).unwrap_or_default();
+            let call_id = call_id.unwrap_or_default();
             tracing::warn!(upstream = self.upstream.name(), operation, code, call_id, "Gigya answered with an error");
         }
         match meaning {
-            Meaning::Done => Verdict::Answer(Answer::Done(response.body().clone())),
+            Meaning::Done => {
+                if WRITES.contains(&operation) {
+                    upstream::note(call_id);
+                }
+                Verdict::Answer(Answer::Done(response.body().clone()))
+            }
             Meaning::NoSuchAccount => Verdict::Answer(Answer::NoSuchAccount),
             Meaning::NoSuchAccountOrKey => Verdict::Answer(Answer::NoSuchAccountOrKey),
             Meaning::Clock => Verdict::Answer(Answer::Clock(date(response))),

@@ -24,7 +24,7 @@ pub struct Notification {
 }
 
 /// One event.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Event {
     /// The event's id; empty where the sender left it out.
     pub id: String,
@@ -39,7 +39,7 @@ pub struct Event {
 }
 
 /// What an event means for the gateway.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// Something about this account changed: look at it.
     Changed(Subject),
@@ -140,6 +140,12 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D:
 }
 
 impl Event {
+    /// One that was told before, and whose account is known otherwise.
+    #[must_use]
+    pub fn told(id: &str, happened: Option<Timestamp>, api_key: Option<String>) -> Self {
+        Self { id: id.to_owned(), happened, api_key, kind: EventKind::Ignored, ..Self::default() }
+    }
+
     /// None if it hasn't the shape of an event.
     fn parse(raw: &RawValue) -> Option<Self> {
         serde_json::from_str::<WireEvent>(raw.get()).ok().map(Self::from)

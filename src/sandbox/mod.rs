@@ -28,7 +28,7 @@ pub use delivery::{Attempt, Courier, Sealed, Temper};
 pub use esp::SimulatedEsp;
 pub use faults::{Faults, Weather};
 pub use giving_up::GivingUp;
-pub use setup::{Addresses, CALLBACK_TOKEN, Esps, Setup};
+pub use setup::{Addresses, CALLBACK_TOKEN, Esps, JOURNAL_KEY, Setup};
 pub use surroundings::{Observer, Surroundings};
 pub use whole::{NotStarted, Outfit, Sandbox};
 pub use witness::{Answered, Nobody, Witness};

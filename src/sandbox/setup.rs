@@ -6,10 +6,13 @@ use super::esp::{CampaignMonitorList, MarketingCloudAudience};
 use super::gigya::{GigyaSettings, WebhookVersion};
 use super::marketing_cloud::{MarketingCloudSettings, MarketingCloudSim};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The callback token of the sandbox's Campaign Monitor connection.
 pub const CALLBACK_TOKEN: &str = "sandbox-callback-token-0123456789";
+/// The key of the sandbox's journal, if it has one.
+pub const JOURNAL_KEY: &str = "sandbox-journal-key-0123456789abcdef";
 
 /// Where the simulators' APIs are.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +110,14 @@ impl Setup {
     #[must_use]
     pub fn with_esps(esps: Esps) -> Self {
         Self { esps, ..Self::default() }
+    }
+
+    /// With a journal in this file.
+    #[must_use]
+    pub fn with_journal(mut self, file: &Path) -> Self {
+        let file = file.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
+        self.more.push_str(&format!("\n[journal]\nsqlite = \"{file}\"\nkeys = [{{ env = \"JOURNAL_KEY\" }}]\n"));
+        self
     }
 
     /// With these lines for every connection.
@@ -250,6 +261,7 @@ audience = "crm/{audience}"
             ("SFMC_CLIENT_ID", self.marketing_cloud.client_id.as_str()),
             ("SFMC_CLIENT_SECRET", self.marketing_cloud.client_secret.as_str()),
             ("SFMC_SIGNATURE_KEY", self.marketing_cloud.signature_key.as_str()),
+            ("JOURNAL_KEY", JOURNAL_KEY),
         ];
         secrets.map(|(name, secret)| (name, secret.to_owned())).into()
     }

@@ -9,8 +9,9 @@ use super::marketing_cloud::MarketingCloudSim;
 use super::setup::{Addresses, CALLBACK_TOKEN, Setup};
 use super::{Attempt, Clock, Courier, Faults, SimulatedEsp, Surroundings, Temper, Witness};
 use crate::config::Config;
-use crate::forward::Gateway;
+use crate::forward::{Gateway, Live, finish_all};
 use crate::http::Bound;
+use crate::journal::{Database, Journal};
 use crate::telemetry::metrics;
 use crate::upstream::{HttpTransport, Transport, WallClock};
 use std::net::SocketAddr;
@@ -41,6 +42,8 @@ pub struct Sandbox {
     pub gateways: Vec<SocketAddr>,
     /// Where their operations are.
     pub operations: Vec<SocketAddr>,
+    /// Their journals, if they have one.
+    pub journals: Vec<Arc<Database>>,
     stop: CancellationToken,
     running: Vec<JoinHandle<()>>,
     witness: Arc<dyn Witness>,
@@ -106,6 +109,7 @@ impl Sandbox {
             attempts,
             gateways: Vec::new(),
             operations: Vec::new(),
+            journals: Vec::new(),
             stop: CancellationToken::new(),
             running: Vec::new(),
             witness,
@@ -118,12 +122,23 @@ impl Sandbox {
         let metrics = metrics::install();
         metrics::config_loaded();
         let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(not_started)?);
-        let gateway = Gateway::new(config, &transport, &WallClock::system()).map_err(not_started)?;
+        let clock = WallClock::system();
+        let mut journal: Option<Arc<dyn Journal>> = None;
+        if let Some(settings) = &config.journal {
+            let database = Arc::new(Database::open(settings, clock.clone()).await.map_err(not_started)?);
+            self.journals.push(Arc::clone(&database));
+            journal = Some(database);
+        }
+        let gateway = Gateway::with_journal(config, &transport, &clock, journal.clone()).map_err(not_started)?;
+        let live = Live::new(gateway);
+        if let Some(journal) = journal {
+            self.running.push(tokio::spawn(finish_all(live.clone(), journal, self.stop.clone())));
+        }
         let bound = Bound::bind(&config.server).await.map_err(not_started)?;
         self.gateways.push(bound.webhook_addr());
         self.operations.push(bound.admin_addr());
         let (stop, render) = (self.stop.clone(), Arc::new(move || metrics.render()));
-        self.running.push(tokio::spawn(bound.serve(Arc::new(gateway), render, stop)));
+        self.running.push(tokio::spawn(bound.serve(Arc::new(live), render, stop)));
         Ok(())
     }
 

@@ -206,6 +206,29 @@ pub fn http_connections(port: &'static str) -> Gauge {
     gauge!("gateway_http_connections", "port" => port)
 }
 
+/// A journal is there. What it may count is there from now on.
+pub fn journal_opened() {
+    for result in ["done", "failed"] {
+        counter!("gateway_journal_commits_total", "result" => result).increment(0);
+    }
+    journal_waiting(0, Duration::ZERO, 0);
+}
+
+/// A commit to the journal is over.
+pub fn journal_committed(done: bool, time: Duration) {
+    let result = if done { "done" } else { "failed" };
+    counter!("gateway_journal_commits_total", "result" => result).increment(1);
+    histogram!("gateway_journal_commit_duration_seconds").record(time);
+}
+
+/// How many events wait in the journal to be finished, for how long the earliest has, and how many are set aside.
+#[allow(clippy::cast_precision_loss, reason = "it is shown to people")]
+pub fn journal_waiting(unfinished: i64, oldest: Duration, rejected: i64) {
+    gauge!("gateway_journal_unfinished").set(unfinished as f64);
+    gauge!("gateway_journal_oldest_unfinished_seconds").set(oldest.as_secs_f64());
+    gauge!("gateway_journal_rejected").set(rejected as f64);
+}
+
 /// A configuration was loaded at the start.
 pub fn config_loaded() {
     for result in ["applied", "refused"] {

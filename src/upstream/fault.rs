@@ -30,6 +30,9 @@ pub enum Fault {
         /// The system's own code or the HTTP status.
         code: i64,
     },
+    /// The journal can't tell what must be known. Passes.
+    #[error("the journal can't be read")]
+    Journal,
     /// The system refuses the data, and always will.
     #[error("refused with code {code}")]
     Refused {
@@ -46,6 +49,7 @@ impl Fault {
             Self::Unavailable { .. } | Self::Failing { .. } => Outcome::Deferred(Reason::Unavailable),
             Self::RateLimited => Outcome::Deferred(Reason::RateLimited),
             Self::DeadlineReached => Outcome::Deferred(Reason::DeadlineReached),
+            Self::Journal => Outcome::Deferred(Reason::JournalUnavailable),
             Self::Configuration { .. } => Outcome::Deferred(Reason::Configuration),
             Self::Refused { .. } => Outcome::Rejected(Reason::RefusedByOtherSide),
         }

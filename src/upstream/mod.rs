@@ -11,6 +11,7 @@ mod deadline;
 mod fault;
 mod health;
 mod pace;
+mod trail;
 mod transport;
 
 pub use breaker::{Breaker, BreakerState};
@@ -19,6 +20,7 @@ pub use deadline::Deadline;
 pub use fault::Fault;
 pub use health::{Health, LastError};
 pub use pace::Pace;
+pub use trail::{CallId, followed, note};
 pub use transport::{HttpTransport, Transport, TransportError};
 
 use crate::config::Common;

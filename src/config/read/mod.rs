@@ -2,10 +2,11 @@
 
 mod campaign_monitor;
 mod gigya;
+mod journal;
 mod marketing_cloud;
 mod route;
 
-use super::model::{Common, Config, Esp, LogFormat, Server, Telemetry, Traces, Watch};
+use super::model::{Common, Config, Esp, LogFormat, OnDeadline, Server, Telemetry, Traces, Watch};
 use super::problem::{Place, Problem};
 use super::reader::{Reader, Source};
 use super::tree::{self, Table, Value};
@@ -51,6 +52,8 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
             root.note_more(&format!("marketing_cloud.{name}"), &format!("{audiences:?}"));
         }
     }
+    let journal = journal::read(&mut root);
+    journal::check_together(&mut root, journal.is_some(), &gigya, &campaign_monitor, &marketing_cloud);
     root.end();
     let routes = routes?;
     let (server, watch) = server_and_watch?;
@@ -68,6 +71,7 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
         gigya: gigya.into_iter().map(|(name, connection)| Some((name, connection?))).collect::<Option<_>>()?,
         esps: campaign_monitor.chain(marketing_cloud).collect::<Option<_>>()?,
         routes,
+        journal,
         sources: source.noted.borrow().clone(),
     })
 }
@@ -240,8 +244,10 @@ fn common(reader: &mut Reader<'_>, defaults: Defaults) -> Common {
     } else {
         Duration::ZERO
     };
+    let on_deadline = [("defer", OnDeadline::Defer), ("journal", OnDeadline::Journal)];
     Common {
         deadline,
+        on_deadline: reader.choice("on_deadline", &on_deadline).unwrap_or(OnDeadline::Defer),
         attempt_timeout,
         clocks_may_differ,
         max_concurrent_calls: reader.count("max_concurrent_calls", 64, 1, 10_000),

@@ -23,7 +23,8 @@ impl Subscriber<'_> {
     pub(super) async fn look(&self) -> Result<Held, Fault> {
         let present = self.account.address.as_ref();
         let mut addresses: Vec<&Email> = present.into_iter().collect();
-        for other in self.account.other_addresses.iter().chain(self.also_at) {
+        let linked: Vec<&Email> = self.links.at(self.ends).collect();
+        for other in self.account.other_addresses.iter().chain(self.also_at).chain(linked.iter().copied()) {
             if !addresses.contains(&other) {
                 addresses.push(other);
             }
@@ -32,7 +33,14 @@ impl Subscriber<'_> {
         let fields = fields_of(self.route(), self.account);
         let whom = Whom { uids, addresses: addresses.clone(), fields: &fields };
         let found = self.ends.esp.find(&self.route().audience, &whom, self.deadline).await?;
-        let (mut ours, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|record| self.is_ours(record));
+        let (mut ours, mut others): (Vec<_>, Vec<_>) = found.into_iter().partition(|record| self.is_ours(record));
+        // Without anybody's UID, at an address that was sent for this account: theirs, unless somebody else has it by now.
+        let is_linked = |record: &Record| record.uid.is_none() && linked.contains(&&record.address);
+        for record in others.extract_if(.., |record| is_linked(record) && Some(&record.address) != present) {
+            if self.other_account_opted_in(&record).await?.is_none() {
+                ours.push(record);
+            }
+        }
         // One with the UID that the account has now stands for them before one with a former UID.
         ours.sort_by_key(|record| record.uid.as_ref() != Some(&self.account.uid));
         let mut held = Held::default();

@@ -121,6 +121,16 @@ pub const FAMILIES: &[Family] = &[
         "1 if the configuration that was last loaded is in use, 0 if it was refused and the one before goes on",
     ),
     gauge("gateway_config_last_success_timestamp_seconds", &[], "When the configuration in use was loaded"),
+    // The journal
+    counter("gateway_journal_commits_total", &["result"], "Commits to the journal: done, failed"),
+    histogram("gateway_journal_commit_duration_seconds", &[], "Time of one commit, of one request or several together"),
+    gauge("gateway_journal_unfinished", &[], "Events that were acknowledged and are not done yet"),
+    gauge(
+        "gateway_journal_oldest_unfinished_seconds",
+        &[],
+        "How long ago the earliest of these was received; 0 if there is none",
+    ),
+    gauge("gateway_journal_rejected", &[], "Events set aside for a person to look at"),
     // Traces
     counter("gateway_trace_spans_dropped_total", &[], "Spans that the collector of traces didn't get"),
     // The process

@@ -119,7 +119,7 @@ pub fn settled(span: &Span, outcome: Outcome) {
     if let Some(reason) = reason {
         span.set_attribute("gateway.reason", reason);
     }
-    if matches!(outcome, Outcome::Deferred(_)) {
+    if !outcome.is_settled() {
         failed(span, reason.unwrap_or("deferred").to_owned());
     }
 }

@@ -1,0 +1,141 @@
+//! Finishes what was acknowledged before it was done: every replica asks the journal now and then for events that are due,
+//! works on them as if they had come just now, and takes them off together with the receipts.
+
+use super::gateway::Gateway;
+use super::live::Live;
+use super::payload::Payload;
+use super::{esp_to_gigya, gigya_to_esp};
+use crate::domain::{Outcome, Reason};
+use crate::journal::{Claimed, Entries, EventKey, Journal, JournalFault, Person, SetAside};
+use crate::telemetry::metrics as meter;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How often the journal is asked while there is nothing to do.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long one event may take.
+const TIME: Duration = Duration::from_secs(30);
+/// How long an event is nobody else's: longer than it may take.
+const LEASE: Duration = Duration::from_mins(2);
+/// Events worked on at once.
+const AT_ONCE: usize = 16;
+/// The first pause after an event that couldn't be finished; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
+/// What became of an unfinished event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// It is done, or set aside.
+    Done(Vec<Outcome>),
+    /// It must be tried again later.
+    Again(Reason),
+}
+
+/// Finishes events until `stop`; what is begun then is ended first.
+pub async fn finish_all(live: Live, journal: Arc<dyn Journal>, stop: CancellationToken) {
+    let owner = Uuid::new_v4().to_string();
+    while !stop.is_cancelled() {
+        let found = match journal.claim(&owner, LEASE, AT_ONCE).await {
+            Ok(claimed) => {
+                let found = !claimed.is_empty();
+                finish_some(&live.now(), &journal, &claimed).await;
+                found
+            }
+            Err(fault) => {
+                tracing::error!(%fault, "unfinished events can't be read");
+                false
+            }
+        };
+        tell_waiting(&*journal).await;
+        if !found {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+    }
+}
+
+async fn tell_waiting(journal: &dyn Journal) {
+    if let Ok(waiting) = journal.waiting().await {
+        let oldest = waiting.oldest.map(|oldest| journal.now().duration_since(oldest));
+        let oldest = oldest.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default();
+        meter::journal_waiting(waiting.unfinished, oldest, waiting.rejected);
+    }
+}
+
+async fn finish_some(gateway: &Gateway, journal: &Arc<dyn Journal>, claimed: &[Claimed]) {
+    let each = claimed.iter().map(|claimed| async move {
+        let finish = gateway.finish(claimed).await;
+        let put_off = match finish {
+            Finish::Done(_) => Ok(()),
+            Finish::Again(reason) => journal.put_off(claimed, reason, pause(claimed.attempts)).await,
+        };
+        if let Err(fault) = put_off {
+            // The lease ends by itself.
+            tracing::error!(%fault, "an unfinished event can't be given back");
+        }
+    });
+    futures_util::future::join_all(each).await;
+}
+
+fn pause(attempts: i64) -> Duration {
+    let doubled = u32::try_from(attempts.clamp(0, 16)).unwrap_or_default();
+    let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doubled)).min(LONGEST_PAUSE);
+    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+impl Gateway {
+    /// Works on an event from the journal, with both sides read anew.
+    pub async fn finish(&self, claimed: &Claimed) -> Finish {
+        let Some(journal) = &self.journal else { return Finish::Again(Reason::JournalUnavailable) };
+        let until = Instant::now() + TIME;
+        let Some(payload) = Payload::parse(&claimed.payload) else {
+            return self.set_aside(&**journal, claimed, Reason::Malformed).await;
+        };
+        let finish = match &payload {
+            Payload::Account { .. } => match self.gigya_side(&claimed.connection) {
+                Some(side) => gigya_to_esp::finish(self, side, &**journal, claimed, &payload, until).await,
+                None => return self.set_aside(&**journal, claimed, Reason::NoRoute).await,
+            },
+            Payload::Subscriber { .. } => match self.esp_side(&claimed.connection) {
+                Some(side) => esp_to_gigya::finish(self, side, &**journal, claimed, &payload, until).await,
+                None => return self.set_aside(&**journal, claimed, Reason::NoRoute).await,
+            },
+            Payload::NotUnderstood { .. } => return self.set_aside(&**journal, claimed, Reason::Malformed).await,
+        };
+        let again = finish.iter().find(|outcome| !outcome.is_settled());
+        match again {
+            Some(outcome) => Finish::Again(outcome.reason().unwrap_or(Reason::Internal)),
+            None => Finish::Done(finish),
+        }
+    }
+
+    /// For what nothing can be done about here: a person must look.
+    async fn set_aside(&self, journal: &dyn Journal, claimed: &Claimed, reason: Reason) -> Finish {
+        let event =
+            EventKey { connection: claimed.connection.clone(), event: claimed.id.0.clone(), route: String::new() };
+        let direction = direction(&claimed.direction);
+        let person = Person::default();
+        let rejected = SetAside { event, direction, reason, person, payload: claimed.payload.clone() };
+        let entries = Entries { rejected: vec![rejected], finished: vec![claimed.id.clone()], ..Entries::default() };
+        match journal.commit(entries).await {
+            Ok(()) => Finish::Done(vec![Outcome::Rejected(reason)]),
+            Err(JournalFault { .. }) => Finish::Again(Reason::JournalUnavailable),
+        }
+    }
+}
+
+fn direction(label: &str) -> &'static str {
+    use super::record::Direction::{EspToGigya, GigyaToEsp};
+    [GigyaToEsp, EspToGigya]
+        .into_iter()
+        .map(super::record::Direction::label)
+        .find(|known| *known == label)
+        .unwrap_or("")
+}

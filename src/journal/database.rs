@@ -1,0 +1,240 @@
+//! The database behind the journal: SQLite or PostgreSQL, opened, brought up to date, with its keys unwrapped.
+
+use super::entries::{Entries, Link};
+use super::fault::JournalFault;
+use super::flavour::Flavour;
+use super::keys::{Keys, Sealed, Sealer, random};
+use super::lending::{Lending, timely};
+use super::queue::{Claimed, Waiting};
+use super::server::Server;
+use super::writer::Writer;
+use super::{Journal, links, queue, receipts};
+use crate::config;
+use crate::domain::{ConnectionName, Email, Reason, Uid};
+use crate::telemetry::metrics as meter;
+use crate::upstream::WallClock;
+use async_trait::async_trait;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AnyConnection, AnyPool, Connection, Row};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Connections that read at once; one more writes.
+const READERS: u32 = 4;
+/// How long others may hold the database up that is about to be opened.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long is waited before it is tried once more.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The schema, step by step. A step that was shipped is never changed: another one follows it.
+const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "journal", include_str!("migrations/0001_journal.sql"))];
+
+/// A journal in a database.
+pub struct Database {
+    pub(super) readers: AnyPool,
+    lending: Lending,
+    writer: Writer,
+    pub(super) keys: Arc<Keys>,
+    /// How a transaction begins that will write.
+    pub(super) begin: &'static str,
+    pub(super) flavour: Flavour,
+    clock: WallClock,
+}
+
+/// Why a journal can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file can't be made.
+    #[error("journal.sqlite: {path} can't be made: {source}; see that its folder exists and this user may write there")]
+    File {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database can't be reached or used.
+    #[error("{key}: {fault}; {remedy}")]
+    Database {
+        /// The setting that names it.
+        key: &'static str,
+        /// What went wrong.
+        fault: JournalFault,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// It was written by a later version.
+    #[error("the journal was brought up to date by a later version of the gateway; run that one")]
+    TooNew,
+    /// No key fits.
+    #[error(
+        "journal.keys: none of the keys opens this journal; add the key that it was made with, after the one that is to be used"
+    )]
+    Keys,
+}
+
+impl Database {
+    /// Opens the journal, makes it if it isn't there, and brings it up to date.
+    ///
+    /// # Errors
+    /// What has to be set right first.
+    pub async fn open(journal: &config::Journal, clock: WallClock) -> Result<Self, OpenError> {
+        let server = Server::of(&journal.store)?;
+        let begun = Instant::now();
+        let (connection, keys) = loop {
+            match begin(&server, &journal.keys).await {
+                // Others that begin at the same time are done soon.
+                Err(OpenError::Database { fault, .. }) if fault.is_locked() && begun.elapsed() < PATIENCE => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                begun => break begun?,
+            }
+        };
+        let keys = Arc::new(keys);
+        let (begin, flavour) = (server.begin, server.flavour);
+        let readers = server.pool(READERS);
+        meter::journal_opened();
+        let writer = Writer::start(server, connection, Arc::clone(&keys), clock.clone());
+        Ok(Self { lending: Lending::of(readers.clone()), readers, writer, keys, begin, flavour, clock })
+    }
+}
+
+/// A connection to a journal that is up to date, and its keys.
+async fn begin(server: &Server, configured: &[SecretString]) -> Result<(AnyConnection, Keys), OpenError> {
+    let failed = |fault| unusable(server.key, fault);
+    let mut connection = server.connect().await.map_err(failed)?;
+    migrate(&mut connection, server).await?;
+    let keys = keys(&mut connection, server.begin, configured).await.map_err(failed)?;
+    Ok((connection, keys.ok_or(OpenError::Keys)?))
+}
+
+#[async_trait]
+impl Journal for Database {
+    async fn links(&self, gigya: &ConnectionName, uids: &[&Uid]) -> Result<Vec<Link>, JournalFault> {
+        let mut lent = self.lending.lend().await?;
+        let links = timely(links::of(lent.connection(), &self.keys, gigya, uids)).await;
+        lent.back(links)
+    }
+
+    async fn uids_at(&self, gigya: &ConnectionName, address: &Email) -> Result<Vec<Uid>, JournalFault> {
+        let mut lent = self.lending.lend().await?;
+        let uids = timely(links::uids_at(lent.connection(), &self.keys, gigya, address)).await;
+        lent.back(uids)
+    }
+
+    async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid) -> Result<bool, JournalFault> {
+        let mut lent = self.lending.lend().await?;
+        let removed = timely(receipts::was_removed(lent.connection(), &self.keys.account(gigya, uid))).await;
+        lent.back(removed)
+    }
+
+    async fn commit(&self, entries: Entries) -> Result<(), JournalFault> {
+        if entries.is_empty() { Ok(()) } else { self.writer.write(entries).await }
+    }
+
+    async fn claim(&self, owner: &str, lease: Duration, most: usize) -> Result<Vec<Claimed>, JournalFault> {
+        let mut lent = self.lending.lend().await?;
+        let claimed = timely(queue::claim(lent.connection(), &self.keys, owner, self.now(), lease, most)).await;
+        lent.back(claimed)
+    }
+
+    async fn put_off(&self, claimed: &Claimed, reason: Reason, pause: Duration) -> Result<(), JournalFault> {
+        let mut lent = self.lending.lend().await?;
+        let put_off = timely(queue::put_off(lent.connection(), claimed, reason, self.now() + pause)).await;
+        lent.back(put_off)
+    }
+
+    async fn waiting(&self) -> Result<Waiting, JournalFault> {
+        let mut lent = self.lending.lend().await?;
+        let waiting = timely(queue::waiting(lent.connection())).await;
+        lent.back(waiting)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+fn unusable(key: &'static str, fault: JournalFault) -> OpenError {
+    let remedy = if key == "journal.sqlite" {
+        "see that the file is a journal, that this user may write it and its folder, and that the disk has room"
+    } else {
+        "see that the server runs, that the URL names it, and that its user may make tables there"
+    };
+    OpenError::Database { key, fault, remedy }
+}
+
+/// One at a time: of replicas that begin together, the others wait, and find it done.
+async fn migrate(connection: &mut AnyConnection, server: &Server) -> Result<(), OpenError> {
+    use sqlx::SqlSafeStr;
+    let step = |(version, name, sql): (i64, &'static str, &'static str)| {
+        let sql = sqlx::AssertSqlSafe(sql).into_sql_str();
+        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql, false)
+    };
+    let migrator = Migrator::with_migrations(MIGRATIONS.into_iter().map(step).collect());
+    let failed = |error: sqlx::Error| unusable(server.key, error.into());
+    let migrated = if server.flavour.locks_migrations() {
+        server.take_time(connection).await.map_err(failed)?;
+        let migrated = migrator.run(&mut *connection).await;
+        server.hurry(connection).await.map_err(failed)?;
+        migrated
+    } else {
+        let mut transaction = connection.begin_with(server.begin).await.map_err(failed)?;
+        let migrated = migrator.run(&mut *transaction).await;
+        transaction.commit().await.map_err(failed)?;
+        migrated
+    };
+    migrated.map_err(|error| match error {
+        MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => OpenError::TooNew,
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failed(error),
+        _ => unusable(server.key, JournalFault::new("its tables can't be brought up to date")),
+    })
+}
+
+/// The journal's own keys: made if there are none, wrapped anew if the configured key is another one. None if no
+/// configured key opens them.
+async fn keys(
+    connection: &mut AnyConnection,
+    begin: &'static str,
+    configured: &[SecretString],
+) -> Result<Option<Keys>, JournalFault> {
+    let sealers: Vec<_> = configured.iter().map(Sealer::configured).collect::<Result<_, _>>()?;
+    let Some(first) = sealers.first() else { return Ok(None) };
+    let mut transaction = connection.begin_with(begin).await?;
+    for name in ["lookup", "data"] {
+        // Of replicas that begin together, the first one's stay.
+        sqlx::query("INSERT INTO journal_key (name, wrapped) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+            .bind(name)
+            .bind(first.seal(Sealed::Key, &random()))
+            .execute(&mut *transaction)
+            .await?;
+    }
+    let mut unwrapped = Vec::new();
+    for name in ["lookup", "data"] {
+        let row =
+            sqlx::query("SELECT wrapped FROM journal_key WHERE name = $1").bind(name).fetch_one(&mut *transaction);
+        let wrapped: Vec<u8> = row.await?.try_get(0)?;
+        let opened =
+            sealers.iter().enumerate().find_map(|(at, sealer)| Some((at, sealer.open(Sealed::Key, &wrapped).ok()?)));
+        let Some((by, key)) = opened else { return Ok(None) };
+        if by > 0 {
+            sqlx::query("UPDATE journal_key SET wrapped = $1 WHERE name = $2")
+                .bind(first.seal(Sealed::Key, &key))
+                .bind(name)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        unwrapped.push(key);
+    }
+    sqlx::query("INSERT INTO journal_chain (id, seq, hash, first_seq, first_hash) VALUES (1, 0, $1, 0, $1) ON CONFLICT (id) DO NOTHING")
+        .bind(super::chain::BEGINNING.to_vec())
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    let data = unwrapped.pop().unwrap_or_default();
+    let lookup = unwrapped.pop().unwrap_or_default();
+    Keys::new(lookup, &data).map(Some)
+}

@@ -1,0 +1,154 @@
+//! What is written to the journal, in plain values. Hashing and encryption happen behind the interface.
+
+use super::queue::PendingId;
+use crate::domain::{ActedAt, Audience, Change, ConnectionName, Email, Reason, Uid};
+use jiff::Timestamp;
+
+/// Everything that one request has to have written before it is answered. All of it is, or none.
+#[derive(Clone, Debug, Default)]
+pub struct Entries {
+    /// Links made and given up.
+    pub links: Vec<LinkChange>,
+    /// Changes that took effect.
+    pub receipts: Vec<Receipt>,
+    /// Events that found everything to be so already.
+    pub seen: Vec<Seen>,
+    /// Events that a person must look at.
+    pub rejected: Vec<SetAside>,
+    /// Events to be finished later.
+    pub unfinished: Vec<Unfinished>,
+    /// Unfinished ones that are done by this.
+    pub finished: Vec<PendingId>,
+}
+
+impl Entries {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.links.is_empty()
+            && self.receipts.is_empty()
+            && self.seen.is_empty()
+            && self.rejected.is_empty()
+            && self.unfinished.is_empty()
+            && self.finished.is_empty()
+    }
+
+    /// These and those.
+    pub fn append(&mut self, other: Self) {
+        self.links.extend(other.links);
+        self.receipts.extend(other.receipts);
+        self.seen.extend(other.seen);
+        self.rejected.extend(other.rejected);
+        self.unfinished.extend(other.unfinished);
+        self.finished.extend(other.finished);
+    }
+}
+
+/// An address under which an audience may hold an account's subscriber, as the gateway sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The account.
+    pub uid: Uid,
+    /// The ESP connection.
+    pub esp: ConnectionName,
+    /// The audience there.
+    pub audience: Audience,
+    /// The address.
+    pub address: Email,
+}
+
+/// A link made or given up.
+#[derive(Clone, Debug)]
+pub struct LinkChange {
+    /// The account's Gigya connection.
+    pub gigya: ConnectionName,
+    /// The link.
+    pub link: Link,
+    /// Whether the audience may hold the subscriber under the address from now on.
+    pub holds: bool,
+}
+
+/// Whom something is about, as far as it is known. Never written but as hashes.
+#[derive(Clone, Debug, Default)]
+pub struct Person {
+    /// The account, with its Gigya connection.
+    pub account: Option<(ConnectionName, Uid)>,
+    /// The address.
+    pub address: Option<Email>,
+}
+
+/// A change that took effect.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// Which event it was for.
+    pub event: EventKey,
+    /// The id of the request that brought it, as in logs.
+    pub request: String,
+    /// Which way it went.
+    pub direction: &'static str,
+    /// What was changed.
+    pub change: Change,
+    /// Whom it is about.
+    pub person: Person,
+    /// When the person acted, where that is known.
+    pub acted: Option<ActedAt>,
+    /// When the gateway was told.
+    pub received: Timestamp,
+    /// When the other side had accepted it.
+    pub accepted: Timestamp,
+    /// The other side's id of the call.
+    pub call_id: Option<String>,
+}
+
+/// One event on one route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventKey {
+    /// The connection that it came from.
+    pub connection: String,
+    /// The sender's id of it. May be empty: then it can't be told from others.
+    pub event: String,
+    /// The route's label.
+    pub route: String,
+}
+
+/// An event that found everything to be so already: one that comes again, an echo, or a change that took effect before
+/// this gateway could write it down.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// What a receipt of it says, should there be none yet.
+    pub receipt: Receipt,
+    /// Whether it tells of somebody who is out.
+    pub is_out: bool,
+}
+
+/// An event that a person must look at.
+#[derive(Clone, Debug)]
+pub struct SetAside {
+    /// Which one.
+    pub event: EventKey,
+    /// Which way it went.
+    pub direction: &'static str,
+    /// Why.
+    pub reason: Reason,
+    /// Whom it is about.
+    pub person: Person,
+    /// The event, in `forward`'s own notation.
+    pub payload: Vec<u8>,
+}
+
+/// An event to be finished later.
+#[derive(Clone, Debug)]
+pub struct Unfinished {
+    /// The connection that it came from.
+    pub connection: String,
+    /// Which way it goes.
+    pub direction: &'static str,
+    /// Whom it is about: one person's from one connection are finished in order.
+    pub person: Person,
+    /// When the gateway was told.
+    pub received: Timestamp,
+    /// Why it isn't done.
+    pub reason: Reason,
+    /// The event, in `forward`'s own notation.
+    pub payload: Vec<u8>,
+}

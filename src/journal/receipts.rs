@@ -1,0 +1,423 @@
+//! Receipts: which change reached which system when, for whom, joined to a chain.
+
+use super::chain::{Content, join};
+use super::entries::{Receipt, Seen};
+use super::fault::JournalFault;
+use super::keys::{Hash, Keys, random};
+use super::rows::{micros, pieces, placeholders, text, time};
+use crate::domain::Change;
+use jiff::Timestamp;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row};
+use std::collections::{HashMap, HashSet};
+
+/// The columns of a receipt that its digest is made of, and what else there is of it.
+const COLUMNS: &str = "seq, written_at, request, connection, direction, route, event, event_key, change, was_found, person, \
+                       address, acted_from, acted_to, received_at, accepted_at, call_id, note, salt, digest, hash, \
+                       redeliveries, redelivered_at";
+
+/// What a receipt tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A change that took effect.
+    Change(Change),
+    /// A person was erased from the journal.
+    Erasure,
+    /// Old receipts were pruned.
+    Pruning,
+}
+
+impl Kind {
+    /// As it stands in the journal.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Change(change) => change.label(),
+            Self::Erasure => "erasure",
+            Self::Pruning => "pruning",
+        }
+    }
+
+    fn parse(label: &str) -> Option<Self> {
+        let changes = Change::ALL.into_iter().map(Self::Change);
+        changes.chain([Self::Erasure, Self::Pruning]).find(|kind| kind.label() == label)
+    }
+}
+
+/// A receipt as it stands in the journal.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// Its place in the chain.
+    pub seq: i64,
+    /// When it was written.
+    pub written: Timestamp,
+    /// The id of the request that brought the change, as in logs.
+    pub request: String,
+    /// The connection that told.
+    pub connection: String,
+    /// Which way the change went.
+    pub direction: String,
+    /// Its route.
+    pub route: String,
+    /// The sender's id of the event.
+    pub event: String,
+    /// What it tells.
+    pub kind: Kind,
+    /// Whether the change was found to be in effect already, rather than made by this request.
+    pub was_found: bool,
+    /// When the person acted: not before, and not after.
+    pub acted: (Option<Timestamp>, Option<Timestamp>),
+    /// When the gateway was told.
+    pub received: Option<Timestamp>,
+    /// When the other side had accepted it.
+    pub accepted: Option<Timestamp>,
+    /// The other side's id of the call.
+    pub call_id: Option<String>,
+    /// Of erasures and prunings: what they did.
+    pub note: Option<String>,
+    /// How often the event came again.
+    pub redeliveries: i64,
+    /// When it last did.
+    pub redelivered: Option<Timestamp>,
+    /// What is hashed.
+    pub(super) row: Stored,
+}
+
+/// A receipt's columns as they are hashed.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub written_at: i64,
+    pub event_key: i64,
+    pub person: Option<Vec<u8>>,
+    pub address: Option<Vec<u8>>,
+    pub acted_from: Option<i64>,
+    pub acted_to: Option<i64>,
+    pub received_at: Option<i64>,
+    pub accepted_at: Option<i64>,
+    pub change: String,
+    pub salt: Option<Vec<u8>>,
+    pub digest: Vec<u8>,
+    pub hash: Vec<u8>,
+}
+
+/// A receipt about to be written.
+pub(super) struct Draft {
+    pub request: String,
+    pub connection: String,
+    pub direction: String,
+    pub route: String,
+    pub event: String,
+    pub event_key: i64,
+    pub kind: Kind,
+    pub was_found: bool,
+    pub person: Option<Hash>,
+    pub address: Option<Hash>,
+    pub acted: (Option<i64>, Option<i64>),
+    pub received_at: Option<i64>,
+    pub accepted_at: Option<i64>,
+    pub call_id: Option<String>,
+    pub note: Option<String>,
+}
+
+impl Draft {
+    /// Of a change.
+    pub fn of(receipt: &Receipt, was_found: bool, keys: &Keys) -> Self {
+        let (person, address) = keys.person(&receipt.person);
+        let acted = |time: fn(crate::domain::ActedAt) -> Option<Timestamp>| receipt.acted.and_then(time).map(micros);
+        Self {
+            request: text(&receipt.request),
+            connection: receipt.event.connection.clone(),
+            direction: receipt.direction.to_owned(),
+            route: receipt.event.route.clone(),
+            event: text(&receipt.event.event),
+            event_key: keys.event(&receipt.event),
+            kind: Kind::Change(receipt.change),
+            was_found,
+            person,
+            address,
+            acted: (acted(crate::domain::ActedAt::earliest), acted(crate::domain::ActedAt::latest)),
+            received_at: Some(micros(receipt.received)),
+            accepted_at: Some(micros(receipt.accepted)),
+            call_id: receipt.call_id.as_deref().map(text),
+            note: None,
+        }
+    }
+
+    /// Whether both tell that the same person is out on the same route.
+    pub fn tells_the_same(&self, other: &Self) -> bool {
+        let is_out = |draft: &Self| matches!(draft.kind, Kind::Change(change) if change.ends_mail());
+        let is_same = |one: Option<Hash>, other: Option<Hash>| one.is_some() && one == other;
+        is_out(self)
+            && is_out(other)
+            && self.route == other.route
+            && (is_same(self.person, other.person) || is_same(self.address, other.address))
+    }
+
+    /// Of something done to the journal itself.
+    pub fn about_the_journal(kind: Kind, note: String) -> Self {
+        Self {
+            request: String::new(),
+            connection: String::new(),
+            direction: String::new(),
+            route: String::new(),
+            event: String::new(),
+            event_key: 0,
+            kind,
+            was_found: false,
+            person: None,
+            address: None,
+            acted: (None, None),
+            received_at: None,
+            accepted_at: None,
+            call_id: None,
+            note: Some(note),
+        }
+    }
+
+    fn digest(&self, salt: &[u8], written_at: i64) -> Hash {
+        let hash = |hash: &Option<Hash>| hash.map(|hash| hash.to_vec());
+        Content::salted(salt)
+            .number(Some(written_at))
+            .text(Some(&self.request))
+            .text(Some(&self.connection))
+            .text(Some(&self.direction))
+            .text(Some(&self.route))
+            .text(Some(&self.event))
+            .number(Some(self.event_key))
+            .text(Some(self.kind.label()))
+            .number(Some(i64::from(self.was_found)))
+            .bytes(hash(&self.person).as_deref())
+            .bytes(hash(&self.address).as_deref())
+            .number(self.acted.0)
+            .number(self.acted.1)
+            .number(self.received_at)
+            .number(self.accepted_at)
+            .text(self.call_id.as_deref())
+            .text(self.note.as_deref())
+            .digest()
+    }
+}
+
+impl Evidence {
+    /// The digest that it must have; none once its person was erased.
+    pub(super) fn digest(&self) -> Option<Hash> {
+        let row = &self.row;
+        Some(
+            Content::salted(row.salt.as_deref()?)
+                .number(Some(row.written_at))
+                .text(Some(&self.request))
+                .text(Some(&self.connection))
+                .text(Some(&self.direction))
+                .text(Some(&self.route))
+                .text(Some(&self.event))
+                .number(Some(row.event_key))
+                .text(Some(&row.change))
+                .number(Some(i64::from(self.was_found)))
+                .bytes(row.person.as_deref())
+                .bytes(row.address.as_deref())
+                .number(row.acted_from)
+                .number(row.acted_to)
+                .number(row.received_at)
+                .number(row.accepted_at)
+                .text(self.call_id.as_deref())
+                .text(self.note.as_deref())
+                .digest(),
+        )
+    }
+
+    /// Its hash in the chain, which covers all before it.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        hex::encode(&self.row.hash)
+    }
+
+    /// Whether the person whom it is about was erased.
+    #[must_use]
+    pub const fn is_erased(&self) -> bool {
+        self.row.salt.is_none()
+    }
+
+    fn read(row: &AnyRow) -> Result<Self, JournalFault> {
+        let stored = Stored {
+            written_at: row.try_get("written_at")?,
+            event_key: row.try_get("event_key")?,
+            person: row.try_get("person")?,
+            address: row.try_get("address")?,
+            acted_from: row.try_get("acted_from")?,
+            acted_to: row.try_get("acted_to")?,
+            received_at: row.try_get("received_at")?,
+            accepted_at: row.try_get("accepted_at")?,
+            change: row.try_get("change")?,
+            salt: row.try_get("salt")?,
+            digest: row.try_get("digest")?,
+            hash: row.try_get("hash")?,
+        };
+        let was_found: i64 = row.try_get("was_found")?;
+        let redelivered: Option<i64> = row.try_get("redelivered_at")?;
+        Ok(Self {
+            seq: row.try_get("seq")?,
+            written: time(stored.written_at),
+            request: row.try_get("request")?,
+            connection: row.try_get("connection")?,
+            direction: row.try_get("direction")?,
+            route: row.try_get("route")?,
+            event: row.try_get("event")?,
+            kind: Kind::parse(&stored.change).ok_or(JournalFault::unreadable())?,
+            was_found: was_found != 0,
+            acted: (stored.acted_from.map(time), stored.acted_to.map(time)),
+            received: stored.received_at.map(time),
+            accepted: stored.accepted_at.map(time),
+            call_id: row.try_get("call_id")?,
+            note: row.try_get("note")?,
+            redeliveries: row.try_get("redeliveries")?,
+            redelivered: redelivered.map(time),
+            row: stored,
+        })
+    }
+}
+
+/// Joins receipts to the chain. From here to the commit, no other replica can.
+pub(super) async fn append(
+    connection: &mut AnyConnection,
+    drafts: &[Draft],
+    now: Timestamp,
+) -> Result<(), JournalFault> {
+    if drafts.is_empty() {
+        return Ok(());
+    }
+    let count = i64::try_from(drafts.len()).unwrap_or(i64::MAX);
+    let end = sqlx::query("UPDATE journal_chain SET seq = seq + $1 WHERE id = 1 RETURNING seq, hash")
+        .bind(count)
+        .fetch_one(&mut *connection)
+        .await?;
+    let (last, hash): (i64, Vec<u8>) = (end.try_get(0)?, end.try_get(1)?);
+    let mut hash: Hash = hash.try_into().map_err(|_| JournalFault::unreadable())?;
+    let mut seq = last - count;
+    for piece in pieces(drafts) {
+        let sql = format!("INSERT INTO journal_receipt ({COLUMNS}) VALUES {}", placeholders(piece.len(), 23, 0));
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for draft in piece {
+            seq += 1;
+            let mut salt = random();
+            salt.truncate(16);
+            let digest = draft.digest(&salt, micros(now));
+            hash = join(&hash, seq, &digest);
+            query = query
+                .bind(seq)
+                .bind(micros(now))
+                .bind(draft.request.clone())
+                .bind(draft.connection.clone())
+                .bind(draft.direction.clone())
+                .bind(draft.route.clone())
+                .bind(draft.event.clone())
+                .bind(draft.event_key)
+                .bind(draft.kind.label())
+                .bind(i64::from(draft.was_found))
+                .bind(draft.person.map(|hash| hash.to_vec()))
+                .bind(draft.address.map(|hash| hash.to_vec()))
+                .bind(draft.acted.0)
+                .bind(draft.acted.1)
+                .bind(draft.received_at)
+                .bind(draft.accepted_at)
+                .bind(draft.call_id.clone())
+                .bind(draft.note.clone())
+                .bind(salt)
+                .bind(digest.to_vec())
+                .bind(hash.to_vec())
+                .bind(0_i64)
+                .bind(None::<i64>);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    sqlx::query("UPDATE journal_chain SET hash = $1 WHERE id = 1").bind(hash.to_vec()).execute(connection).await?;
+    Ok(())
+}
+
+/// Counts events that came again, and says which of the others need a receipt: those of people who are out, of whom the
+/// last receipt on that route doesn't say so.
+pub(super) async fn seen_again<'a>(
+    connection: &mut AnyConnection,
+    keys: &Keys,
+    seen: &'a [Seen],
+    now: Timestamp,
+) -> Result<Vec<&'a Seen>, JournalFault> {
+    let mut times: HashMap<i64, i64> = HashMap::new();
+    for seen in seen {
+        let key = keys.event(&seen.receipt.event);
+        if key != 0 {
+            *times.entry(key).or_default() += 1;
+        }
+    }
+    let mut event_keys: Vec<_> = times.keys().copied().collect();
+    event_keys.sort_unstable();
+    let mut known = HashSet::new();
+    for piece in pieces(&event_keys) {
+        // Read first: that is all that is needed for most.
+        let list: Vec<_> = (1..=piece.len()).map(|number| format!("${number}")).collect();
+        let sql = format!("SELECT event_key FROM journal_receipt WHERE event_key IN ({})", list.join(", "));
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for key in piece {
+            query = query.bind(*key);
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            known.insert(row.try_get::<i64, _>(0)?);
+        }
+    }
+    let mut known_in_order: Vec<_> = known.iter().copied().collect();
+    known_in_order.sort_unstable();
+    for key in known_in_order {
+        let sql =
+            "UPDATE journal_receipt SET redeliveries = redeliveries + $1, redelivered_at = $2 WHERE event_key = $3";
+        let update = sqlx::query(sql).bind(times[&key]).bind(micros(now)).bind(key);
+        update.execute(&mut *connection).await?;
+    }
+    let mut without = Vec::new();
+    for seen in seen.iter().filter(|seen| seen.is_out && !known.contains(&keys.event(&seen.receipt.event))) {
+        if !is_out(connection, keys, seen).await? {
+            without.push(seen);
+        }
+    }
+    Ok(without)
+}
+
+/// Whether the last receipt of a person on a route says that they are out.
+async fn is_out(connection: &mut AnyConnection, keys: &Keys, seen: &Seen) -> Result<bool, JournalFault> {
+    let (person, address) = keys.person(&seen.receipt.person);
+    for (column, hash) in [("person", person), ("address", address)] {
+        let Some(hash) = hash else { continue };
+        let sql = format!(
+            "SELECT change FROM journal_receipt WHERE {column} = $1 AND route = $2 AND change <> 'profile' \
+             ORDER BY seq DESC LIMIT 1"
+        );
+        let last = sqlx::query(AssertSqlSafe(sql)).bind(hash.to_vec()).bind(seen.receipt.event.route.clone());
+        if let Some(row) = last.fetch_optional(&mut *connection).await? {
+            let change: String = row.try_get(0)?;
+            return Ok(matches!(Kind::parse(&change), Some(Kind::Change(change)) if change.ends_mail()));
+        }
+    }
+    Ok(false)
+}
+
+/// Whether an account was taken out.
+pub(super) async fn was_removed(connection: &mut AnyConnection, person: &Hash) -> Result<bool, JournalFault> {
+    let sql = "SELECT seq FROM journal_receipt WHERE person = $1 AND change = 'removal' LIMIT 1";
+    Ok(sqlx::query(sql).bind(person.to_vec()).fetch_optional(connection).await?.is_some())
+}
+
+/// Receipts by what stands for a person, the earliest first.
+pub(super) async fn about(pool: &AnyPool, column: &'static str, hash: &Hash) -> Result<Vec<Evidence>, JournalFault> {
+    let sql = format!("SELECT {COLUMNS} FROM journal_receipt WHERE {column} = $1 ORDER BY seq");
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(hash.to_vec()).fetch_all(pool).await?;
+    rows.iter().map(Evidence::read).collect()
+}
+
+/// Receipts from a place in the chain on, in its order, by their places. What somebody changed may not be readable.
+pub(super) async fn after(
+    connection: &mut AnyConnection,
+    seq: i64,
+    most: i64,
+) -> Result<Vec<(i64, Option<Evidence>)>, JournalFault> {
+    let sql = format!("SELECT {COLUMNS} FROM journal_receipt WHERE seq > $1 ORDER BY seq LIMIT $2");
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(seq).bind(most).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok((row.try_get("seq")?, Evidence::read(row).ok()))).collect()
+}

@@ -1,0 +1,68 @@
+//! SQL that both databases understand, for several rows at once.
+
+use jiff::Timestamp;
+use std::fmt::Write as _;
+
+/// How many rows a statement takes: only these numbers, so that there are few different statements, which the
+/// connection keeps prepared.
+const SIZES: [usize; 4] = [64, 16, 4, 1];
+
+/// Splits rows into pieces that have one of few lengths.
+pub fn pieces<T>(mut rows: &[T]) -> Vec<&[T]> {
+    let mut pieces = Vec::new();
+    while !rows.is_empty() {
+        let size = SIZES.into_iter().find(|size| *size <= rows.len()).unwrap_or(1);
+        let (piece, rest) = rows.split_at(size);
+        pieces.push(piece);
+        rows = rest;
+    }
+    pieces
+}
+
+/// `($1, $2), ($3, $4)`: as many rows of as many columns, counted on from `after`.
+pub fn placeholders(rows: usize, columns: usize, after: usize) -> String {
+    let mut text = String::new();
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..columns {
+            let comma = if column == 0 { "" } else { ", " };
+            let _ = write!(text, "{comma}${}", after + row * columns + column + 1);
+        }
+        text.push(')');
+    }
+    text
+}
+
+/// A text from outside as it stands in the tables: PostgreSQL takes any character but one.
+pub fn text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// A time as it stands in the tables.
+pub fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+/// A time from the tables.
+pub fn time(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_count_on() {
+        assert_eq!(placeholders(2, 3, 1), "($2, $3, $4), ($5, $6, $7)");
+    }
+
+    #[test]
+    fn pieces_have_few_lengths_and_hold_everything() {
+        let rows: Vec<_> = (0..87).collect();
+        let lengths: Vec<_> = pieces(&rows).iter().map(|piece| piece.len()).collect();
+        assert_eq!(lengths, [64, 16, 4, 1, 1, 1]);
+        assert_eq!(pieces(&rows).concat(), rows);
+        assert!(pieces::<u8>(&[]).is_empty());
+    }
+}

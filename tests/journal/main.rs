@@ -1,0 +1,10 @@
+//! The journal, beside the whole gateway over real sockets: links, receipts, events set aside, unfinished ones.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../contract/mod.rs"]
+mod contract;
+mod links;
+mod receipts;
+mod store;
+mod town;
+mod unfinished;

@@ -1,0 +1,1 @@
+//! What was acknowledged before it was done.
