@@ -60,6 +60,11 @@ impl JournalFault {
         self.kind == Kind::Locked || self.kind == Kind::Met
     }
 
+    /// Whether another writer was quicker; the connection is as good as before.
+    pub(super) fn has_met(&self) -> bool {
+        self.kind == Kind::Met
+    }
+
     /// Whether the same may work at once, on another connection.
     pub(super) fn may_work_now(&self) -> bool {
         matches!(self.kind, Kind::Connection | Kind::Met)
@@ -106,11 +111,13 @@ fn meaning(code: &str) -> (&'static str, Kind) {
             11 | 26 => ("the file is damaged, or no journal", Kind::Database),
             13 => ("the disk is full", Kind::Database),
             14 => ("the file can't be opened", Kind::Database),
+            19 if matches!(number, 1555 | 2067) => ("two writers met", Kind::Met),
             18..=20 | 25 => ("it doesn't take what was to be written", Kind::Content),
             _ => ("the database refused", Kind::Database),
         };
     }
     match code {
+        "23505" => return ("two writers met", Kind::Met),
         "57014" => return ("it didn't answer in time", Kind::Database),
         "25006" => return ("the database takes no writes: it is a standby", Kind::Connection),
         _ => {}

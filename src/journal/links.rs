@@ -3,12 +3,13 @@
 use super::entries::{Link, LinkChange};
 use super::fault::JournalFault;
 use super::keys::{Hash, Keys, Sealed};
-use super::rows::{micros, pieces, placeholders};
+use super::rows::{micros, pieces, placeholders, statements};
 use crate::domain::{Audience, ConnectionName, Email, Uid};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use std::collections::BTreeMap;
 
 /// What is encrypted of a link.
 #[derive(Serialize, Deserialize)]
@@ -73,52 +74,60 @@ fn link(row: &AnyRow, keys: &Keys) -> Result<Link, JournalFault> {
     Ok(Link { uid, esp: ConnectionName::new(&esp), audience: Audience::new(&audience), address })
 }
 
-/// Makes links and gives them up. In the order of their keys, so that two replicas never wait for each other.
-pub async fn change(
-    connection: &mut AnyConnection,
-    keys: &Keys,
-    changes: &[LinkChange],
-    now: Timestamp,
-) -> Result<(), JournalFault> {
-    // Of several changes of one link, the last counts: a statement may hold a key once only.
-    let mut by_key = std::collections::BTreeMap::new();
-    for change in changes {
-        by_key.insert(key(keys, change), change);
+/// Links made and given up, by their keys: two replicas that write in this order never wait for each other.
+pub struct Changes<'a>(BTreeMap<Key<'a>, &'a LinkChange>);
+
+type Key<'a> = (Hash, &'a str, &'a str, Hash);
+
+impl<'a> Changes<'a> {
+    /// Of several changes of one link, the last counts: a statement may hold a key once only.
+    pub fn of(keys: &Keys, changes: &'a [LinkChange]) -> Self {
+        Self(changes.iter().map(|change| (key(keys, change), change)).collect())
     }
-    let held: Vec<_> = by_key.iter().filter(|(_, change)| change.holds).collect();
-    for piece in pieces(&held) {
-        let sql = format!(
-            "INSERT INTO journal_link (person, esp, audience, address, gigya, sealed, since) VALUES {} \
-             ON CONFLICT (person, esp, audience, address) DO UPDATE SET since = excluded.since",
-            placeholders(piece.len(), 7, 0)
-        );
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for ((person, esp, audience, address), LinkChange { gigya, link, .. }) in piece {
-            let plain = Plain { uid: link.uid.expose().into(), address: link.address.expose().into() };
-            let plain = serde_json::to_vec(&plain).expect("two texts can be written as JSON");
-            query = query
+
+    /// How many statements it takes to write them.
+    pub fn statements(&self) -> usize {
+        let held = self.0.values().filter(|change| change.holds).count();
+        statements(held) + self.0.len() - held
+    }
+
+    /// Writes them.
+    pub async fn write(&self, connection: &mut AnyConnection, keys: &Keys, now: Timestamp) -> Result<(), JournalFault> {
+        let held: Vec<_> = self.0.iter().filter(|(_, change)| change.holds).collect();
+        for piece in pieces(&held) {
+            let sql = format!(
+                "INSERT INTO journal_link (person, esp, audience, address, gigya, sealed, since) VALUES {} \
+                 ON CONFLICT (person, esp, audience, address) DO UPDATE SET since = excluded.since",
+                placeholders(piece.len(), 7, 0)
+            );
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for ((person, esp, audience, address), LinkChange { gigya, link, .. }) in piece {
+                let plain = Plain { uid: link.uid.expose().into(), address: link.address.expose().into() };
+                let plain = serde_json::to_vec(&plain).expect("two texts can be written as JSON");
+                query = query
+                    .bind(person.to_vec())
+                    .bind((*esp).to_owned())
+                    .bind((*audience).to_owned())
+                    .bind(address.to_vec())
+                    .bind(gigya.as_str().to_owned())
+                    .bind(keys.seal(Sealed::Link, &plain))
+                    .bind(micros(now));
+            }
+            query.execute(&mut *connection).await?;
+        }
+        for (person, esp, audience, address) in self.0.iter().filter(|(_, change)| !change.holds).map(|(key, _)| key) {
+            sqlx::query("DELETE FROM journal_link WHERE person = $1 AND esp = $2 AND audience = $3 AND address = $4")
                 .bind(person.to_vec())
                 .bind((*esp).to_owned())
                 .bind((*audience).to_owned())
                 .bind(address.to_vec())
-                .bind(gigya.as_str().to_owned())
-                .bind(keys.seal(Sealed::Link, &plain))
-                .bind(micros(now));
+                .execute(&mut *connection)
+                .await?;
         }
-        query.execute(&mut *connection).await?;
+        Ok(())
     }
-    for ((person, esp, audience, address), _) in by_key.iter().filter(|(_, change)| !change.holds) {
-        sqlx::query("DELETE FROM journal_link WHERE person = $1 AND esp = $2 AND audience = $3 AND address = $4")
-            .bind(person.to_vec())
-            .bind((*esp).to_owned())
-            .bind((*audience).to_owned())
-            .bind(address.to_vec())
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
 }
 
-fn key<'a>(keys: &Keys, LinkChange { gigya, link, .. }: &'a LinkChange) -> (Hash, &'a str, &'a str, Hash) {
+fn key<'a>(keys: &Keys, LinkChange { gigya, link, .. }: &'a LinkChange) -> Key<'a> {
     (keys.account(gigya, &link.uid), link.esp.as_str(), link.audience.as_str(), keys.address(&link.address))
 }

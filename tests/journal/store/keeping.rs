@@ -16,7 +16,11 @@ async fn links_are_found_from_both_ends_and_given_up() {
         let mut of_ann = journal.links(&main(), &[&uid("ann"), &uid("nobody")]).await.unwrap();
         of_ann.sort_by_key(|link| link.address.expose().to_owned());
         assert_eq!(of_ann, [link("ann", "new"), link("ann", "old")]);
-        assert_eq!(journal.uids_at(&main(), &email("OLD")).await.unwrap(), [uid("ben"), uid("ann")], "the latest first");
+        assert_eq!(
+            journal.uids_at(&main(), &email("OLD")).await.unwrap(),
+            [uid("ben"), uid("ann")],
+            "the latest first"
+        );
         journal.commit(linked(link("ann", "old"), false)).await.unwrap();
         assert_eq!(journal.links(&main(), &[&uid("ann")]).await.unwrap(), [link("ann", "new")]);
         assert_eq!(journal.uids_at(&main(), &email("old")).await.unwrap(), [uid("ben")]);

@@ -158,12 +158,7 @@ pub fn found_out(name: &str, event: &str) -> Entries {
 }
 
 pub fn link(name: &str, address: &str) -> Link {
-    Link {
-        uid: uid(name),
-        esp: ConnectionName::new("news"),
-        audience: Audience::new("a"),
-        address: email(address),
-    }
+    Link { uid: uid(name), esp: ConnectionName::new("news"), audience: Audience::new("a"), address: email(address) }
 }
 
 pub fn linked(link: Link, holds: bool) -> Entries {
