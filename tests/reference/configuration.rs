@@ -41,6 +41,7 @@ fn can_do_without(example: &str, table: &str, line: &str) -> bool {
         ("SFMC_CLIENT_ID", "id"),
         ("SFMC_CLIENT_SECRET", "secret"),
         ("SFMC_SIGNATURE_KEY", "key"),
+        ("JOURNAL_KEY", "0123456789abcdef0123456789abcdef"),
     ];
     let taken = |text: &str| Config::parse(text, Path::new("gateway.toml"), &secrets.into_iter().collect()).is_ok();
     assert!(taken(example), "the example itself");
