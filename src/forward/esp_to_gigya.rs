@@ -7,7 +7,7 @@ use super::effect::{Effect, Mark, RouteEffect};
 use super::gateway::{EspSide, Gateway, GigyaSide, Incoming, RouteEnds};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
 use super::journaling::{Group, Page, time_to_work};
-use super::links::within;
+use super::links::{Links, within};
 use super::payload::Payload;
 use super::progress::{BodyDigest, Done, Settled};
 use super::record::{Direction, Told};
@@ -358,11 +358,22 @@ impl Errand<'_> {
         let Some(address) = account.address.as_ref().filter(|address| **address != self.news.address) else {
             return Ok(false);
         };
-        let others = account.other_addresses.iter().filter(|other| **other != self.news.address);
-        let addresses = std::iter::once(address).chain(others).collect();
-        let whom = Whom { uids: self.news.uid.iter().collect(), addresses, fields: &[] };
-        let found = self.side.esp.find(&self.ends.route.audience, &whom, self.deadline).await?;
-        Ok(found.iter().any(|record| record.address != self.news.address && record.consent.is_opted_in()))
+        let links = Links::of(self.gigya, &[&account.uid], self.deadline).await;
+        if links.are_lost {
+            return Err(Fault::Journal);
+        }
+        let linked = links.at(self.ends);
+        let others = account.other_addresses.iter().chain(&linked).filter(|other| **other != self.news.address);
+        let addresses: Vec<&Email> = std::iter::once(address).chain(others).collect();
+        // One that moves while it is looked for is found the second time.
+        for _ in 0..2 {
+            let whom = Whom { uids: self.news.uid.iter().collect(), addresses: addresses.clone(), fields: &[] };
+            let found = self.side.esp.find(&self.ends.route.audience, &whom, self.deadline).await?;
+            if found.iter().any(|record| record.address != self.news.address && record.consent.is_opted_in()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn opted_in(&self, at: ActedAt) -> Result<Effect, Fault> {
