@@ -518,15 +518,20 @@ impl Errand<'_> {
         if accounts.is_empty() && !is_opt_in { self.accounts_linked().await } else { Ok(accounts) }
     }
 
-    /// The accounts that were sent with this address, whatever they have by now.
+    /// The accounts that were sent with this address, or with the former one, whatever they have by now.
     async fn accounts_linked(&self) -> Result<Vec<Account>, Fault> {
         let Some(journal) = &self.gigya.journal else { return Ok(Vec::new()) };
-        let asked = journal.uids_at(&self.gigya.config.name, &self.news.address);
-        let patience = self.deadline.left().unwrap_or_default() / 3;
-        let uids = within(patience, asked).await.map_err(|fault| {
-            tracing::error!(connection = %self.gigya.config.name, %fault, "links can't be read");
-            Fault::Journal
-        })?;
+        let mut uids = Vec::new();
+        for address in [Some(&self.news.address), self.news.former_address.as_ref()].into_iter().flatten() {
+            if uids.is_empty() {
+                let patience = self.deadline.left().unwrap_or_default() / 3;
+                let asked = journal.uids_at(&self.gigya.config.name, address);
+                uids = within(patience, asked).await.map_err(|fault| {
+                    tracing::error!(connection = %self.gigya.config.name, %fault, "links can't be read");
+                    Fault::Journal
+                })?;
+            }
+        }
         let mut accounts = Vec::new();
         for uid in &uids {
             if let Reading::Found(account) = self.gigya.client.account(uid, None, self.deadline).await? {
