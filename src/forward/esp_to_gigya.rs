@@ -23,7 +23,7 @@ use crate::telemetry::traces;
 use crate::upstream::{self, Deadline, Fault};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -33,6 +33,9 @@ use tracing::Instrument;
 /// Outcomes that are told in one go. Between two of them other requests have their turn, as a body may hold tens of
 /// thousands of events that are settled at once.
 const TOLD_AT_ONCE: usize = 100;
+
+/// How long ago an opt-out may have been said whose account is awaited, if it can't be read and wasn't taken out yet.
+const FRESH: SignedDuration = SignedDuration::from_mins(10);
 
 /// Takes one request down the line.
 pub async fn receive(
@@ -538,7 +541,21 @@ impl Errand<'_> {
                 accounts.push(*account);
             }
         }
+        if accounts.is_empty() && self.is_fresh() {
+            let uids: Vec<_> = uids.iter().collect();
+            let links = Links::of(self.gigya, &uids, self.deadline).await;
+            if uids.iter().any(|uid| links.hold(self.ends, uid, &self.news.address)) {
+                // It was deleted a moment ago, or has another UID: whoever works on that notice writes down which.
+                return Err(Fault::Unavailable { cause: "account_gone" });
+            }
+        }
         Ok(accounts)
+    }
+
+    /// Whether it was said so recently that what else happened to the account may still be on its way.
+    fn is_fresh(&self) -> bool {
+        let since = acted(self.news).and_then(ActedAt::latest);
+        since.is_some_and(|since| self.gigya.clock.now().duration_since(since) < FRESH)
     }
 
     async fn accounts_at(&self, address: &Email) -> Result<Vec<Account>, Fault> {
