@@ -42,6 +42,8 @@ pub struct Mark {
     pub uid: Option<Uid>,
     /// Which addresses the audience holds the account under from now on, and which no longer.
     pub links: Vec<LinkChange>,
+    /// What was changed where the event came from, in answer to it.
+    pub back: Vec<Effect>,
 }
 
 impl RouteEffect {

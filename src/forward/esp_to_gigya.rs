@@ -228,7 +228,11 @@ fn again(before: &RouteEffect) -> RouteEffect {
         outcome => outcome,
     };
     let effect = Effect { outcome, change: None, ..before.effect };
-    RouteEffect { route: before.route.clone(), effect, mark: Mark { links: Vec::new(), ..before.mark.clone() } }
+    RouteEffect {
+        route: before.route.clone(),
+        effect,
+        mark: Mark { links: Vec::new(), back: Vec::new(), ..before.mark.clone() },
+    }
 }
 
 async fn settle(side: &EspSide, notice: &Notice, deadline: Deadline) -> Settled {
@@ -451,7 +455,10 @@ impl Errand<'_> {
         if let Some(Consent::OptedOut { since, reason }) = record.map(|record| record.consent)
             && let Reading::Found(now) = self.gigya.client.account_again(account, None, self.deadline).await?
         {
-            self.opt_out_account(&now, since, reason).await?;
+            let out = self.opt_out_account(&now, since, reason).await?;
+            if out.change.is_some() {
+                return Ok(out);
+            }
         }
         Ok(Effect::applied(Change::OptIn, None))
     }
@@ -484,8 +491,11 @@ impl Errand<'_> {
     /// Brings the ESP in line with an account.
     async fn settle_subscriber(&self, account: &Account, also_at: &[Email]) -> Effect {
         let (effect, mark) = rounds::settle(self.gigya, self.ends, account, also_at, self.deadline).await;
-        self.mark.lock().unwrap_or_else(PoisonError::into_inner).links.extend(mark.links);
-        effect
+        let mut ours = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
+        ours.links.extend(mark.links);
+        ours.back.extend(effect.change.map(|_| effect));
+        // It was changed at the ESP; nothing was at Gigya, of which this line tells.
+        Effect { change: None, found: None, ..effect }
     }
 
     /// What the audience holds under an address: the record with the notice's UID, if it has one, else any.

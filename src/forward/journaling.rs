@@ -113,7 +113,13 @@ impl Page<'_> {
     fn take_up_route(&self, group: &Group<'_>, route: &RouteEffect, entries: &mut Entries) -> bool {
         let Effect { outcome, change, found, .. } = route.effect;
         entries.links.extend(route.mark.links.iter().cloned());
-        let mut is_needed = !route.mark.links.is_empty();
+        let mut is_needed = !route.mark.links.is_empty() || !route.mark.back.is_empty();
+        for back in &route.mark.back {
+            let change = back.change.unwrap_or(Change::Profile);
+            let receipt = self.receipt(group, route, change);
+            let direction = self.direction.back().label();
+            entries.receipts.push(Receipt { direction, acted: back.acted, ..receipt });
+        }
         match (change, outcome) {
             // Even if something else about it failed.
             (Some(change), _) => {

@@ -18,6 +18,15 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// The other one.
+    #[must_use]
+    pub const fn back(self) -> Self {
+        match self {
+            Self::GigyaToEsp => Self::EspToGigya,
+            Self::EspToGigya => Self::GigyaToEsp,
+        }
+    }
+
     /// The direction as it stands in logs and metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {

@@ -6,6 +6,9 @@
 
 use super::keys::Hash;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::RangeInclusive;
 
 /// Where a chain begins.
 pub const BEGINNING: Hash = [0; 32];
@@ -53,9 +56,96 @@ pub fn join(before: &Hash, seq: i64, digest: &Hash) -> Hash {
     Sha256::new().chain_update(before).chain_update(seq.to_be_bytes()).chain_update(digest).finalize().into()
 }
 
+/// What the first receipt that there is was joined to: the beginning of all, or the last one that was pruned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beginning {
+    /// The place before the first.
+    pub seq: i64,
+    /// The hash there.
+    pub hash: Hash,
+}
+
+impl fmt::Display for Beginning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "receipts up to {}, whose hash is {}", self.seq, hex::encode(self.hash))
+    }
+}
+
+/// Places in the chain, as an erasure tells them: `1-3,7` for 1, 2, 3 and 7.
+#[derive(Clone, Debug, Default)]
+pub struct Ranges(Vec<RangeInclusive<i64>>);
+
+impl Ranges {
+    /// Of these places.
+    pub fn of(places: &BTreeSet<i64>) -> Self {
+        let mut ranges: Vec<RangeInclusive<i64>> = Vec::new();
+        for place in places {
+            match ranges.last_mut() {
+                Some(range) if range.end() + 1 == *place => *range = *range.start()..=*place,
+                _ => ranges.push(*place..=*place),
+            }
+        }
+        Self(ranges)
+    }
+
+    /// Those of a text, too. What can't be read is left out.
+    pub fn add(&mut self, text: &str) {
+        let range = |range: &str| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            Some(first.parse().ok()?..=last.parse().ok()?)
+        };
+        self.0.extend(text.split(',').filter_map(range));
+    }
+
+    /// Which of these places, in their order, aren't among them.
+    pub fn lack(mut self, places: &[i64]) -> Vec<i64> {
+        self.0.sort_by_key(|range| *range.start());
+        let mut ranges = self.0.into_iter().peekable();
+        let mut end = i64::MIN;
+        let is_lacking = |place: &&i64| {
+            while let Some(range) = ranges.next_if(|range| range.start() <= *place) {
+                end = end.max(*range.end());
+            }
+            end < **place
+        };
+        places.iter().filter(is_lacking).copied().collect()
+    }
+}
+
+impl fmt::Display for Ranges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, range) in self.0.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            match (range.start(), range.end()) {
+                (first, last) if first == last => write!(f, "{comma}{first}")?,
+                (first, last) => write!(f, "{comma}{first}-{last}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_told_as_ranges_and_back() {
+        for (places, text) in [(vec![], ""), (vec![1, 2, 3, 7], "1-3,7"), (vec![5], "5"), (vec![1, 3, 4], "1,3-4")] {
+            assert_eq!(Ranges::of(&places.iter().copied().collect()).to_string(), text);
+            let mut ranges = Ranges::default();
+            ranges.add(text);
+            let others: Vec<_> = (0..9).filter(|place| !places.contains(place)).collect();
+            assert_eq!(ranges.lack(&(0..9).collect::<Vec<_>>()), others);
+        }
+    }
+
+    #[test]
+    fn ranges_of_several_texts_may_overlap_and_be_of_any_size() {
+        let mut ranges = Ranges::default();
+        ["5-9,2", "1-9223372036854775807", "7", "x,3-,-4"].map(|text| ranges.add(text));
+        assert_eq!(ranges.lack(&[-1, 0, 1, 8, i64::MAX]), [-1, 0]);
+    }
 
     #[test]
     fn no_two_lists_of_fields_have_one_digest() {

@@ -2,30 +2,34 @@
 
 use super::entries::{Entries, Link};
 use super::fault::JournalFault;
+use super::flavour::Flavour;
 use super::keys::{Keys, Sealed, Sealer, random};
+use super::lending::{Lending, timely};
 use super::queue::{Claimed, Waiting};
+use super::reader::Reader;
+use super::server::Server;
 use super::writer::Writer;
 use super::{Journal, links, queue, receipts};
-use crate::config::{self, JournalStore};
+use crate::config;
 use crate::domain::{ConnectionName, Email, Reason, Uid};
 use crate::telemetry::metrics as meter;
 use crate::upstream::WallClock;
 use async_trait::async_trait;
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyPool, Connection, Executor, Row};
+use secrecy::SecretString;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AnyConnection, AnyPool, Connection, Row};
 use std::borrow::Cow;
-use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// How long a connection to the database is waited for.
-const PATIENCE: Duration = Duration::from_secs(3);
 /// Connections that read at once; one more writes.
 const READERS: u32 = 4;
+/// How long others may hold the database up that is about to be opened.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long is waited before it is tried once more.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The schema, step by step. A step that was shipped is never changed: another one follows it.
 const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "journal", include_str!("migrations/0001_journal.sql"))];
@@ -33,10 +37,13 @@ const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "journal", include_str!("migrati
 /// A journal in a database.
 pub struct Database {
     pub(super) readers: AnyPool,
-    pub(super) writer: Writer,
+    lending: Arc<Lending>,
+    reader: Reader,
+    writer: Writer,
     pub(super) keys: Arc<Keys>,
     /// How a transaction begins that will write.
     pub(super) begin: &'static str,
+    pub(super) flavour: Flavour,
     clock: WallClock,
 }
 
@@ -77,30 +84,53 @@ impl Database {
     /// # Errors
     /// What has to be set right first.
     pub async fn open(journal: &config::Journal, clock: WallClock) -> Result<Self, OpenError> {
-        let opened = open_pools(journal).await?;
-        let failed = |fault: JournalFault| opened.failed(fault);
-        migrate(&opened).await?;
-        let keys = keys(&opened.writer, &journal.keys).await.map_err(failed)?.ok_or(OpenError::Keys)?;
+        let server = Server::of(&journal.store)?;
+        let begun = Instant::now();
+        let (connection, keys) = loop {
+            match begin(&server, &journal.keys).await {
+                // Others that begin at the same time are done soon.
+                Err(OpenError::Database { fault, .. }) if fault.is_locked() && begun.elapsed() < PATIENCE => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                begun => break begun?,
+            }
+        };
         let keys = Arc::new(keys);
-        let begin = opened.begin;
+        let (begin, flavour) = (server.begin, server.flavour);
+        let readers = server.pool(READERS);
         meter::journal_opened();
-        let writer = Writer::start(opened.writer.clone(), begin, Arc::clone(&keys), clock.clone());
-        Ok(Self { readers: opened.readers, writer, keys, begin, clock })
+        let writer = Writer::start(server, connection, Arc::clone(&keys), clock.clone());
+        let lending = Arc::new(Lending::of(readers.clone()));
+        let reader = Reader::start(Arc::clone(&lending), Arc::clone(&keys));
+        Ok(Self { lending, reader, readers, writer, keys, begin, flavour, clock })
     }
+}
+
+/// A connection to a journal that is up to date, and its keys.
+async fn begin(server: &Server, configured: &[SecretString]) -> Result<(AnyConnection, Keys), OpenError> {
+    let failed = |fault| unusable(server.key, fault);
+    let mut connection = server.connect().await.map_err(failed)?;
+    migrate(&mut connection, server).await?;
+    let keys = keys(&mut connection, server.begin, configured).await.map_err(failed)?;
+    Ok((connection, keys.ok_or(OpenError::Keys)?))
 }
 
 #[async_trait]
 impl Journal for Database {
     async fn links(&self, gigya: &ConnectionName, uids: &[&Uid]) -> Result<Vec<Link>, JournalFault> {
-        links::of(&self.readers, &self.keys, gigya, uids).await
+        self.reader.links(uids.iter().map(|uid| self.keys.account(gigya, uid)).collect()).await
     }
 
     async fn uids_at(&self, gigya: &ConnectionName, address: &Email) -> Result<Vec<Uid>, JournalFault> {
-        links::uids_at(&self.readers, &self.keys, gigya, address).await
+        let mut lent = self.lending.lend().await?;
+        let uids = timely(links::uids_at(lent.connection(), &self.keys, gigya, address)).await;
+        lent.back(uids)
     }
 
     async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid) -> Result<bool, JournalFault> {
-        receipts::was_removed(&self.readers, &self.keys.account(gigya, uid)).await
+        let mut lent = self.lending.lend().await?;
+        let removed = timely(receipts::was_removed(lent.connection(), &self.keys.account(gigya, uid))).await;
+        lent.back(removed)
     }
 
     async fn commit(&self, entries: Entries) -> Result<(), JournalFault> {
@@ -108,11 +138,15 @@ impl Journal for Database {
     }
 
     async fn claim(&self, owner: &str, lease: Duration, most: usize) -> Result<Vec<Claimed>, JournalFault> {
-        queue::claim(&self.readers, &self.keys, owner, self.now(), lease, most).await
+        let mut lent = self.lending.lend().await?;
+        let claimed = timely(queue::claim(lent.connection(), &self.keys, owner, self.now(), lease, most)).await;
+        lent.back(claimed)
     }
 
     async fn put_off(&self, claimed: &Claimed, reason: Reason, pause: Duration) -> Result<(), JournalFault> {
-        queue::put_off(&self.readers, claimed, reason, self.now() + pause).await
+        let mut lent = self.lending.lend().await?;
+        let put_off = timely(queue::put_off(lent.connection(), claimed, reason, self.now() + pause)).await;
+        lent.back(put_off)
     }
 
     async fn tidy(&self) -> Result<u64, JournalFault> {
@@ -120,25 +154,13 @@ impl Journal for Database {
     }
 
     async fn waiting(&self) -> Result<Waiting, JournalFault> {
-        queue::waiting(&self.readers).await
+        let mut lent = self.lending.lend().await?;
+        let waiting = timely(queue::waiting(lent.connection())).await;
+        lent.back(waiting)
     }
 
     fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-}
-
-/// A database, opened.
-struct Opened {
-    key: &'static str,
-    begin: &'static str,
-    writer: AnyPool,
-    readers: AnyPool,
-}
-
-impl Opened {
-    fn failed(&self, fault: JournalFault) -> OpenError {
-        unusable(self.key, fault)
     }
 }
 
@@ -151,85 +173,43 @@ fn unusable(key: &'static str, fault: JournalFault) -> OpenError {
     OpenError::Database { key, fault, remedy }
 }
 
-async fn open_pools(journal: &config::Journal) -> Result<Opened, OpenError> {
-    sqlx::any::install_default_drivers();
-    let (key, begin, url, first): (_, _, _, &'static [&'static str]) = match &journal.store {
-        JournalStore::Sqlite(path) => {
-            make_file(path)?;
-            // What is committed stays, even if the power fails; readers never wait for the writer, nor it for them.
-            let first = &["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA busy_timeout = 3000"];
-            // Whoever reads first and writes then could be too late to.
-            ("journal.sqlite", "BEGIN IMMEDIATE", sqlite_url(path), first)
-        }
-        JournalStore::Postgres(url) => {
-            let first = &[
-                "SET statement_timeout = '5s'",
-                "SET lock_timeout = '3s'",
-                "SET idle_in_transaction_session_timeout = '10s'",
-            ];
-            ("journal.postgres", "BEGIN", url.expose_secret().to_owned(), first)
-        }
-    };
-    let bad_url = |error: sqlx::Error| unusable(key, error.into());
-    let options = AnyConnectOptions::from_str(&url).map_err(bad_url)?;
-    let pool = |most| {
-        AnyPoolOptions::new().max_connections(most).min_connections(1).acquire_timeout(PATIENCE).after_connect(
-            move |connection, _| {
-                Box::pin(async move {
-                    for statement in first {
-                        connection.execute(*statement).await?;
-                    }
-                    Ok(())
-                })
-            },
-        )
-    };
-    let writer = pool(1).connect_with(options.clone()).await.map_err(bad_url)?;
-    let readers = pool(READERS).connect_with(options).await.map_err(bad_url)?;
-    Ok(Opened { key, begin, writer, readers })
-}
-
-/// Makes the file, readable by this user alone, if it isn't there.
-fn make_file(path: &Path) -> Result<(), OpenError> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let made = options.open(path);
-    made.map(drop).map_err(|source| OpenError::File { path: path.display().to_string(), source })
-}
-
-fn sqlite_url(path: &Path) -> String {
-    let path = path.to_string_lossy();
-    let encoded = percent_encoding::utf8_percent_encode(&path, percent_encoding::NON_ALPHANUMERIC).to_string();
-    format!("sqlite://{}?mode=rw", encoded.replace("%2F", "/"))
-}
-
-async fn migrate(opened: &Opened) -> Result<(), OpenError> {
+/// One at a time: of replicas that begin together, the others wait, and find it done.
+async fn migrate(connection: &mut AnyConnection, server: &Server) -> Result<(), OpenError> {
+    use sqlx::SqlSafeStr;
     let step = |(version, name, sql): (i64, &'static str, &'static str)| {
         let sql = sqlx::AssertSqlSafe(sql).into_sql_str();
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql, false)
     };
-    use sqlx::SqlSafeStr;
     let migrator = Migrator::with_migrations(MIGRATIONS.into_iter().map(step).collect());
-    migrator.run(&opened.writer).await.map_err(|error| match error {
-        sqlx::migrate::MigrateError::VersionMissing(_) | sqlx::migrate::MigrateError::VersionTooNew(..) => {
-            OpenError::TooNew
-        }
-        sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
-            opened.failed(error.into())
-        }
-        _ => opened.failed(JournalFault::new("its tables can't be brought up to date")),
+    let failed = |error: sqlx::Error| unusable(server.key, error.into());
+    let migrated = if server.flavour.locks_migrations() {
+        server.take_time(connection).await.map_err(failed)?;
+        let migrated = migrator.run(&mut *connection).await;
+        server.hurry(connection).await.map_err(failed)?;
+        migrated
+    } else {
+        let mut transaction = connection.begin_with(server.begin).await.map_err(failed)?;
+        let migrated = migrator.run(&mut *transaction).await;
+        transaction.commit().await.map_err(failed)?;
+        migrated
+    };
+    migrated.map_err(|error| match error {
+        MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => OpenError::TooNew,
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failed(error),
+        _ => unusable(server.key, JournalFault::new("its tables can't be brought up to date")),
     })
 }
 
 /// The journal's own keys: made if there are none, wrapped anew if the configured key is another one. None if no
 /// configured key opens them.
-async fn keys(pool: &AnyPool, configured: &[secrecy::SecretString]) -> Result<Option<Keys>, JournalFault> {
+async fn keys(
+    connection: &mut AnyConnection,
+    begin: &'static str,
+    configured: &[SecretString],
+) -> Result<Option<Keys>, JournalFault> {
     let sealers: Vec<_> = configured.iter().map(Sealer::configured).collect::<Result<_, _>>()?;
     let Some(first) = sealers.first() else { return Ok(None) };
-    let mut connection = pool.acquire().await?;
-    let mut transaction = connection.begin().await?;
+    let mut transaction = connection.begin_with(begin).await?;
     for name in ["lookup", "data"] {
         // Of replicas that begin together, the first one's stay.
         sqlx::query("INSERT INTO journal_key (name, wrapped) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")

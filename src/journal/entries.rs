@@ -148,7 +148,7 @@ pub struct Unfinished {
     pub connection: String,
     /// Which way it goes.
     pub direction: &'static str,
-    /// Whom it is about: one person's are finished in order.
+    /// Whom it is about: one person's from one connection are finished in order.
     pub person: Person,
     /// When the gateway was told.
     pub received: Timestamp,

@@ -17,21 +17,33 @@ mod commit;
 mod database;
 mod entries;
 mod fault;
+mod flavour;
+mod forget;
+mod gather;
+mod health;
 mod keys;
+mod lending;
 mod links;
+mod prune;
 mod queue;
+mod reader;
 mod receipts;
 mod rejected;
 mod rows;
+mod server;
+mod verify;
 mod writer;
 
-pub use admin::{Broken, Erased, Verified};
+pub use admin::Census;
 pub use database::{Database, OpenError};
 pub use entries::{Entries, EventKey, Link, LinkChange, Person, Receipt, Seen, SetAside, Unfinished};
 pub use fault::JournalFault;
-pub use queue::{Claimed, PendingId, Waiting};
+pub use forget::{Erasable, Whom};
+pub use prune::Pruned;
+pub use queue::{Claimed, Pending, PendingId, Waiting};
 pub use receipts::{Evidence, Kind};
 pub use rejected::{Rejected, RejectedId};
+pub use verify::{Broken, Noted, Verified};
 
 use crate::domain::{ConnectionName, Email, Reason, Uid};
 use async_trait::async_trait;
@@ -55,8 +67,8 @@ pub trait Journal: Send + Sync {
     /// Writes all of it, or none.
     async fn commit(&self, entries: Entries) -> Result<(), JournalFault>;
 
-    /// Takes unfinished events that are due, at most `most`, for `owner` alone until the lease ends. Of one person's, the
-    /// earliest only.
+    /// Takes unfinished events that are due, at most `most`, for `owner` alone until the lease ends. Of one person's from one
+    /// connection, the earliest only.
     async fn claim(&self, owner: &str, lease: Duration, most: usize) -> Result<Vec<Claimed>, JournalFault>;
 
     /// Gives one back that couldn't be finished now, for after `pause`.

@@ -6,9 +6,11 @@
 use super::entries::Unfinished;
 use super::fault::JournalFault;
 use super::keys::{Keys, Sealed};
+use super::rejected::Rejected;
 use super::rows::{micros, pieces, placeholders, time};
 use crate::domain::Reason;
 use jiff::{SignedDuration, Timestamp};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row};
 use std::time::Duration;
 use uuid::Uuid;
@@ -34,6 +36,27 @@ pub struct Claimed {
     pub attempts: i64,
     /// The event, in `forward`'s own notation.
     pub payload: Vec<u8>,
+}
+
+/// An unfinished event, for a person to look at.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// Which one.
+    pub id: PendingId,
+    /// The connection that it came from.
+    pub connection: String,
+    /// Which way it goes.
+    pub direction: String,
+    /// When the gateway was told.
+    pub received: Timestamp,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When it is tried next, unless somebody works on it.
+    pub next: Timestamp,
+    /// Why it wasn't done, as in answers and logs.
+    pub reason: String,
+    /// Until when it is somebody's, if it is.
+    pub leased_to: Option<Timestamp>,
 }
 
 /// How much waits.
@@ -69,7 +92,7 @@ pub(super) async fn add(
                 .bind(event.direction)
                 .bind(person.map(|hash| hash.to_vec()))
                 .bind(address.map(|hash| hash.to_vec()))
-                .bind(keys.queue(&event.person, &event.payload).to_vec())
+                .bind(keys.queue(&event.connection, &event.person, &event.payload).to_vec())
                 .bind(keys.seal(Sealed::Pending, &event.payload))
                 .bind(micros(event.received))
                 .bind(0_i64)
@@ -81,6 +104,69 @@ pub(super) async fn add(
         query.execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// Writes down an event that was set aside; the one that is set aside stays. `owner` has it for the lease, or nobody.
+pub(super) async fn add_rejected(
+    connection: &mut AnyConnection,
+    keys: &Keys,
+    rejected: &Rejected,
+    now: Timestamp,
+    owner: &str,
+    leased_to: Timestamp,
+) -> Result<PendingId, JournalFault> {
+    let id = Uuid::now_v7().to_string();
+    let sql = "SELECT COALESCE(person, address) FROM journal_rejected WHERE id = $1";
+    let row = sqlx::query(sql).bind(rejected.id.0.clone()).fetch_optional(&mut *connection).await?;
+    let who: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose()?.flatten();
+    let queue = keys.queue_of(&rejected.event.connection, who.as_deref(), &rejected.payload);
+    sqlx::query(
+        "INSERT INTO journal_pending (id, connection, direction, person, address, queue, sealed, received_at, attempts, \
+         next_at, reason, owner, leased_to) \
+         SELECT $1, connection, direction, person, address, $2, $3, first_at, 0, $4, reason, \
+         $5, $6 FROM journal_rejected WHERE id = $7",
+    )
+    .bind(id.clone())
+    .bind(queue.to_vec())
+    .bind(keys.seal(Sealed::Pending, &rejected.payload))
+    .bind(micros(now))
+    .bind(owner.to_owned())
+    .bind(micros(leased_to))
+    .bind(rejected.id.0.clone())
+    .execute(connection)
+    .await?;
+    Ok(PendingId(id))
+}
+
+const COLUMNS: &str = "id, connection, direction, received_at, attempts, next_at, reason, leased_to";
+
+/// Unfinished events, the earliest first, at most so many.
+pub(super) async fn all(pool: &AnyPool, most: i64, now: Timestamp) -> Result<Vec<Pending>, JournalFault> {
+    let sql = format!("SELECT {COLUMNS} FROM journal_pending ORDER BY received_at, id LIMIT $1");
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(most).fetch_all(pool).await?;
+    rows.iter().map(|row| pending(row, now)).collect()
+}
+
+/// One of them.
+pub(super) async fn one(pool: &AnyPool, id: &PendingId, now: Timestamp) -> Result<Option<Pending>, JournalFault> {
+    let sql = format!("SELECT {COLUMNS} FROM journal_pending WHERE id = $1");
+    let row = sqlx::query(AssertSqlSafe(sql)).bind(id.0.clone()).fetch_optional(pool).await?;
+    row.as_ref().map(|row| pending(row, now)).transpose()
+}
+
+fn pending(row: &AnyRow, now: Timestamp) -> Result<Pending, JournalFault> {
+    let (received, next, leased_to): (i64, i64, i64) =
+        (row.try_get("received_at")?, row.try_get("next_at")?, row.try_get("leased_to")?);
+    Ok(Pending {
+        id: PendingId(row.try_get("id")?),
+        connection: row.try_get("connection")?,
+        direction: row.try_get("direction")?,
+        received: time(received),
+        attempts: row.try_get("attempts")?,
+        next: time(next),
+        reason: row.try_get("reason")?,
+        leased_to: Some(time(leased_to)).filter(|until| *until > now),
+    })
 }
 
 /// Takes finished ones off.
@@ -95,7 +181,7 @@ pub(super) async fn remove(connection: &mut AnyConnection, finished: &[PendingId
 
 /// Leases what is due and nobody works on; of one person's events, the earliest only.
 pub(super) async fn claim(
-    pool: &AnyPool,
+    connection: &mut AnyConnection,
     keys: &Keys,
     owner: &str,
     now: Timestamp,
@@ -110,7 +196,7 @@ pub(super) async fn claim(
     )
     .bind(micros(now))
     .bind(i64::try_from(most).unwrap_or(i64::MAX))
-    .fetch_all(pool)
+    .fetch_all(&mut *connection)
     .await?;
     let leased_to = micros(now.saturating_add(SignedDuration::try_from(lease).unwrap_or_default()).unwrap_or(now));
     let mut claimed = Vec::new();
@@ -119,7 +205,7 @@ pub(super) async fn claim(
         // Only who finds the lease as it was read gets it.
         let sql = "UPDATE journal_pending SET owner = $1, leased_to = $2 WHERE id = $3 AND leased_to = $4";
         let taken = sqlx::query(sql).bind(owner.to_owned()).bind(leased_to).bind(id.clone()).bind(before);
-        if taken.execute(pool).await?.rows_affected() == 0 {
+        if taken.execute(&mut *connection).await?.rows_affected() == 0 {
             continue;
         }
         let (sealed, received): (Vec<u8>, i64) = (row.try_get(3)?, row.try_get(4)?);
@@ -130,7 +216,11 @@ pub(super) async fn claim(
             direction: row.try_get(2)?,
             received: time(received),
             attempts: row.try_get(5)?,
-            payload: keys.open(Sealed::Pending, &sealed)?,
+            payload: keys.open(Sealed::Pending, &sealed).unwrap_or_else(|fault| {
+                // It must not hold up the others: empty as it is, it is set aside.
+                tracing::error!(%fault, "an unfinished event can't be read");
+                Vec::new()
+            }),
         });
     }
     Ok(claimed)
@@ -138,7 +228,7 @@ pub(super) async fn claim(
 
 /// Gives one back, unless somebody else has it by now.
 pub(super) async fn put_off(
-    pool: &AnyPool,
+    connection: &mut AnyConnection,
     claimed: &Claimed,
     reason: Reason,
     next: Timestamp,
@@ -146,17 +236,17 @@ pub(super) async fn put_off(
     let sql = "UPDATE journal_pending SET attempts = attempts + 1, reason = $1, next_at = $2, owner = '', leased_to = 0 \
                WHERE id = $3 AND owner = $4";
     let update = sqlx::query(sql).bind(reason.label()).bind(micros(next)).bind(claimed.id.0.clone());
-    update.bind(claimed.owner.clone()).execute(pool).await?;
+    update.bind(claimed.owner.clone()).execute(connection).await?;
     Ok(())
 }
 
 /// How much waits.
-pub(super) async fn waiting(pool: &AnyPool) -> Result<Waiting, JournalFault> {
+pub(super) async fn waiting(connection: &mut AnyConnection) -> Result<Waiting, JournalFault> {
     let row = sqlx::query(
         "SELECT (SELECT COUNT(*) FROM journal_pending), (SELECT MIN(received_at) FROM journal_pending), \
          (SELECT COUNT(*) FROM journal_rejected)",
     )
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await?;
     let oldest: Option<i64> = row.try_get(1)?;
     Ok(Waiting { unfinished: row.try_get(0)?, oldest: oldest.map(time), rejected: row.try_get(2)? })

@@ -3,7 +3,7 @@
 //! Source: vendor pages of the SOAP API, and answers recorded in public SDKs. Errors come with HTTP status 200 and a
 //! code for each object; throttling and expired tokens come as faults with status 500.
 
-use crate::upstream::{Again, Fault, Verdict};
+use crate::upstream::{self, Again, Fault, Verdict};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use quick_xml::escape::escape;
@@ -310,14 +310,18 @@ pub enum Written {
 }
 
 impl Message {
-    /// What became of the one object that was written.
+    /// What became of the one object that was written. Notes the call's id if it was.
     pub fn written(&self) -> Result<Written, Fault> {
-        match self.results.first() {
+        let written = match self.results.first() {
             Some(row) if row.status_code.eq_ignore_ascii_case("OK") => Ok(Written::Done),
             Some(row) => Ok(meaning(row.error_code.as_deref().and_then(|code| code.trim().parse().ok()))),
             None if self.overall_status.eq_ignore_ascii_case("OK") => Ok(Written::Done),
             None => Err(Fault::Unavailable { cause: "answer_without_result" }),
+        };
+        if written == Ok(Written::Done) {
+            upstream::note(Some(&self.request_id));
         }
+        written
     }
 
     /// Whether another page follows.

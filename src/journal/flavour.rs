@@ -1,0 +1,44 @@
+//! In what the two databases differ.
+
+/// Which of the two databases it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flavour {
+    /// SQLite.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
+impl Flavour {
+    /// Whether who brings its tables up to date keeps others from doing so.
+    pub const fn locks_migrations(self) -> bool {
+        matches!(self, Self::Postgres)
+    }
+
+    /// How a transaction begins that only reads, and sees one state from its first statement to its last.
+    pub const fn look(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN",
+            Self::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+
+    /// Asks for the bytes that the journal takes.
+    pub const fn size(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+            Self::Postgres => {
+                "SELECT pg_total_relation_size('journal_receipt') + pg_total_relation_size('journal_link') \
+                 + pg_total_relation_size('journal_rejected') + pg_total_relation_size('journal_pending')"
+            }
+        }
+    }
+
+    /// Has what was erased leave the log of writes, too; PostgreSQL sees to its own.
+    pub const fn after_erasing(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => Some("PRAGMA wal_checkpoint(TRUNCATE)"),
+            Self::Postgres => None,
+        }
+    }
+}
