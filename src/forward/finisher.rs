@@ -7,6 +7,7 @@ use super::payload::Payload;
 use super::{esp_to_gigya, gigya_to_esp};
 use crate::domain::{Outcome, Reason};
 use crate::journal::{Claimed, Entries, EventKey, Journal, JournalFault, Person, SetAside};
+use crate::mutation::{self, Mutation};
 use crate::telemetry::metrics as meter;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// How often links that were given up long ago are taken off.
+const TIDIED_EVERY: Duration = Duration::from_mins(10);
 /// How often the journal is asked while there is nothing to do.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long one event may take.
@@ -39,6 +42,7 @@ pub enum Finish {
 /// Finishes events until `stop`; what is begun then is ended first.
 pub async fn finish_all(live: Live, journal: Arc<dyn Journal>, stop: CancellationToken) {
     let owner = Uuid::new_v4().to_string();
+    let mut tidied: Option<Instant> = None;
     while !stop.is_cancelled() {
         let found = match journal.claim(&owner, LEASE, AT_ONCE).await {
             Ok(claimed) => {
@@ -52,6 +56,12 @@ pub async fn finish_all(live: Live, journal: Arc<dyn Journal>, stop: Cancellatio
             }
         };
         tell_waiting(&*journal).await;
+        if tidied.is_none_or(|tidied| tidied.elapsed() >= TIDIED_EVERY) {
+            tidied = Some(Instant::now());
+            if let Err(fault) = journal.tidy().await {
+                tracing::error!(%fault, "links that were given up can't be taken off");
+            }
+        }
         if !found {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -71,6 +81,10 @@ async fn tell_waiting(journal: &dyn Journal) {
 
 async fn finish_some(gateway: &Gateway, journal: &Arc<dyn Journal>, claimed: &[Claimed]) {
     let each = claimed.iter().map(|claimed| async move {
+        if mutation::is(Mutation::ForgetTheUnfinished) {
+            let finished = vec![claimed.id.clone()];
+            let _ = journal.commit(Entries { finished, ..Entries::default() }).await;
+        }
         let finish = gateway.finish(claimed).await;
         let put_off = match finish {
             Finish::Done(_) => Ok(()),

@@ -6,6 +6,7 @@ use super::flavour::Flavour;
 use super::keys::{Keys, Sealed, Sealer, random};
 use super::lending::{Lending, timely};
 use super::queue::{Claimed, Waiting};
+use super::reader::Reader;
 use super::server::Server;
 use super::writer::Writer;
 use super::{Journal, links, queue, receipts};
@@ -15,14 +16,20 @@ use crate::telemetry::metrics as meter;
 use crate::upstream::WallClock;
 use async_trait::async_trait;
 use jiff::Timestamp;
+use secrecy::SecretString;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, Connection, Row};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Connections that read at once; one more writes.
 const READERS: u32 = 4;
+/// How long others may hold the database up that is about to be opened.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long is waited before it is tried once more.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The schema, step by step. A step that was shipped is never changed: another one follows it.
 const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "journal", include_str!("migrations/0001_journal.sql"))];
@@ -30,7 +37,8 @@ const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "journal", include_str!("migrati
 /// A journal in a database.
 pub struct Database {
     pub(super) readers: AnyPool,
-    lending: Lending,
+    lending: Arc<Lending>,
+    reader: Reader,
     writer: Writer,
     pub(super) keys: Arc<Keys>,
     /// How a transaction begins that will write.
@@ -77,25 +85,40 @@ impl Database {
     /// What has to be set right first.
     pub async fn open(journal: &config::Journal, clock: WallClock) -> Result<Self, OpenError> {
         let server = Server::of(&journal.store)?;
-        let failed = |fault| unusable(server.key, fault);
-        let mut connection = server.connect().await.map_err(failed)?;
-        migrate(&mut connection, &server).await?;
-        let keys = keys(&mut connection, server.begin, &journal.keys).await.map_err(failed)?.ok_or(OpenError::Keys)?;
+        let begun = Instant::now();
+        let (connection, keys) = loop {
+            match begin(&server, &journal.keys).await {
+                // Others that begin at the same time are done soon.
+                Err(OpenError::Database { fault, .. }) if fault.is_locked() && begun.elapsed() < PATIENCE => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                begun => break begun?,
+            }
+        };
         let keys = Arc::new(keys);
         let (begin, flavour) = (server.begin, server.flavour);
         let readers = server.pool(READERS);
         meter::journal_opened();
         let writer = Writer::start(server, connection, Arc::clone(&keys), clock.clone());
-        Ok(Self { lending: Lending::of(readers.clone()), readers, writer, keys, begin, flavour, clock })
+        let lending = Arc::new(Lending::of(readers.clone()));
+        let reader = Reader::start(Arc::clone(&lending), Arc::clone(&keys));
+        Ok(Self { lending, reader, readers, writer, keys, begin, flavour, clock })
     }
+}
+
+/// A connection to a journal that is up to date, and its keys.
+async fn begin(server: &Server, configured: &[SecretString]) -> Result<(AnyConnection, Keys), OpenError> {
+    let failed = |fault| unusable(server.key, fault);
+    let mut connection = server.connect().await.map_err(failed)?;
+    migrate(&mut connection, server).await?;
+    let keys = keys(&mut connection, server.begin, configured).await.map_err(failed)?;
+    Ok((connection, keys.ok_or(OpenError::Keys)?))
 }
 
 #[async_trait]
 impl Journal for Database {
     async fn links(&self, gigya: &ConnectionName, uids: &[&Uid]) -> Result<Vec<Link>, JournalFault> {
-        let mut lent = self.lending.lend().await?;
-        let links = timely(links::of(lent.connection(), &self.keys, gigya, uids)).await;
-        lent.back(links)
+        self.reader.links(uids.iter().map(|uid| self.keys.account(gigya, uid)).collect()).await
     }
 
     async fn uids_at(&self, gigya: &ConnectionName, address: &Email) -> Result<Vec<Uid>, JournalFault> {
@@ -124,6 +147,10 @@ impl Journal for Database {
         let mut lent = self.lending.lend().await?;
         let put_off = timely(queue::put_off(lent.connection(), claimed, reason, self.now() + pause)).await;
         lent.back(put_off)
+    }
+
+    async fn tidy(&self) -> Result<u64, JournalFault> {
+        links::tidy(&self.readers, self.now()).await
     }
 
     async fn waiting(&self) -> Result<Waiting, JournalFault> {
@@ -178,7 +205,7 @@ async fn migrate(connection: &mut AnyConnection, server: &Server) -> Result<(), 
 async fn keys(
     connection: &mut AnyConnection,
     begin: &'static str,
-    configured: &[secrecy::SecretString],
+    configured: &[SecretString],
 ) -> Result<Option<Keys>, JournalFault> {
     let sealers: Vec<_> = configured.iter().map(Sealer::configured).collect::<Result<_, _>>()?;
     let Some(first) = sealers.first() else { return Ok(None) };

@@ -22,6 +22,8 @@ enum Kind {
     Connection,
     /// Two writers met, and this one has to begin anew.
     Met,
+    /// Another one is writing, and takes long.
+    Locked,
     /// The database can't do anything now, on whatever connection.
     Database,
 }
@@ -51,6 +53,16 @@ impl JournalFault {
     /// Whether something that was to be written or read is to blame, rather than the database.
     pub(super) fn is_about_content(&self) -> bool {
         self.kind == Kind::Content
+    }
+
+    /// Whether somebody else is in the midst of something.
+    pub(super) fn is_locked(&self) -> bool {
+        self.kind == Kind::Locked || self.kind == Kind::Met
+    }
+
+    /// Whether another writer was quicker; the connection is as good as before.
+    pub(super) fn has_met(&self) -> bool {
+        self.kind == Kind::Met
     }
 
     /// Whether the same may work at once, on another connection.
@@ -93,17 +105,19 @@ fn meaning(code: &str) -> (&'static str, Kind) {
         && let Ok(number) = code.parse::<u32>()
     {
         return match number & 0xff {
-            5 | 6 => ("another process has it locked", Kind::Database),
+            5 | 6 => ("another process has it locked", Kind::Locked),
             8 => ("it can't be written: the file or its folder is read-only", Kind::Database),
             10 => ("the disk failed", Kind::Database),
             11 | 26 => ("the file is damaged, or no journal", Kind::Database),
             13 => ("the disk is full", Kind::Database),
             14 => ("the file can't be opened", Kind::Database),
+            19 if matches!(number, 1555 | 2067) => ("two writers met", Kind::Met),
             18..=20 | 25 => ("it doesn't take what was to be written", Kind::Content),
             _ => ("the database refused", Kind::Database),
         };
     }
     match code {
+        "23505" => return ("two writers met", Kind::Met),
         "57014" => return ("it didn't answer in time", Kind::Database),
         "25006" => return ("the database takes no writes: it is a standby", Kind::Connection),
         _ => {}
@@ -115,7 +129,7 @@ fn meaning(code: &str) -> (&'static str, Kind) {
         Some("3D") => ("there is no such database", Kind::Database),
         Some("40") => ("two writers met", Kind::Met),
         Some("53") => ("the database has no room", Kind::Database),
-        Some("55") => ("another process has it locked", Kind::Database),
+        Some("55") => ("another process has it locked", Kind::Locked),
         Some("42") => ("the database lacks a table, or the permission for it", Kind::Database),
         _ => ("the database refused", Kind::Database),
     }

@@ -112,10 +112,17 @@ impl Keys {
         i64::from_be_bytes(hash[..8].try_into().expect("a hash is longer"))
     }
 
-    /// What people are kept apart by when their events wait.
-    pub fn queue(&self, person: &Person, otherwise: &[u8]) -> Hash {
+    /// What events are kept in order by while they wait: one person's, from one connection. Another connection's wouldn't be
+    /// in any order anyway, and must not wait for a system that they have nothing to do with.
+    pub fn queue(&self, connection: &str, person: &Person, otherwise: &[u8]) -> Hash {
         let (account, address) = self.person(person);
-        account.or(address).unwrap_or_else(|| self.hash(&[b"queue", otherwise]))
+        self.queue_of(connection, account.or(address).as_ref().map(|who| &who[..]), otherwise)
+    }
+
+    /// The same, of somebody whose hash is known.
+    pub fn queue_of(&self, connection: &str, who: Option<&[u8]>, otherwise: &[u8]) -> Hash {
+        let nobody = self.hash(&[b"nobody", otherwise]);
+        self.hash(&[b"queue", connection.as_bytes(), who.unwrap_or(&nobody)])
     }
 
     /// Encrypts.

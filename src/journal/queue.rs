@@ -3,7 +3,7 @@
 //! A lease keeps two replicas from doing the same work. Nothing depends on it: finishing an event twice ends like finishing
 //! it once, so a lease that ends too early, or clocks that differ, cost calls and nothing else.
 
-use super::entries::{Person, Unfinished};
+use super::entries::Unfinished;
 use super::fault::JournalFault;
 use super::keys::{Keys, Sealed};
 use super::rejected::Rejected;
@@ -92,7 +92,7 @@ pub(super) async fn add(
                 .bind(event.direction)
                 .bind(person.map(|hash| hash.to_vec()))
                 .bind(address.map(|hash| hash.to_vec()))
-                .bind(keys.queue(&event.person, &event.payload).to_vec())
+                .bind(keys.queue(&event.connection, &event.person, &event.payload).to_vec())
                 .bind(keys.seal(Sealed::Pending, &event.payload))
                 .bind(micros(event.received))
                 .bind(0_i64)
@@ -116,14 +116,18 @@ pub(super) async fn add_rejected(
     leased_to: Timestamp,
 ) -> Result<PendingId, JournalFault> {
     let id = Uuid::now_v7().to_string();
+    let sql = "SELECT COALESCE(person, address) FROM journal_rejected WHERE id = $1";
+    let row = sqlx::query(sql).bind(rejected.id.0.clone()).fetch_optional(&mut *connection).await?;
+    let who: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose()?.flatten();
+    let queue = keys.queue_of(&rejected.event.connection, who.as_deref(), &rejected.payload);
     sqlx::query(
         "INSERT INTO journal_pending (id, connection, direction, person, address, queue, sealed, received_at, attempts, \
          next_at, reason, owner, leased_to) \
-         SELECT $1, connection, direction, person, address, COALESCE(person, address, $2), $3, first_at, 0, $4, reason, \
+         SELECT $1, connection, direction, person, address, $2, $3, first_at, 0, $4, reason, \
          $5, $6 FROM journal_rejected WHERE id = $7",
     )
     .bind(id.clone())
-    .bind(keys.queue(&Person::default(), &rejected.payload).to_vec())
+    .bind(queue.to_vec())
     .bind(keys.seal(Sealed::Pending, &rejected.payload))
     .bind(micros(now))
     .bind(owner.to_owned())

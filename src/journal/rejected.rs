@@ -3,7 +3,7 @@
 use super::entries::{EventKey, SetAside};
 use super::fault::JournalFault;
 use super::keys::{Keys, Sealed};
-use super::rows::{micros, time};
+use super::rows::{micros, text, time};
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AnyPool, Row};
@@ -58,7 +58,7 @@ pub(super) async fn set_aside(
         .bind(rejected.event.connection.clone())
         .bind(rejected.direction)
         .bind(rejected.event.route.clone())
-        .bind(rejected.event.event.clone())
+        .bind(text(&rejected.event.event))
         .bind(rejected.reason.label())
         .bind(person.map(|hash| hash.to_vec()))
         .bind(address.map(|hash| hash.to_vec()))

@@ -81,6 +81,8 @@ impl Server {
     pub fn pool(&self, most: u32) -> AnyPool {
         let first = self.first;
         let options = AnyPoolOptions::new().max_connections(most).acquire_timeout(lending::TIME);
+        // A file is there or it isn't; a server may have gone since.
+        let options = options.test_before_acquire(self.flavour == Flavour::Postgres);
         let options = options.after_connect(move |connection, _| Box::pin(begin(connection, first)));
         options.connect_lazy_with(self.options.clone())
     }

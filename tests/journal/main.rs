@@ -5,5 +5,6 @@
 mod contract;
 mod links;
 mod receipts;
+mod store;
 mod town;
 mod unfinished;

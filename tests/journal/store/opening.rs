@@ -1,0 +1,74 @@
+//! A journal is made, brought up to date, and opened by whoever has its key.
+
+use super::shelf::{KEY, OTHER_KEY, link, linked, main, on_each, uid};
+use gigya_esp_gateway::journal::Journal;
+use sqlx::Executor;
+
+#[tokio::test]
+async fn replicas_that_begin_together_make_one_journal() {
+    on_each(async |shelf| {
+        let (one, other, third, fourth) = tokio::join!(shelf.open(), shelf.open(), shelf.open(), shelf.open());
+        one.commit(linked(link("ann", "ann"), true)).await.unwrap();
+        for database in [one, other, third, fourth] {
+            assert_eq!(database.links(&main(), &[&uid("ann")]).await.unwrap(), [link("ann", "ann")]);
+        }
+        assert_eq!(shelf.number("SELECT COUNT(*) FROM journal_key").await, 2);
+        assert_eq!(shelf.number("SELECT COUNT(*) FROM _sqlx_migrations").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_when_it_is_opened_again() {
+    on_each(async |shelf| {
+        shelf.open().await.commit(linked(link("ann", "ann"), true)).await.unwrap();
+        assert_eq!(shelf.open().await.links(&main(), &[&uid("ann")]).await.unwrap(), [link("ann", "ann")]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_while_the_old_one_is_still_given() {
+    on_each(async |shelf| {
+        let before = shelf.open().await;
+        before.commit(linked(link("ann", "ann"), true)).await.unwrap();
+        // Both replicas get the new key, one after the other, and the old one isn't needed from then on.
+        for keys in [&[OTHER_KEY, KEY][..], &[OTHER_KEY, KEY], &[OTHER_KEY]] {
+            let opened = shelf.open_with(keys).await.unwrap();
+            assert_eq!(opened.links(&main(), &[&uid("ann")]).await.unwrap(), [link("ann", "ann")]);
+        }
+        // Who had it open all the while goes on.
+        before.commit(linked(link("ben", "ben"), true)).await.unwrap();
+        let after = shelf.open_with(&[OTHER_KEY]).await.unwrap();
+        assert_eq!(after.links(&main(), &[&uid("ben")]).await.unwrap(), [link("ben", "ben")]);
+        assert!(shelf.open_with(&[KEY]).await.is_err(), "the old key opens nothing anymore");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_key_is_refused_and_changes_nothing() {
+    on_each(async |shelf| {
+        drop(shelf.open().await);
+        let refused = shelf.open_with(&[OTHER_KEY]).await.err().unwrap().to_string();
+        assert_eq!(
+            refused,
+            "journal.keys: none of the keys opens this journal; add the key that it was made with, after the one that is to be used"
+        );
+        shelf.open().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_journal_of_a_later_version_is_refused() {
+    on_each(async |shelf| {
+        drop(shelf.open().await);
+        let later = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                     SELECT 9999, description, success, checksum, execution_time FROM _sqlx_migrations";
+        shelf.raw().await.execute(later).await.unwrap();
+        let refused = shelf.open_with(&[KEY]).await.err().unwrap().to_string();
+        assert_eq!(refused, "the journal was brought up to date by a later version of the gateway; run that one");
+    })
+    .await;
+}
