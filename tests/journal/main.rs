@@ -1,9 +1,11 @@
 //! The journal, beside the whole gateway over real sockets: links, receipts, events set aside, unfinished ones.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod commands;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod links;
+mod office;
 mod receipts;
 mod store;
 mod town;
