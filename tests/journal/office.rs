@@ -4,7 +4,7 @@ use crate::contract::Held;
 use crate::town::{NEWSLETTER, address, email};
 use gigya_esp_gateway::config::{Config, Environment};
 use gigya_esp_gateway::domain::{Change, Reason};
-use gigya_esp_gateway::journal::{Database, Entries, EventKey, Journal, Person, Receipt, SetAside};
+use gigya_esp_gateway::journal::{Database, Entries, EventKey, Journal, Person, Receipt, Rejected, SetAside};
 use gigya_esp_gateway::sandbox::{Folder, Sandbox, Setup};
 use gigya_esp_gateway::upstream::WallClock;
 use jiff::{SignedDuration, Timestamp};
@@ -81,8 +81,18 @@ impl Office {
         self.sandbox.gigya.change_email(&uid, "nowhere");
         self.sandbox.gigya.subscribe(&uid, NEWSLETTER);
         self.quiet().await;
-        let set_aside = self.sandbox.journals[0].rejected().await.unwrap();
-        (uid, set_aside.last().expect("it is set aside").id.0.clone())
+        let journal = &self.sandbox.journals[0];
+        let mut set_aside = journal.rejected().await.unwrap();
+        let is_theirs = |one: &Rejected| {
+            one.reason == "no_address" && String::from_utf8_lossy(&one.payload).contains(&format!("\"uid\":\"{uid}\""))
+        };
+        let last = set_aside.iter().rposition(is_theirs).expect("it is set aside");
+        let kept = set_aside.remove(last).id;
+        // What else tells of it tells of no account.
+        for other in set_aside.iter().filter(|one| one.reason != "malformed") {
+            assert!(journal.drop_rejected(&other.id).await.unwrap());
+        }
+        (uid, kept.0)
     }
 
     pub async fn quiet(&self) {

@@ -158,7 +158,8 @@ pub fn found_out(name: &str, event: &str) -> Entries {
 }
 
 pub fn link(name: &str, address: &str) -> Link {
-    Link { uid: uid(name), esp: ConnectionName::new("news"), audience: Audience::new("a"), address: email(address) }
+    let (esp, audience) = (ConnectionName::new("news"), Audience::new("a"));
+    Link { uid: uid(name), esp, audience, address: email(address), hold: 1, is_left: false }
 }
 
 pub fn linked(link: Link, holds: bool) -> Entries {
