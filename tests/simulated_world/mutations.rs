@@ -17,7 +17,9 @@ const RARE: [(Mutation, u64); 3] =
 #[test]
 fn every_mutation_of_the_rules_is_found() {
     let mut unnoticed = Vec::new();
-    for mutation in mutation::ALL {
+    let only = std::env::var("MUTATION").ok();
+    let is_wanted = |mutation: &Mutation| only.as_ref().is_none_or(|only| format!("{mutation:?}") == *only);
+    for mutation in mutation::ALL.into_iter().filter(is_wanted) {
         let rare = RARE.iter().find(|(rare, _)| *rare == mutation).map_or(0, |(_, from)| *from);
         let (mut from, begun) = (rare, Instant::now());
         loop {
