@@ -11,8 +11,12 @@ const WORLDS: u64 = 20_000;
 /// How long at most.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// Seeds before those that rare ones were found by: it needn't take minutes each time.
-const RARE: [(Mutation, u64); 3] =
-    [(Mutation::DropTheRereadAfterOptOut, 3_700), (Mutation::RepeatOptIns, 2_100), (Mutation::ForgetTheTag, 15_700)];
+const RARE: [(Mutation, u64); 4] = [
+    (Mutation::DropTheRereadAfterOptOut, 3_700),
+    (Mutation::RepeatOptIns, 2_100),
+    (Mutation::ForgetTheTag, 15_700),
+    (Mutation::ForgetOwnLinks, 1_150),
+];
 
 #[test]
 fn every_mutation_of_the_rules_is_found() {
