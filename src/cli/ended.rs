@@ -39,7 +39,10 @@ impl Ended {
                 "something failed, or a check found something wrong; what and what to do is on standard error or in the table"
             }
             Self::Refused => "the configuration or the command line is refused, all problems at once; nothing was done",
-            Self::LeftToDo => "`register` without `--apply` found something to do",
+            Self::LeftToDo => {
+                "something is left to be done: `register` without `--apply` found it; `journal forget` wasn't confirmed, or has to \
+                 come again; an event that `journal rejected retry` put among the unfinished ones is there still"
+            }
         }
     }
 }

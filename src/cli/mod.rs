@@ -3,6 +3,7 @@
 mod check;
 mod ended;
 mod far_sides;
+mod journal;
 mod online;
 mod openapi;
 mod progress;
@@ -38,6 +39,8 @@ enum Command {
     /// Exit status: 0 nothing to do, or all of it done; 3 there is something to do; 1 something failed, or couldn't be
     /// looked at; 2 the configuration is refused.
     Register(register::RegisterArgs),
+    /// Answers when an opt-out was honoured; verifies, erases, prunes; shows what was set aside and has it tried again.
+    Journal(journal::JournalArgs),
     /// Shows it at work without any account: a simulated Gigya, simulated ESPs, and a page.
     Sandbox(sandbox::SandboxArgs),
     /// Prints the description of the HTTP interface (`OpenAPI` 3.1, JSON).
@@ -48,7 +51,7 @@ enum Command {
 #[derive(Debug, Args)]
 pub struct ConfigFile {
     /// The configuration file. Its keys can be overridden: `GATEWAY_SERVER__LISTEN=0.0.0.0:80`.
-    #[arg(short, long, env = "GATEWAY_CONFIG", default_value = "gateway.toml", value_name = "FILE")]
+    #[arg(short, long, global = true, env = "GATEWAY_CONFIG", default_value = "gateway.toml", value_name = "FILE")]
     config: PathBuf,
 }
 
@@ -70,6 +73,7 @@ impl Cli {
             Command::Serve(file) => serve::run(&file),
             Command::Check(args) => check::run(&args),
             Command::Register(args) => register::run(&args),
+            Command::Journal(args) => journal::run(&args),
             Command::Openapi => openapi::run(),
             Command::Sandbox(args) => sandbox::run(&args),
         };

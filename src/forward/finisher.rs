@@ -7,6 +7,7 @@ use super::payload::Payload;
 use super::{esp_to_gigya, gigya_to_esp};
 use crate::domain::{Outcome, Reason};
 use crate::journal::{Claimed, Entries, EventKey, Journal, JournalFault, SetAside};
+use crate::mutation::{self, Mutation};
 use crate::telemetry::metrics as meter;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
@@ -16,6 +17,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// How often links that were given up long ago are taken off.
+const TIDIED_EVERY: Duration = Duration::from_mins(10);
 /// How often the journal is asked while there is nothing to do.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long one event may take.
@@ -42,6 +45,7 @@ pub enum Finish {
 /// Finishes events until `stop`; what is begun then is ended first.
 pub async fn finish_all(live: Live, journal: Arc<dyn Journal>, stop: CancellationToken) {
     let owner = Uuid::new_v4().to_string();
+    let mut tidied: Option<Instant> = None;
     while !stop.is_cancelled() {
         let found = match journal.claim(&owner, LEASE, AT_ONCE).await {
             Ok(claimed) => {
@@ -55,6 +59,12 @@ pub async fn finish_all(live: Live, journal: Arc<dyn Journal>, stop: Cancellatio
             }
         };
         tell_waiting(&*journal).await;
+        if tidied.is_none_or(|tidied| tidied.elapsed() >= TIDIED_EVERY) {
+            tidied = Some(Instant::now());
+            if let Err(fault) = journal.tidy().await {
+                tracing::error!(%fault, "links that were given up can't be taken off");
+            }
+        }
         if !found {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -74,6 +84,10 @@ async fn tell_waiting(journal: &dyn Journal) {
 
 async fn finish_some(gateway: &Gateway, journal: &Arc<dyn Journal>, claimed: &[Claimed]) {
     let each = claimed.iter().map(|claimed| async move {
+        if mutation::is(Mutation::ForgetTheUnfinished) {
+            let finished = vec![claimed.id.clone()];
+            let _ = journal.commit(Entries { finished, ..Entries::default() }).await;
+        }
         // Whatever happens to one, the others are finished.
         let finish = AssertUnwindSafe(gateway.finish(claimed)).catch_unwind().await;
         let finish = finish.unwrap_or(Finish::Again(Reason::Internal));
@@ -105,11 +119,15 @@ impl Gateway {
         };
         let finish = match &payload {
             Payload::Account { .. } => match self.gigya_side(&claimed.connection) {
-                Some(side) if !side.routes.is_empty() => gigya_to_esp::finish(self, side, &**journal, claimed, &payload, until).await,
+                Some(side) if !side.routes.is_empty() => {
+                    gigya_to_esp::finish(self, side, &**journal, claimed, &payload, until).await
+                }
                 _ => return self.set_aside(&**journal, claimed, Reason::NoRoute).await,
             },
             Payload::Subscriber { audiences, .. } => match self.esp_side(&claimed.connection) {
-                Some(side) if side.has_route(audiences) => esp_to_gigya::finish(self, side, &**journal, claimed, &payload, until).await,
+                Some(side) if side.has_route(audiences) => {
+                    esp_to_gigya::finish(self, side, &**journal, claimed, &payload, until).await
+                }
                 _ => return self.set_aside(&**journal, claimed, Reason::NoRoute).await,
             },
             Payload::NotUnderstood { .. } => return self.set_aside(&**journal, claimed, Reason::Malformed).await,

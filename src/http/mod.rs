@@ -21,6 +21,8 @@ mod shutdown;
 mod socket;
 mod status;
 
+pub(crate) use status::words;
+
 pub use operations::{Readiness, RenderMetrics};
 pub use server::{BindError, Listener};
 pub use shutdown::stop_signal;

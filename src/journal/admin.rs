@@ -2,14 +2,13 @@
 
 use super::Journal;
 use super::database::Database;
-use super::entries::Unfinished;
 use super::fault::JournalFault;
 use super::queue::{self, Claimed, Pending, PendingId};
 use super::receipts::{self, Evidence};
 use super::rejected::{self, Rejected, RejectedId};
 use super::rows::{micros, time};
 use crate::domain::{ConnectionName, Email, Uid};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sqlx::Row;
 use std::time::Duration;
 
@@ -84,32 +83,27 @@ impl Database {
     /// If it can't be written; then it is set aside still.
     pub async fn retry(
         &self,
-        id: &RejectedId,
-        unfinished: Unfinished,
+        rejected: &Rejected,
         owner: Option<(&str, Duration)>,
     ) -> Result<Option<Claimed>, JournalFault> {
         let mut transaction = self.readers.begin_with(self.begin).await?;
-        let dropped = sqlx::query("DELETE FROM journal_rejected WHERE id = $1").bind(id.0.clone());
+        let now = self.now();
+        let (owner, lease) = owner.unwrap_or(("", Duration::ZERO));
+        let leased_to = if owner.is_empty() { Timestamp::UNIX_EPOCH } else { now + lease };
+        let id = queue::add_rejected(&mut transaction, &self.keys, rejected, now, owner, leased_to).await?;
+        let dropped = sqlx::query("DELETE FROM journal_rejected WHERE id = $1").bind(rejected.id.0.clone());
         if dropped.execute(&mut *transaction).await?.rows_affected() == 0 {
             return Ok(None);
-        }
-        let now = self.now();
-        let added = queue::add(&mut transaction, &self.keys, std::slice::from_ref(&unfinished), now).await?;
-        let id = added.into_iter().next().ok_or(JournalFault::new("an event couldn't be put among the unfinished"))?;
-        if let Some((owner, lease)) = owner {
-            let lease = SignedDuration::try_from(lease).unwrap_or_default();
-            let until = now.saturating_add(lease).unwrap_or(now);
-            queue::lease(&mut transaction, &id, owner, until).await?;
         }
         transaction.commit().await?;
         Ok(Some(Claimed {
             id,
-            owner: owner.map(|(owner, _)| owner.to_owned()).unwrap_or_default(),
-            connection: unfinished.connection,
-            direction: unfinished.direction.to_owned(),
-            received: unfinished.received,
+            owner: owner.to_owned(),
+            connection: rejected.event.connection.clone(),
+            direction: rejected.direction.clone(),
+            received: rejected.first,
             attempts: 0,
-            payload: unfinished.payload,
+            payload: rejected.payload.clone(),
         }))
     }
 

@@ -16,7 +16,7 @@ pub struct JournalFault {
 /// What can be done about a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// What was to be written or read is to blame; the database is well.
+    /// What was to be written or read is to blame, or where; the database itself answers.
     Content,
     /// The connection is gone: another one may do.
     Connection,
@@ -60,6 +60,11 @@ impl JournalFault {
         self.kind == Kind::Locked || self.kind == Kind::Met
     }
 
+    /// Whether another writer was quicker; the connection is as good as before.
+    pub(super) fn has_met(&self) -> bool {
+        self.kind == Kind::Met
+    }
+
     /// Whether the same may work at once, on another connection.
     pub(super) fn may_work_now(&self) -> bool {
         matches!(self.kind, Kind::Connection | Kind::Met)
@@ -100,17 +105,20 @@ fn meaning(code: &str) -> (&'static str, Kind) {
         && let Ok(number) = code.parse::<u32>()
     {
         return match number & 0xff {
+            1 => ("the database refused", Kind::Content),
             5 | 6 => ("another process has it locked", Kind::Locked),
             8 => ("it can't be written: the file or its folder is read-only", Kind::Database),
             10 => ("the disk failed", Kind::Database),
             11 | 26 => ("the file is damaged, or no journal", Kind::Database),
             13 => ("the disk is full", Kind::Database),
             14 => ("the file can't be opened", Kind::Database),
+            19 if matches!(number, 1555 | 2067) => ("two writers met", Kind::Met),
             18..=20 | 25 => ("it doesn't take what was to be written", Kind::Content),
             _ => ("the database refused", Kind::Database),
         };
     }
     match code {
+        "23505" => return ("two writers met", Kind::Met),
         "57014" => return ("it didn't answer in time", Kind::Database),
         "25006" => return ("the database takes no writes: it is a standby", Kind::Connection),
         _ => {}
@@ -123,7 +131,7 @@ fn meaning(code: &str) -> (&'static str, Kind) {
         Some("40") => ("two writers met", Kind::Met),
         Some("53") => ("the database has no room", Kind::Database),
         Some("55") => ("another process has it locked", Kind::Locked),
-        Some("42") => ("the database lacks a table, or the permission for it", Kind::Database),
+        Some("42") => ("the database lacks a table, or the permission for it", Kind::Content),
         _ => ("the database refused", Kind::Database),
     }
 }

@@ -6,6 +6,7 @@ use super::database::Database;
 use super::fault::JournalFault;
 use super::keys::Hash;
 use super::receipts::{self, Draft, Kind};
+use super::writer::meeting_nobody;
 use crate::domain::{ConnectionName, Email, Uid};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
@@ -70,6 +71,10 @@ impl Database {
     /// # Errors
     /// If it can't be written; then nothing was erased.
     pub async fn forget(&self, whom: &Whom) -> Result<Erasable, JournalFault> {
+        meeting_nobody(async || self.forget_once(whom).await).await
+    }
+
+    async fn forget_once(&self, whom: &Whom) -> Result<Erasable, JournalFault> {
         let mut transaction = self.readers.begin_with(self.begin).await?;
         let criteria = self.criteria(&mut transaction, whom).await?;
         let mut seqs = BTreeSet::new();
@@ -90,7 +95,7 @@ impl Database {
         };
         if (erased.receipts, erased.links, erased.rejected) != (0, 0, 0) {
             let draft = Draft::about_the_journal(Kind::Erasure, Ranges::of(&seqs).to_string());
-            receipts::append(&mut transaction, &[draft], self.now()).await?;
+            receipts::append_one(&mut transaction, draft, self.now()).await?;
         }
         transaction.commit().await?;
         if let Some(statement) = self.flavour.after_erasing() {

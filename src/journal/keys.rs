@@ -116,8 +116,13 @@ impl Keys {
     /// in any order anyway, and must not wait for a system that they have nothing to do with.
     pub fn queue(&self, connection: &str, person: &Person, otherwise: &[u8]) -> Hash {
         let (account, address) = self.person(person);
-        let who = account.or(address).unwrap_or_else(|| self.hash(&[b"nobody", otherwise]));
-        self.hash(&[b"queue", connection.as_bytes(), &who])
+        self.queue_of(connection, account.or(address).as_ref().map(|who| &who[..]), otherwise)
+    }
+
+    /// The same, of somebody whose hash is known.
+    pub fn queue_of(&self, connection: &str, who: Option<&[u8]>, otherwise: &[u8]) -> Hash {
+        let nobody = self.hash(&[b"nobody", otherwise]);
+        self.hash(&[b"queue", connection.as_bytes(), who.unwrap_or(&nobody)])
     }
 
     /// Encrypts.

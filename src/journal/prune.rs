@@ -8,6 +8,7 @@ use super::fault::JournalFault;
 use super::keys::Hash;
 use super::receipts::{self, Draft, Kind};
 use super::rows::micros;
+use super::writer::meeting_nobody;
 use jiff::Timestamp;
 use sqlx::{AnyConnection, Row};
 
@@ -33,7 +34,7 @@ impl Database {
         let gone = sqlx::query(sql).bind(micros(rejected)).execute(&self.readers).await?.rows_affected();
         let mut pruned = Pruned { receipts: 0, rejected: gone };
         loop {
-            let gone = self.prune_some(receipts).await?;
+            let gone = meeting_nobody(async || self.prune_some(receipts).await).await?;
             if gone == 0 {
                 return Ok(pruned);
             }
@@ -56,7 +57,7 @@ impl Database {
         let sql = "UPDATE journal_chain SET first_seq = $1, first_hash = $2 WHERE id = 1";
         sqlx::query(sql).bind(through).bind(hash.to_vec()).execute(&mut *transaction).await?;
         let draft = Draft::about_the_journal(Kind::Pruning, Beginning { seq: through, hash }.to_string());
-        receipts::append(&mut transaction, &[draft], self.now()).await?;
+        receipts::append_one(&mut transaction, draft, self.now()).await?;
         transaction.commit().await?;
         Ok(gone)
     }
@@ -70,7 +71,7 @@ pub(super) async fn through(
     let row = sqlx::query(
         "SELECT seq, hash FROM journal_receipt WHERE seq < \
          COALESCE((SELECT MIN(seq) FROM journal_receipt WHERE written_at >= $1), \
-         (SELECT seq + 1 FROM journal_chain WHERE id = 1)) ORDER BY seq DESC LIMIT 1",
+         (SELECT MAX(seq) + 1 FROM journal_receipt)) ORDER BY seq DESC LIMIT 1",
     )
     .bind(micros(before))
     .fetch_optional(connection)

@@ -6,6 +6,7 @@
 use super::entries::Unfinished;
 use super::fault::JournalFault;
 use super::keys::{Keys, Sealed};
+use super::rejected::Rejected;
 use super::rows::{micros, pieces, placeholders, time};
 use crate::domain::Reason;
 use jiff::{SignedDuration, Timestamp};
@@ -69,14 +70,13 @@ pub struct Waiting {
     pub rejected: i64,
 }
 
-/// Writes unfinished events down; says what they are called.
+/// Writes unfinished events down.
 pub(super) async fn add(
     connection: &mut AnyConnection,
     keys: &Keys,
     unfinished: &[Unfinished],
     now: Timestamp,
-) -> Result<Vec<PendingId>, JournalFault> {
-    let mut ids = Vec::new();
+) -> Result<(), JournalFault> {
     for piece in pieces(unfinished) {
         let sql = format!(
             "INSERT INTO journal_pending (id, connection, direction, person, address, queue, sealed, received_at, attempts, \
@@ -86,10 +86,8 @@ pub(super) async fn add(
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for event in piece {
             let (person, address) = keys.person(&event.person);
-            let id = Uuid::now_v7().to_string();
-            ids.push(PendingId(id.clone()));
             query = query
-                .bind(id)
+                .bind(Uuid::now_v7().to_string())
                 .bind(event.connection.clone())
                 .bind(event.direction)
                 .bind(person.map(|hash| hash.to_vec()))
@@ -105,20 +103,39 @@ pub(super) async fn add(
         }
         query.execute(&mut *connection).await?;
     }
-    Ok(ids)
+    Ok(())
 }
 
-/// Leases one to somebody, whoever had it.
-pub(super) async fn lease(
+/// Writes down an event that was set aside; the one that is set aside stays. `owner` has it for the lease, or nobody.
+pub(super) async fn add_rejected(
     connection: &mut AnyConnection,
-    id: &PendingId,
+    keys: &Keys,
+    rejected: &Rejected,
+    now: Timestamp,
     owner: &str,
-    until: Timestamp,
-) -> Result<(), JournalFault> {
-    let sql = "UPDATE journal_pending SET owner = $1, leased_to = $2 WHERE id = $3";
-    let lease = sqlx::query(sql).bind(owner.to_owned()).bind(micros(until)).bind(id.0.clone());
-    lease.execute(connection).await?;
-    Ok(())
+    leased_to: Timestamp,
+) -> Result<PendingId, JournalFault> {
+    let id = Uuid::now_v7().to_string();
+    let sql = "SELECT COALESCE(person, address) FROM journal_rejected WHERE id = $1";
+    let row = sqlx::query(sql).bind(rejected.id.0.clone()).fetch_optional(&mut *connection).await?;
+    let who: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose()?.flatten();
+    let queue = keys.queue_of(&rejected.event.connection, who.as_deref(), &rejected.payload);
+    sqlx::query(
+        "INSERT INTO journal_pending (id, connection, direction, person, address, queue, sealed, received_at, attempts, \
+         next_at, reason, owner, leased_to) \
+         SELECT $1, connection, direction, person, address, $2, $3, first_at, 0, $4, reason, \
+         $5, $6 FROM journal_rejected WHERE id = $7",
+    )
+    .bind(id.clone())
+    .bind(queue.to_vec())
+    .bind(keys.seal(Sealed::Pending, &rejected.payload))
+    .bind(micros(now))
+    .bind(owner.to_owned())
+    .bind(micros(leased_to))
+    .bind(rejected.id.0.clone())
+    .execute(connection)
+    .await?;
+    Ok(PendingId(id))
 }
 
 const COLUMNS: &str = "id, connection, direction, received_at, attempts, next_at, reason, leased_to";

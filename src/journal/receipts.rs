@@ -276,23 +276,43 @@ impl Evidence {
     }
 }
 
-/// Joins receipts to the chain. From here to the commit, no other replica can.
+/// The last receipt: its place in the chain, and its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub seq: i64,
+    pub hash: Hash,
+}
+
+impl Head {
+    /// As it stands in the journal.
+    pub async fn read(connection: &mut AnyConnection) -> Result<Self, JournalFault> {
+        let last = "SELECT seq, hash FROM journal_receipt ORDER BY seq DESC LIMIT 1";
+        let beginning = "SELECT first_seq, first_hash FROM journal_chain WHERE id = 1";
+        let row = match sqlx::query(last).fetch_optional(&mut *connection).await? {
+            Some(row) => row,
+            None => sqlx::query(beginning).fetch_one(connection).await?,
+        };
+        let hash: Vec<u8> = row.try_get(1)?;
+        Ok(Self { seq: row.try_get(0)?, hash: hash.try_into().map_err(|_| JournalFault::unreadable())? })
+    }
+
+    /// Notes in the journal how far the chain has come, so that it shows if receipts before that go missing.
+    pub async fn note(self, connection: &mut AnyConnection) -> Result<(), JournalFault> {
+        let sql = "UPDATE journal_chain SET seq = $1, hash = $2 WHERE id = 1 AND seq < $1";
+        sqlx::query(sql).bind(self.seq).bind(self.hash.to_vec()).execute(connection).await?;
+        Ok(())
+    }
+}
+
+/// Joins receipts to the chain behind `head`, and says where it ends then. That there is one receipt at each place is all that
+/// keeps replicas apart: of two that join theirs to the same head, one is refused, and has to read it again.
 pub(super) async fn append(
     connection: &mut AnyConnection,
     drafts: &[Draft],
     now: Timestamp,
-) -> Result<(), JournalFault> {
-    if drafts.is_empty() {
-        return Ok(());
-    }
-    let count = i64::try_from(drafts.len()).unwrap_or(i64::MAX);
-    let end = sqlx::query("UPDATE journal_chain SET seq = seq + $1 WHERE id = 1 RETURNING seq, hash")
-        .bind(count)
-        .fetch_one(&mut *connection)
-        .await?;
-    let (last, hash): (i64, Vec<u8>) = (end.try_get(0)?, end.try_get(1)?);
-    let mut hash: Hash = hash.try_into().map_err(|_| JournalFault::unreadable())?;
-    let mut seq = last - count;
+    head: Head,
+) -> Result<Head, JournalFault> {
+    let Head { mut seq, mut hash } = head;
     for piece in pieces(drafts) {
         let sql = format!("INSERT INTO journal_receipt ({COLUMNS}) VALUES {}", placeholders(piece.len(), 23, 0));
         let mut query = sqlx::query(AssertSqlSafe(sql));
@@ -329,18 +349,54 @@ pub(super) async fn append(
         }
         query.execute(&mut *connection).await?;
     }
-    sqlx::query("UPDATE journal_chain SET hash = $1 WHERE id = 1").bind(hash.to_vec()).execute(connection).await?;
-    Ok(())
+    Ok(Head { seq, hash })
 }
 
-/// Counts events that came again, and says which of the others need a receipt: those of people who are out, of whom the
-/// last receipt on that route doesn't say so.
-pub(super) async fn seen_again<'a>(
+/// Joins one receipt about the journal itself to the chain.
+pub(super) async fn append_one(
+    connection: &mut AnyConnection,
+    draft: Draft,
+    now: Timestamp,
+) -> Result<(), JournalFault> {
+    let head = Head::read(connection).await?;
+    append(connection, &[draft], now, head).await?.note(connection).await
+}
+
+/// What is known of events that found everything to be so already.
+#[derive(Default)]
+pub(super) struct Known<'a> {
+    /// Those that have a receipt, with how often each came again.
+    again: Vec<(i64, i64)>,
+    /// Those that need one: of people who are out, of whom the last receipt on that route doesn't say so.
+    pub without: Vec<&'a Seen>,
+}
+
+impl Known<'_> {
+    /// How many of them are counted.
+    pub fn again(&self) -> usize {
+        self.again.len()
+    }
+
+    /// Counts those that came again.
+    pub async fn count(&self, connection: &mut AnyConnection, now: Timestamp) -> Result<(), JournalFault> {
+        for (key, times) in &self.again {
+            let sql =
+                "UPDATE journal_receipt SET redeliveries = redeliveries + $1, redelivered_at = $2 WHERE event_key = $3";
+            sqlx::query(sql).bind(*times).bind(micros(now)).bind(*key).execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks which of some events have a receipt.
+pub(super) async fn look_up<'a>(
     connection: &mut AnyConnection,
     keys: &Keys,
     seen: &'a [Seen],
-    now: Timestamp,
-) -> Result<Vec<&'a Seen>, JournalFault> {
+) -> Result<Known<'a>, JournalFault> {
+    if seen.is_empty() {
+        return Ok(Known::default());
+    }
     let mut times: HashMap<i64, i64> = HashMap::new();
     for seen in seen {
         let key = keys.event(&seen.receipt.event);
@@ -352,7 +408,6 @@ pub(super) async fn seen_again<'a>(
     event_keys.sort_unstable();
     let mut known = HashSet::new();
     for piece in pieces(&event_keys) {
-        // Read first: that is all that is needed for most.
         let list: Vec<_> = (1..=piece.len()).map(|number| format!("${number}")).collect();
         let sql = format!("SELECT event_key FROM journal_receipt WHERE event_key IN ({})", list.join(", "));
         let mut query = sqlx::query(AssertSqlSafe(sql));
@@ -365,19 +420,14 @@ pub(super) async fn seen_again<'a>(
     }
     let mut known_in_order: Vec<_> = known.iter().copied().collect();
     known_in_order.sort_unstable();
-    for key in known_in_order {
-        let sql =
-            "UPDATE journal_receipt SET redeliveries = redeliveries + $1, redelivered_at = $2 WHERE event_key = $3";
-        let update = sqlx::query(sql).bind(times[&key]).bind(micros(now)).bind(key);
-        update.execute(&mut *connection).await?;
-    }
     let mut without = Vec::new();
     for seen in seen.iter().filter(|seen| seen.is_out && !known.contains(&keys.event(&seen.receipt.event))) {
         if !is_out(connection, keys, seen).await? {
             without.push(seen);
         }
     }
-    Ok(without)
+    let again = known_in_order.into_iter().map(|key| (key, times[&key])).collect();
+    Ok(Known { again, without })
 }
 
 /// Whether the last receipt of a person on a route says that they are out.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 /// How many rows a statement takes: only these numbers, so that there are few different statements, which the
 /// connection keeps prepared.
-const SIZES: [usize; 4] = [64, 16, 4, 1];
+const SIZES: [usize; 10] = [64, 32, 16, 8, 6, 5, 4, 3, 2, 1];
 
 /// Splits rows into pieces that have one of few lengths.
 pub fn pieces<T>(mut rows: &[T]) -> Vec<&[T]> {
@@ -17,6 +17,11 @@ pub fn pieces<T>(mut rows: &[T]) -> Vec<&[T]> {
         rows = rest;
     }
     pieces
+}
+
+/// How many pieces there are of so many rows.
+pub fn statements(rows: usize) -> usize {
+    pieces(&vec![(); rows]).len()
 }
 
 /// `($1, $2), ($3, $4)`: as many rows of as many columns, counted on from `after`.
@@ -61,7 +66,7 @@ mod tests {
     fn pieces_have_few_lengths_and_hold_everything() {
         let rows: Vec<_> = (0..87).collect();
         let lengths: Vec<_> = pieces(&rows).iter().map(|piece| piece.len()).collect();
-        assert_eq!(lengths, [64, 16, 4, 1, 1, 1]);
+        assert_eq!(lengths, [64, 16, 6, 1]);
         assert_eq!(pieces(&rows).concat(), rows);
         assert!(pieces::<u8>(&[]).is_empty());
     }

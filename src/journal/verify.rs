@@ -93,7 +93,7 @@ impl Database {
     }
 }
 
-/// Where the chain says that it begins and ends.
+/// Where the chain begins, and how far it had come when that was last noted: within a second of its end.
 struct Ends {
     before_first: Beginning,
     last: i64,
@@ -115,6 +115,7 @@ impl Ends {
 
 /// How far the chain was walked.
 struct Walk<'a> {
+    ends: &'a Ends,
     noted: &'a [Noted],
     seq: i64,
     /// The hash there; none if it can't be read.
@@ -128,9 +129,10 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn from(ends: &Ends, noted: &'a [Noted]) -> Self {
+    fn from(ends: &'a Ends, noted: &'a [Noted]) -> Self {
         let Beginning { seq, hash } = ends.before_first;
         let mut walk = Self {
+            ends,
             noted,
             seq,
             hash: Some(hash),
@@ -166,6 +168,9 @@ impl<'a> Walk<'a> {
             return self.breaks(seq, "it can't be read: something in it is none of what the gateway writes");
         };
         self.checks(receipt, before);
+        if seq == self.ends.last && self.hash.is_some_and(|hash| hash != self.ends.hash) {
+            self.breaks(seq, "its hash is not the one that the chain had here");
+        }
         self.compares();
     }
 
@@ -205,10 +210,6 @@ impl<'a> Walk<'a> {
     fn end(mut self, ends: &Ends) -> Verified {
         if self.seq < ends.last {
             self.breaks(self.seq + 1, "receipts are missing at the end");
-        } else if self.seq > ends.last {
-            self.breaks(ends.last + 1, "receipts stand after the chain's end");
-        } else if self.hash.is_some_and(|hash| hash != ends.hash) {
-            self.breaks(self.seq, "the chain doesn't end with this hash");
         }
         if self.pruning.is_some() {
             self.breaks(ends.before_first.seq, "receipts up to here are gone, and no pruning tells of that");

@@ -1,11 +1,13 @@
 //! The one who writes: takes up what requests hand in at the same time, and commits it together, so that a hundred
 //! requests wait for one disk.
 
-use super::commit;
+use super::commit::Plan;
 use super::entries::Entries;
 use super::fault::JournalFault;
+use super::gather::Gather;
 use super::health::Health;
 use super::keys::Keys;
+use super::receipts::Head;
 use super::server::Server;
 use crate::telemetry::metrics as meter;
 use crate::upstream::WallClock;
@@ -21,8 +23,14 @@ use tokio::time::Instant;
 const TOGETHER: usize = 256;
 /// The most that may wait; more wait to hand theirs in.
 const WAITING: usize = 1024;
-/// How long one commit may take. A database that says nothing for longer is taken to be gone.
-const TIME: Duration = Duration::from_secs(4);
+/// How long one commit may take, with the wait for the one before it. A database that says nothing for longer is taken to
+/// be gone.
+const TIME: Duration = Duration::from_millis(2500);
+/// How long a new connection may take to begin.
+const TO_CONNECT: Duration = Duration::from_millis(1500);
+
+/// How often it is noted how far the chain has come.
+const TO_NOTE: Duration = Duration::from_secs(1);
 
 /// Hands entries to the task that writes.
 pub struct Writer {
@@ -35,6 +43,10 @@ struct Scribe {
     server: Server,
     /// None after a failure: then another one is made.
     connection: Option<AnyConnection>,
+    /// Where the chain ended when this replica last wrote; none if that isn't known.
+    head: Option<Head>,
+    /// When it was last noted how far the chain has come.
+    noted: Option<Instant>,
     keys: Arc<Keys>,
     clock: WallClock,
 }
@@ -50,11 +62,16 @@ impl Writer {
         let (hand_in, mut jobs) = mpsc::channel(WAITING);
         let health = Arc::<Health>::default();
         let told = Arc::clone(&health);
-        let mut scribe = Scribe { server, connection: Some(connection), keys, clock };
+        let mut scribe = Scribe { server, connection: Some(connection), head: None, noted: None, keys, clock };
         tokio::spawn(async move {
-            let mut together = Vec::new();
-            while jobs.recv_many(&mut together, TOGETHER).await > 0 {
-                scribe.commit_all(std::mem::take(&mut together), &told).await;
+            let mut gather = Gather::default();
+            loop {
+                let together = gather.next(&mut jobs, TOGETHER).await;
+                if together.is_empty() {
+                    return;
+                }
+                scribe.commit_all(together, &told).await;
+                gather.done();
             }
         });
         Self { hand_in, health }
@@ -98,13 +115,15 @@ impl Scribe {
         }
     }
 
-    /// A connection may have gone stale unnoticed, and replicas may meet: then once more.
+    /// A connection may have gone stale unnoticed: then once more. And replicas may meet: then until it is done.
     async fn commit(&mut self, entries: &Entries) -> Result<(), JournalFault> {
         let begun = Instant::now();
         let mut result = self.commit_once(entries).await;
-        if let Err(Failed { fault, is_undone: true }) = &result
-            && fault.may_work_now()
+        let mut is_second = false;
+        while let Err(Failed { fault, is_undone: true }) = &result
+            && (fault.has_met() && begun.elapsed() < TIME || fault.may_work_now() && !is_second)
         {
+            is_second |= !fault.has_met();
             result = self.commit_once(entries).await;
         }
         meter::journal_committed(result.is_ok(), begun.elapsed());
@@ -114,18 +133,26 @@ impl Scribe {
     async fn commit_once(&mut self, entries: &Entries) -> Result<(), Failed> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.server.connect().await.map_err(Failed::before)?,
+            None => self.server.connect(TO_CONNECT).await.map_err(Failed::before)?,
         };
-        let writing = write(&mut connection, self.server.begin, &self.keys, entries, &self.clock);
+        let head = self.head.take();
+        let notes = self.noted.is_none_or(|noted| noted.elapsed() >= TO_NOTE);
+        let writing = write(&mut connection, self.server.begin, &self.keys, entries, &self.clock, head, notes);
         let writing = tokio::time::timeout(TIME, AssertUnwindSafe(writing).catch_unwind());
         let result = match writing.await {
-            Ok(Ok(result)) => result,
+            Ok(Ok(Ok((head, noted)))) => {
+                self.head = Some(head);
+                self.noted = if noted { Some(Instant::now()) } else { self.noted };
+                Ok(())
+            }
+            Ok(Ok(Err(failed))) => Err(failed),
             // The panic's own message is in the log.
             Ok(Err(_)) => Err(Failed::after(JournalFault::new("a bug"))),
             Err(_) => Err(Failed::after(JournalFault::late())),
         };
         // One in the midst of something is never used again: without it, whatever was begun is undone.
-        if result.as_ref().err().is_none_or(|failed| failed.fault.is_about_content()) {
+        let is_good = |failed: &Failed| failed.fault.is_about_content() || failed.fault.has_met();
+        if result.as_ref().err().is_none_or(is_good) {
             self.connection = Some(connection);
         }
         result
@@ -155,8 +182,39 @@ async fn write(
     keys: &Keys,
     entries: &Entries,
     clock: &WallClock,
-) -> Result<(), Failed> {
+    head: Option<Head>,
+    notes: bool,
+) -> Result<(Head, bool), Failed> {
+    let plan = Plan::make(connection, keys, entries).await.map_err(Failed::before)?;
+    let head = match head {
+        Some(head) => head,
+        None => Head::read(connection).await.map_err(Failed::before)?,
+    };
+    if plan.is_nothing() {
+        return Ok((head, false));
+    }
+    let notes = notes && plan.has_receipts();
+    if plan.is_one() && !notes {
+        // If the answer is lost, it may have been done; and if it is refused, it wasn't.
+        let failed = |fault: JournalFault| if fault.has_met() { Failed::before(fault) } else { Failed::after(fault) };
+        return plan.write(connection, keys, clock.now(), head).await.map(|head| (head, false)).map_err(failed);
+    }
     let mut transaction = connection.begin_with(begin).await.map_err(|error| Failed::before(error.into()))?;
-    commit::write(&mut transaction, keys, entries, clock.now()).await.map_err(Failed::before)?;
-    transaction.commit().await.map_err(|error| Failed::after(error.into()))
+    let head = plan.write(&mut transaction, keys, clock.now(), head).await.map_err(Failed::before)?;
+    if notes {
+        head.note(&mut transaction).await.map_err(Failed::before)?;
+    }
+    transaction.commit().await.map_err(|error| Failed::after(error.into()))?;
+    Ok((head, notes))
+}
+
+/// Does something again for as long as other writers are quicker.
+pub(super) async fn meeting_nobody<T>(doing: impl AsyncFn() -> Result<T, JournalFault>) -> Result<T, JournalFault> {
+    let begun = Instant::now();
+    loop {
+        match doing().await {
+            Err(fault) if fault.has_met() && begun.elapsed() < TIME => {}
+            done => return done,
+        }
+    }
 }

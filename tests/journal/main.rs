@@ -1,9 +1,9 @@
 //! The journal, beside the whole gateway over real sockets: links, receipts, events set aside, unfinished ones.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bad_times;
 #[path = "../contract/mod.rs"]
 mod contract;
-mod bad_times;
 mod links;
 mod receipts;
 mod store;

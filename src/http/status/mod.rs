@@ -5,7 +5,7 @@
 //! into words. Nothing is loaded from elsewhere, nothing can be done here, and nobody's address is in it.
 
 mod page;
-mod words;
+pub(crate) mod words;
 
 use super::answer;
 use super::operations::Readiness;

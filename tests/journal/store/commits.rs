@@ -2,8 +2,8 @@
 
 use super::shelf::{email, found_out, key, main, on_each, opted_out, receipt, uid};
 use futures_util::future::join_all;
-use gigya_esp_gateway::journal::{Entries, Journal, Kind};
 use gigya_esp_gateway::domain::Change;
+use gigya_esp_gateway::journal::{Entries, Journal, Kind};
 use sqlx::Executor;
 
 #[tokio::test]

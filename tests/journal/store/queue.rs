@@ -123,9 +123,8 @@ async fn one_that_cannot_be_read_does_not_hold_up_the_others() {
         journal.commit(unfinished("ben", "bad")).await.unwrap();
         let (smallest, zeros) =
             if shelf.is_sqlite() { ("MAX(id)", "x'0011'") } else { ("MAX(id)", "'\\x0011'::bytea") };
-        let damage = format!(
-            "UPDATE journal_pending SET sealed = {zeros} WHERE id = (SELECT {smallest} FROM journal_pending)"
-        );
+        let damage =
+            format!("UPDATE journal_pending SET sealed = {zeros} WHERE id = (SELECT {smallest} FROM journal_pending)");
         shelf.raw().await.execute(sqlx::AssertSqlSafe(damage)).await.unwrap();
         assert_eq!(payloads(&claim(&journal, "one").await), ["good", ""]);
     })

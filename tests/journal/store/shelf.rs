@@ -174,6 +174,8 @@ pub fn link(name: &str, address: &str) -> Link {
         esp: ConnectionName::new("news"),
         audience: Audience::new("a"),
         address: email(address),
+        hold: 7,
+        is_left: false,
     }
 }
 

@@ -1,0 +1,74 @@
+//! `journal forget`.
+
+use super::desk::{ConnectionArgs, Desk, WhomArgs, unusable};
+use super::words::counted;
+use crate::cli::{Ended, failed};
+use crate::journal::Erasable;
+use clap::Args;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// Whom to erase.
+#[derive(Debug, Args)]
+pub struct ForgetArgs {
+    #[command(flatten)]
+    whom: WhomArgs,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    /// Erases without asking. Without it, what would be erased is shown, and on a terminal it is asked for.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Says what there is, and erases it if that is confirmed.
+pub async fn run(desk: &Desk, args: &ForgetArgs) -> Result<ExitCode, ExitCode> {
+    let whom = args.whom.whom(&args.connection, &desk.config)?;
+    let found = desk.journal.erasable(&whom).await.map_err(unusable)?;
+    if found.others > 0 {
+        let others = counted(found.others, "other receipt");
+        println!("Of accounts that had this address there are {others}: erase these, too, with --uid.");
+    }
+    if (found.receipts, found.links, found.rejected) == (0, 0, 0) {
+        println!("The journal has nothing of this person that could be erased.");
+        return Ok(left(found));
+    }
+    println!(
+        "The journal has of this person: {}, {}, {}.\nReceipts stay in the chain, without anything that leads to the person; \
+         the rest is deleted. This can't be undone.",
+        counted(found.receipts, "receipt"),
+        counted(found.links, "link"),
+        counted(found.rejected, "event set aside").replace("asides", "aside")
+    );
+    if !args.yes && !is_confirmed()? {
+        println!("Nothing was erased. To erase it: --yes");
+        return Ok(Ended::LeftToDo.into());
+    }
+    let erased = desk.journal.forget(&whom).await.map_err(unusable)?;
+    println!("Erased. The journal has a receipt of that, which doesn't say of whom.");
+    Ok(left(erased))
+}
+
+/// What has to be waited for.
+fn left(found: Erasable) -> ExitCode {
+    if found.unfinished == 0 {
+        return Ended::Well.into();
+    }
+    println!(
+        "{} of this person are unfinished, and were left, as one of them may be an opt-out. There are receipts of them once \
+         they are done: come again then.",
+        found.unfinished
+    );
+    Ended::LeftToDo.into()
+}
+
+fn is_confirmed() -> Result<bool, ExitCode> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Ok(false);
+    }
+    print!("Type erase to erase it: ");
+    std::io::stdout().flush().map_err(|error| failed(&error))?;
+    let mut line = String::new();
+    stdin.read_line(&mut line).map_err(|error| failed(&error))?;
+    Ok(line.trim() == "erase")
+}
