@@ -141,7 +141,7 @@ impl Scribe {
         let writing = tokio::time::timeout(TIME, AssertUnwindSafe(writing).catch_unwind());
         let result = match writing.await {
             Ok(Ok(Ok((head, noted)))) => {
-                self.head = Some(head);
+                self.head = head;
                 self.noted = if noted { Some(Instant::now()) } else { self.noted };
                 Ok(())
             }
@@ -184,11 +184,11 @@ async fn write(
     clock: &WallClock,
     head: Option<Head>,
     notes: bool,
-) -> Result<(Head, bool), Failed> {
+) -> Result<(Option<Head>, bool), Failed> {
     let plan = Plan::make(connection, keys, entries).await.map_err(Failed::before)?;
     let head = match head {
-        Some(head) => head,
-        None => Head::read(connection).await.map_err(Failed::before)?,
+        None if plan.has_receipts() => Some(Head::read(connection).await.map_err(Failed::before)?),
+        head => head,
     };
     if plan.is_nothing() {
         return Ok((head, false));
@@ -201,7 +201,7 @@ async fn write(
     }
     let mut transaction = connection.begin_with(begin).await.map_err(|error| Failed::before(error.into()))?;
     let head = plan.write(&mut transaction, keys, clock.now(), head).await.map_err(Failed::before)?;
-    if notes {
+    if let (Some(head), true) = (head, notes) {
         head.note(&mut transaction).await.map_err(Failed::before)?;
     }
     transaction.commit().await.map_err(|error| Failed::after(error.into()))?;

@@ -40,13 +40,12 @@ async fn everybody_acts(town: &Town, people: &People) {
     town.sandbox.gigya.set_active(&people.cleo, false);
     town.sandbox.gigya.subscribe(&people.dora, NEWSLETTER);
     let is_out = |name: &str| !matches!(town.esp(name), Some(State::Active));
-    town.comes_true("opt-outs take effect", async || is_out("ann") && is_out("cleo") && town.is_out_at_gigya("ben"))
-        .await;
+    town.until("opt-outs take effect", async || is_out("ann") && is_out("cleo") && town.is_out_at_gigya("ben")).await;
     assert!(begun.elapsed() < AT_ONCE, "opt-outs took {:?}", begun.elapsed());
-    town.comes_true("it was told", async || heard.times(PUT_OFF) >= 4).await;
+    town.until("it was told", async || heard.times(PUT_OFF) >= 4).await;
     // What needs no journal goes on: an opt-in at the ESP, which this route doesn't accept.
     town.sandbox.campaign_monitor.form_subscribe(&town.sandbox.list, &address("stranger"));
-    town.comes_true("what needs no journal is settled", async || heard.times("skipped:opt_ins_not_accepted") > 0).await;
+    town.until("what needs no journal is settled", async || heard.times("skipped:opt_ins_not_accepted") > 0).await;
     assert_eq!(heard.times("applied"), 0, "nothing counts as done that isn't written down");
     assert_eq!(town.esp("dora"), None, "nobody is sent anywhere that can't be written down");
 }

@@ -42,12 +42,6 @@ impl Town {
             JournalStore::Postgres(url) => setup.with_postgres_journal(url.expose_secret()),
         };
         let sandbox = Sandbox::start(setup.clone(), Held::default()).await.unwrap();
-        // An answer that says to come again is followed at once.
-        sandbox.set_tempers(|temper| Temper {
-            first_interval: Duration::from_millis(50),
-            longest_interval: Duration::from_millis(200),
-            ..temper
-        });
         let attempts = sandbox.attempts.subscribe();
         Self { sandbox, attempts, shelf, setup }
     }
@@ -55,7 +49,14 @@ impl Town {
     /// One in which nothing but the journal leads from an account to an address of before: the list has no field for the
     /// UID, and Gigya forgets what an account had.
     pub async fn forgetful() -> Self {
-        Self::with(forgetful()).await
+        let town = Self::with(forgetful()).await;
+        // An answer that says to come again is followed at once.
+        town.sandbox.set_tempers(|temper| Temper {
+            first_interval: Duration::from_millis(50),
+            longest_interval: Duration::from_millis(200),
+            ..temper
+        });
+        town
     }
 
     pub fn journal(&self) -> &Database {
@@ -82,7 +83,7 @@ impl Town {
     }
 
     /// Waits until something is so.
-    pub async fn comes_true(&self, what: &str, is_so: impl AsyncFn() -> bool) {
+    pub async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
         let begun = Instant::now();
         while !is_so().await {
             assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
@@ -131,7 +132,8 @@ impl Town {
     }
 
     async fn file(&self) -> SqliteConnection {
-        let url = format!("sqlite://{}", self.shelf.file().display());
+        let JournalStore::Sqlite(file) = &self.shelf.store else { panic!("not a file") };
+        let url = format!("sqlite://{}", file.display());
         SqliteConnection::connect(&url).await.unwrap()
     }
 
@@ -148,16 +150,6 @@ impl Town {
             outcomes.extend(self::outcomes(&answer));
         }
         outcomes
-    }
-
-    /// Waits until something holds.
-    pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
-        let waiting = async {
-            while !holds(self) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("it never holds");
     }
 
     /// Waits until so many events were answered in a way.
@@ -178,6 +170,16 @@ impl Town {
     }
 }
 
+/// See [`Town::forgetful`].
+pub fn forgetful() -> Setup {
+    let mut setup = Setup::default();
+    setup.gigya.forgets_addresses = true;
+    for list in &mut setup.campaign_monitor.lists {
+        list.fields.retain(|field| field != "GigyaUID");
+    }
+    setup
+}
+
 /// The outcomes in one answer.
 pub fn outcomes(answer: &Attempt) -> Vec<String> {
     let body: serde_json::Value = serde_json::from_str(&answer.answer).unwrap_or_default();
@@ -187,16 +189,6 @@ pub fn outcomes(answer: &Attempt) -> Vec<String> {
         format!("{}{reason}", event["outcome"].as_str().unwrap())
     };
     events.iter().map(outcome).collect()
-}
-
-/// See [`Town::forgetful`].
-pub fn forgetful() -> Setup {
-    let mut setup = Setup::default();
-    setup.gigya.forgets_addresses = true;
-    for list in &mut setup.campaign_monitor.lists {
-        list.fields.retain(|field| field != "GigyaUID");
-    }
-    setup
 }
 
 fn brief(receipt: &Evidence) -> String {

@@ -35,9 +35,9 @@ impl Town {
     }
 
     async fn all_is_finished(&self) {
-        self.comes_true("all is finished", async || self.unfinished().await == 0).await;
+        self.until("all is finished", async || self.unfinished().await == 0).await;
         self.quiet().await;
-        self.comes_true("echoes, too", async || self.unfinished().await == 0).await;
+        self.until("echoes, too", async || self.unfinished().await == 0).await;
         assert_eq!(self.journal().verify(&[]).await.unwrap().broken, []);
     }
 
@@ -138,7 +138,7 @@ async fn a_notice_that_is_finished_late_undoes_nothing_newer() {
     town.gigya_is_down(true);
     town.sandbox.campaign_monitor.unsubscribe_link(&town.sandbox.list, &address("ann"));
     town.quiet().await;
-    town.comes_true("it was tried in vain", async || town.attempts_made().await >= 2).await;
+    town.until("it was tried in vain", async || town.attempts_made().await >= 2).await;
     // ... when she opts in again, and out again, and in for good.
     for _ in 0..2 {
         town.a_moment_passes();

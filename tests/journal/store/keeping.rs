@@ -1,6 +1,6 @@
 //! Links, and events set aside.
 
-use super::shelf::{email, link, linked, main, on_each, set_aside, uid};
+use super::shelf::{email, left, link, linked, main, on_each, set_aside, uid};
 use gigya_esp_gateway::domain::Reason;
 use gigya_esp_gateway::journal::{Entries, Journal, Link};
 use std::time::Duration;
@@ -22,25 +22,32 @@ async fn links_are_found_from_both_ends_and_given_up() {
             "the latest first"
         );
         journal.commit(linked(link("ann", "old"), false)).await.unwrap();
-        assert_eq!(held(&journal, "ann").await, [link("ann", "new")]);
-        // One that was given up is still looked at for a while: a call may have been on its way.
-        let left = journal.links(&main(), &[&uid("ann")]).await.unwrap().into_iter().filter(|link| link.is_left);
-        assert_eq!(left.map(|link| link.address).collect::<Vec<_>>(), [email("old")]);
+        let of_ann = journal.links(&main(), &[&uid("ann")]).await.unwrap();
+        assert_eq!(of_ann, [link("ann", "new"), left(link("ann", "old"))], "it is told of for a day");
+        assert_eq!(journal.uids_at(&main(), &email("old")).await.unwrap(), [uid("ben")]);
+        shelf.after(Duration::from_hours(25));
+        assert_eq!(journal.tidy().await.unwrap(), 1);
+        assert_eq!(journal.links(&main(), &[&uid("ann")]).await.unwrap(), [link("ann", "new")]);
+        // Written anew meanwhile, it is nobody's to give up who knows the former writing only.
+        let anew = Link { hold: 8, ..link("ann", "new") };
+        journal.commit(linked(anew.clone(), true)).await.unwrap();
+        journal.commit(linked(link("ann", "new"), false)).await.unwrap();
+        assert_eq!(journal.links(&main(), &[&uid("ann")]).await.unwrap(), [anew]);
     })
     .await;
 }
 
 #[tokio::test]
-async fn of_one_commit_the_last_change_of_a_link_counts() {
+async fn of_one_commit_links_are_made_first_and_given_up_then() {
     on_each(async |shelf| {
         let journal = shelf.open().await;
         let mut entries = Entries::default();
-        // The new one is written anew, so giving the former writing up does nothing.
-        for (address, hold, holds) in [("old", 7, true), ("old", 7, false), ("new", 6, false), ("new", 7, true)] {
-            entries.append(linked(Link { hold, ..link("ann", address) }, holds));
+        for (address, holds) in [("old", true), ("old", false), ("new", false), ("new", true)] {
+            entries.append(linked(link("ann", address), holds));
         }
         journal.commit(entries).await.unwrap();
-        assert_eq!(held(&journal, "ann").await, [link("ann", "new")]);
+        let of_ann = journal.links(&main(), &[&uid("ann")]).await.unwrap();
+        assert!(of_ann.len() == 2 && of_ann.iter().all(|link| link.is_left), "{of_ann:?}");
     })
     .await;
 }
@@ -64,11 +71,6 @@ async fn replicas_that_change_the_same_links_at_once_all_come_through() {
         journal_is_readable(&replicas[0]).await;
     })
     .await;
-}
-
-async fn held(journal: &dyn Journal, name: &str) -> Vec<Link> {
-    let links = journal.links(&main(), &[&uid(name)]).await.unwrap();
-    links.into_iter().filter(|link| !link.is_left).collect()
 }
 
 async fn journal_is_readable(journal: &dyn Journal) {

@@ -169,14 +169,13 @@ pub fn found_out(name: &str, event: &str) -> Entries {
 }
 
 pub fn link(name: &str, address: &str) -> Link {
-    Link {
-        uid: uid(name),
-        esp: ConnectionName::new("news"),
-        audience: Audience::new("a"),
-        address: email(address),
-        hold: 7,
-        is_left: false,
-    }
+    let (esp, audience) = (ConnectionName::new("news"), Audience::new("a"));
+    Link { uid: uid(name), esp, audience, address: email(address), hold: 7, is_left: false }
+}
+
+/// The same, once it was given up.
+pub fn left(link: Link) -> Link {
+    Link { is_left: true, ..link }
 }
 
 pub fn linked(link: Link, holds: bool) -> Entries {
