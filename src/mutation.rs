@@ -31,10 +31,20 @@ pub enum Mutation {
     ForgetTheTag,
     /// A pending double opt-in counts.
     ForgetTheConfirmation,
+    /// Where somebody is, is written down once they are there.
+    WriteLinksAfterwards,
+    /// What was written down in the course of some work isn't looked at in its later rounds.
+    ForgetOwnLinks,
+    /// Answered as if the journal had what it couldn't write.
+    AnswerBeforeTheCommit,
+    /// What was left unfinished is taken off when somebody begins with it.
+    ForgetTheUnfinished,
+    /// Whom the journal has somewhere is taken to be opted in there.
+    TrustTheJournal,
 }
 
 /// All of them.
-pub const ALL: [Mutation; 13] = [
+pub const ALL: [Mutation; 18] = [
     Mutation::DropTheReread,
     Mutation::DropTheRereadAfterOptOut,
     Mutation::ResubscribeOnUpdate,
@@ -48,6 +58,11 @@ pub const ALL: [Mutation; 13] = [
     Mutation::RepeatOptIns,
     Mutation::ForgetTheTag,
     Mutation::ForgetTheConfirmation,
+    Mutation::WriteLinksAfterwards,
+    Mutation::ForgetOwnLinks,
+    Mutation::AnswerBeforeTheCommit,
+    Mutation::ForgetTheUnfinished,
+    Mutation::TrustTheJournal,
 ];
 
 #[cfg(feature = "mutations")]

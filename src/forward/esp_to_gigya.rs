@@ -7,6 +7,7 @@ use super::effect::{Effect, Mark, RouteEffect};
 use super::gateway::{EspSide, Gateway, GigyaSide, Incoming, RouteEnds};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
 use super::journaling::{Group, Page, time_to_work};
+use super::links::within;
 use super::payload::Payload;
 use super::progress::{BodyDigest, Done, Settled};
 use super::record::{Direction, Told};
@@ -309,7 +310,14 @@ impl Errand<'_> {
         if reason == OptOutReason::Bounced && !self.ends.route.forward_bounces {
             return Ok(Outcome::Skipped(Reason::BouncesNotForwarded).into());
         }
-        let accounts = self.accounts().await?;
+        let accounts = match self.accounts().await {
+            // Whoever has the address is opted out all the same; that it was somebody else's, the journal must tell yet.
+            Err(Fault::Journal) => {
+                self.gigya.client.unsubscribe(&self.news.address, self.subscription(), self.deadline).await?;
+                return Err(Fault::Journal);
+            }
+            accounts => accounts?,
+        };
         if accounts.is_empty() {
             // Gigya may know an address that neither UID nor search finds yet, and can opt it out directly.
             let known = self.gigya.client.unsubscribe(&self.news.address, self.subscription(), self.deadline).await?;
@@ -504,13 +512,17 @@ impl Errand<'_> {
             Some(former) if accounts.is_empty() => self.accounts_at(former).await?,
             _ => accounts,
         };
-        if accounts.is_empty() { self.accounts_linked().await } else { Ok(accounts) }
+        // An opt-in is for the address where it was made; whoever has another one by now didn't make it.
+        let is_opt_in = matches!(self.news.what, What::OptedIn { .. });
+        if accounts.is_empty() && !is_opt_in { self.accounts_linked().await } else { Ok(accounts) }
     }
 
     /// The accounts that were sent with this address, whatever they have by now.
     async fn accounts_linked(&self) -> Result<Vec<Account>, Fault> {
         let Some(journal) = &self.gigya.journal else { return Ok(Vec::new()) };
-        let uids = journal.uids_at(&self.gigya.config.name, &self.news.address).await.map_err(|fault| {
+        let asked = journal.uids_at(&self.gigya.config.name, &self.news.address);
+        let patience = self.deadline.left().unwrap_or_default() / 3;
+        let uids = within(patience, asked).await.map_err(|fault| {
             tracing::error!(connection = %self.gigya.config.name, %fault, "links can't be read");
             Fault::Journal
         })?;

@@ -303,6 +303,11 @@ impl EspSide {
         };
         Self { esp, routes, progress, setting, meaning }
     }
+
+    /// Whether any route ends at one of these audiences.
+    pub fn has_route(&self, audiences: &[String]) -> bool {
+        audiences.iter().any(|audience| self.routes.contains_key(&Audience::new(audience)))
+    }
 }
 
 impl RouteEnds {

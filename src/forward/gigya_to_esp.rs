@@ -7,7 +7,7 @@ use super::effect::{Effect, Mark, RouteEffect};
 use super::gateway::{Gateway, GigyaSide, RouteEnds};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
 use super::journaling::{Group, Page, time_to_work};
-use super::links::Links;
+use super::links::{Links, within};
 use super::payload::{Payload, Told as ToldEvent};
 use super::record::{Direction, Told};
 use super::rounds::{ROUNDS, merge, reread, unsettled};
@@ -277,18 +277,18 @@ async fn settle_account(gateway: &Gateway, side: &GigyaSide, work: &Work, deadli
         Task::Forward(Subject::Account { uid, formerly }) => {
             let uids: Vec<_> = std::iter::once(uid).chain(formerly).collect();
             let reading = side.client.account(uid, api_key, deadline).instrument(read());
-            let (reading, links) = join(reading, Links::of(side, &uids)).await;
+            let (reading, links) = join(reading, Links::of(side, &uids, deadline)).await;
             (reading, Some(uid), formerly.as_ref(), links)
         }
         Task::Forward(Subject::EmailAccount { token }) => {
             let reading = side.client.account_by_email_token(token, api_key, deadline).instrument(read()).await;
             let links = match &reading {
-                Ok(Reading::Found(account)) => Links::of(side, &[&account.uid]).await,
+                Ok(Reading::Found(account)) => Links::of(side, &[&account.uid], deadline).await,
                 _ => Links::default(),
             };
             (reading, None, None, links)
         }
-        Task::Remove(uid) => (Ok(Reading::NotFound), Some(uid), None, Links::of(side, &[uid]).await),
+        Task::Remove(uid) => (Ok(Reading::NotFound), Some(uid), None, Links::of(side, &[uid], deadline).await),
     };
     match reading {
         Ok(Reading::Found(account)) => {
@@ -334,13 +334,11 @@ async fn forward(
     }
     let mut effects: Vec<Option<Effect>> = vec![None; side.routes.len()];
     let mut marks: Vec<Mark> = vec![Mark::default(); side.routes.len()];
-    let mut left: Vec<Vec<Email>> = vec![Vec::new(); side.routes.len()];
     let mut open: Vec<usize> = (0..side.routes.len()).collect();
     for _ in 0..ROUNDS {
         let settled = settle_routes(side, &account, formerly, links, &open, api_key, deadline).await;
         let mut again = Vec::new();
         for (route, (settled, call)) in open.iter().zip(settled) {
-            left[*route].extend(settled.left);
             marks[*route].call = call.or(marks[*route].call);
             marks[*route].at = Some(side.clock.now());
             effects[*route] =
@@ -378,39 +376,26 @@ async fn forward(
     if !account.is_active && side.config.clear_flags_on_inactive {
         clear_flags(side, &account, &mut effects, deadline).await;
     }
-    let routes = side.routes.iter().zip(effects).zip(marks.into_iter().zip(left));
+    let routes = side.routes.iter().zip(effects).zip(marks);
     routes
-        .map(|((ends, effect), (mark, left))| {
+        .map(|((ends, effect), mark)| {
             let effect = effect.unwrap_or(Outcome::Deferred(Reason::Internal).into());
-            with_links(
-                side,
-                ends,
-                &account.uid,
-                links,
-                &left,
-                RouteEffect { mark, ..RouteEffect::on(&ends.route, effect) },
-            )
+            let settled = RouteEffect { mark, ..RouteEffect::on(&ends.route, effect) };
+            with_links(side, ends, &account.uid, links, settled)
         })
         .collect()
 }
 
 /// A route's effect with what changes of its links; put off if these couldn't be read, as somebody may be left where nobody
 /// looked.
-fn with_links(
-    side: &GigyaSide,
-    ends: &RouteEnds,
-    uid: &Uid,
-    links: &Links,
-    left: &[Email],
-    mut settled: RouteEffect,
-) -> RouteEffect {
+fn with_links(side: &GigyaSide, ends: &RouteEnds, uid: &Uid, links: &Links, mut settled: RouteEffect) -> RouteEffect {
     if !settled.effect.outcome.is_settled() {
         return settled;
     }
     if links.are_lost && !ends.esp.finds_by_uid() {
         settled.effect.outcome = Outcome::Deferred(Reason::JournalUnavailable);
     } else {
-        settled.mark.links = links.changes(side, ends, uid, left);
+        settled.mark.links = links.changes(side, ends, uid);
     }
     settled
 }
@@ -471,22 +456,22 @@ async fn remove_gone(
         Err(fault) => return (every_route(side, fault.outcome()).routes, None),
     };
     // Should the address be somebody else's by now, who is opted in, the subscriber stays theirs.
-    let account = known.map_or_else(|| Account::gone(uid), Account::into_gone);
+    let mut account = known.map_or_else(|| Account::gone(uid), Account::into_gone);
+    // Sent to one audience, it may be known to others.
+    account.address = account.address.or_else(|| links.last());
     let each = side.routes.iter().map(|ends| async {
-        let can_be_found = account.address.is_some() || ends.esp.finds_by_uid() || links.at(ends).next().is_some();
-        if !can_be_found {
-            return RouteEffect::on(&ends.route, nowhere_to_be_found(side, uid, links).await);
+        if account.address.is_none() && !ends.esp.finds_by_uid() {
+            return RouteEffect::on(&ends.route, nowhere_to_be_found(side, uid, links, deadline).await);
         }
         let subscriber =
             Subscriber { side, ends, account: &account, formerly, also_at: &[], links, api_key: None, deadline };
         let (settled, call) = upstream::followed(subscriber.forward()).await;
         let mark = Mark { call, at: Some(side.clock.now()), ..Mark::default() };
         let effect = RouteEffect { mark, ..RouteEffect::on(&ends.route, settled.effect) };
-        with_links(side, ends, uid, links, &settled.left, effect)
+        with_links(side, ends, uid, links, effect)
     });
     let routes = join_all(each).await;
-    let linked = || side.routes.iter().find_map(|ends| links.at(ends).next());
-    let address = account.address.as_ref().or_else(linked).cloned();
+    let address = account.address.clone();
     match routes.is_empty() {
         true => (every_route(side, Outcome::Skipped(Reason::NoRoute)).routes, address),
         false => (routes, address),
@@ -494,12 +479,13 @@ async fn remove_gone(
 }
 
 /// For an account of which nothing tells where its subscriber is.
-async fn nowhere_to_be_found(side: &GigyaSide, uid: &Uid, links: &Links) -> Effect {
+async fn nowhere_to_be_found(side: &GigyaSide, uid: &Uid, links: &Links, deadline: Deadline) -> Effect {
     let Some(journal) = &side.journal else { return Outcome::Rejected(Reason::AddressUnknown).into() };
     if links.are_lost {
         return Outcome::Deferred(Reason::JournalUnavailable).into();
     }
-    match journal.was_removed(&side.config.name, uid).await {
+    let was_removed = journal.was_removed(&side.config.name, uid);
+    match within(deadline.left().unwrap_or_default(), was_removed).await {
         Ok(true) => Effect::found(Change::Removal, None),
         Ok(false) => Outcome::Rejected(Reason::AddressUnknown).into(),
         Err(_) => Outcome::Deferred(Reason::JournalUnavailable).into(),

@@ -7,6 +7,7 @@ use super::record::Direction;
 use crate::config::{Common, OnDeadline};
 use crate::domain::{ActedAt, Change, Outcome, Reason};
 use crate::journal::{Entries, EventKey, Journal, PendingId, Person, Receipt, Seen, SetAside, Unfinished};
+use crate::mutation::{self, Mutation};
 use crate::upstream::CallId;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -75,6 +76,7 @@ impl Page<'_> {
                 false
             }
         };
+        let written = written || mutation::is(Mutation::AnswerBeforeTheCommit);
         for (needed, group) in &mut groups {
             for (needs_it, route) in needed.iter().zip(group.routes.iter_mut()) {
                 let is_settled = route.effect.outcome.is_settled();

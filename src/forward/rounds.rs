@@ -23,14 +23,13 @@ pub async fn settle(
     also_at: &[Email],
     deadline: Deadline,
 ) -> (Effect, Mark) {
-    let links = Links::of(side, &[&account.uid]).await;
-    let mut left = Vec::new();
-    let mut effect = settle_in_rounds(side, ends, account, also_at, &links, &mut left, deadline).await;
+    let links = Links::of(side, &[&account.uid], deadline).await;
+    let mut effect = settle_in_rounds(side, ends, account, also_at, &links, deadline).await;
     if links.are_lost && !ends.esp.finds_by_uid() && effect.outcome.is_settled() {
         effect.outcome = Outcome::Deferred(Reason::JournalUnavailable);
     }
     let is_settled = effect.outcome.is_settled();
-    let links = if is_settled { links.changes(side, ends, &account.uid, &left) } else { Vec::new() };
+    let links = if is_settled { links.changes(side, ends, &account.uid) } else { Vec::new() };
     (effect, Mark { links, ..Mark::default() })
 }
 
@@ -40,7 +39,6 @@ async fn settle_in_rounds(
     account: &Account,
     also_at: &[Email],
     links: &Links,
-    left: &mut Vec<Email>,
     deadline: Deadline,
 ) -> Effect {
     let mut account = account.clone();
@@ -49,7 +47,6 @@ async fn settle_in_rounds(
         let subscriber =
             Subscriber { side, ends, account: &account, formerly: None, also_at, links, api_key: None, deadline };
         let settled = subscriber.settle().await;
-        left.extend(settled.left);
         let acted = account.consent(&ends.route.subscription, ends.route.double_opt_in).since();
         let merged = merge(before, settled.effect.or_acted(acted));
         before = Some(merged);

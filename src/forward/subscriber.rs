@@ -48,8 +48,6 @@ pub struct Settled {
     pub effect: Effect,
     /// Whether the account must be looked at again: consent was written, or it is no longer what was read.
     pub look_again: bool,
-    /// Addresses that the audience no longer holds them under.
-    pub left: Vec<Email>,
 }
 
 /// What was done on the way.
@@ -57,9 +55,10 @@ pub struct Settled {
 struct Course {
     done: Vec<Effect>,
     look_again: bool,
-    left: Vec<Email>,
-    /// Whether the present address is written down.
-    is_held: bool,
+    /// Where the audience holds them in the end, if it was looked at.
+    rests_at: Option<Vec<Email>>,
+    /// Whether the present address was written down in the course of this.
+    is_written: bool,
 }
 
 enum Step {
@@ -97,8 +96,12 @@ impl Subscriber<'_> {
             break;
         }
         course.done.push(last);
-        let Course { done, look_again, left, .. } = course;
-        Settled { effect: Effect::combined(done).unwrap_or(last), look_again, left }
+        let Course { done, look_again, rests_at, .. } = course;
+        let effect = Effect::combined(done).unwrap_or(last);
+        if let (true, Some(rests_at)) = (effect.outcome.is_settled(), rests_at) {
+            self.links.are_left_but(self.ends, &rests_at);
+        }
+        Settled { effect, look_again }
     }
 
     fn route(&self) -> &Route {
@@ -115,7 +118,7 @@ impl Subscriber<'_> {
 
     async fn step(&self, desired: Desired, course: &mut Course) -> Result<Step, Fault> {
         match desired {
-            Desired::Consent(Consent::Unknown) => Ok(Step::settled(Outcome::Skipped(Reason::NeverSubscribed))),
+            Desired::Consent(Consent::Unknown) => self.leave(course).await,
             Desired::Consent(Consent::OptedIn { .. }) => match &self.account.address {
                 Some(address) => self.bring_in(desired, address, course).await,
                 None => Ok(Step::settled(Outcome::Rejected(Reason::NoAddress))),
@@ -126,10 +129,15 @@ impl Subscriber<'_> {
 
     /// For somebody who is opted in: one record, under the present address, with their fields.
     async fn bring_in(&self, desired: Desired, address: &Email, course: &mut Course) -> Result<Step, Fault> {
-        if !self.is_written_down(address, course).await {
+        let is_known = self.links.hold(self.ends, &self.account.uid, address);
+        if is_known && mutation::is(Mutation::TrustTheJournal) {
+            return Ok(Step::settled(Outcome::Unchanged));
+        }
+        if !is_known && !self.is_written_down(address, course).await {
             return Ok(Step::settled(Outcome::Deferred(Reason::JournalUnavailable)));
         }
         let held = self.look().await?;
+        course.rests_at = Some(vec![address.clone()]);
         let person = self.person(address);
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
         let mut strays = held.strays;
@@ -141,32 +149,100 @@ impl Subscriber<'_> {
         let Some(record) = held.present else {
             if let Some(stray) = strays.next() {
                 // The address changed. The record moves with all it holds, an opt-out, too.
+                if !self.is_written_down(address, course).await {
+                    return Ok(Step::settled(Outcome::Deferred(Reason::JournalUnavailable)));
+                }
                 course.look_again |= stray.consent.is_opted_in();
                 return Ok(match esp.update(audience, &stray, &person, self.deadline).await? {
                     Written::Done => {
                         course.done.push(Effect::applied(Change::Profile, None));
-                        course.left.push(stray.address);
                         Step::LookAgain
                     }
                     Written::Moved => Step::LookAgain,
                     // It can't be theirs: theirs is made beside it, if they opted in later than it says.
-                    Written::NothingToDo if !is_alone => {
+                    Written::NothingToDo => {
+                        course.rests_at.get_or_insert_default().push(stray.address.clone());
                         let decision = decide(desired, trusted(stray.consent, self.ends));
                         return self.act(decision, Some(&stray), &person, course).await;
                     }
                     // It can't be moved, however often it is tried.
-                    Written::Held | Written::NothingToDo => Step::settled(Outcome::Skipped(Reason::HeldByEsp)),
+                    Written::Held => {
+                        course.rests_at.get_or_insert_default().push(stray.address);
+                        Step::settled(Outcome::Skipped(Reason::HeldByEsp))
+                    }
                 });
             }
             return self.act(decide(desired, Consent::Unknown), None, &person, course).await;
         };
-        for stray in strays.filter(|stray| stray.consent.is_opted_in()) {
+        let (mailable, out): (Vec<_>, Vec<_>) = strays.partition(|stray| may_be_mailed(stray.consent));
+        for stray in mailable {
             esp.discard(audience, &stray, self.deadline).await?;
             course.done.push(Effect::applied(Change::Profile, None));
-            course.left.push(stray.address);
+        }
+        if let Some(said) = self.said_elsewhere(desired, &record, &out) {
+            course.rests_at.get_or_insert_default().extend(out.into_iter().map(|stray| stray.address));
+            return self.follow(said, &record, course).await;
         }
         let decision = decide(desired, trusted(record.consent, self.ends));
-        self.act(decision, Some(&record), &person, course).await
+        let step = self.act(decision, Some(&record), &person, course).await?;
+        let is_in =
+            matches!(&step, Step::Settled(effect) if matches!(effect.outcome, Outcome::Applied | Outcome::Unchanged));
+        let linked = self.links.at(self.ends);
+        for stray in out.into_iter().filter(|stray| !is_deleted(stray.consent)) {
+            // What they said under an address of before counts no longer.
+            if is_in && linked.contains(&stray.address) {
+                esp.discard(audience, &stray, self.deadline).await?;
+            } else {
+                course.rests_at.get_or_insert_default().push(stray.address);
+            }
+        }
+        Ok(step)
+    }
+
+    /// For somebody who was never asked under the address that they have now. Mail to one that they no longer have ends.
+    async fn leave(&self, course: &mut Course) -> Result<Step, Fault> {
+        let never = Step::settled(Outcome::Skipped(Reason::NeverSubscribed));
+        if self.links.at(self.ends).iter().all(|address| self.account.has_address(address)) {
+            return Ok(never);
+        }
+        let held = self.look().await?;
+        let (esp, audience) = (&self.ends.esp, &self.route().audience);
+        let mut rests_at: Vec<Email> = held.present.into_iter().map(|record| record.address).collect();
+        for stray in held.strays {
+            if may_be_mailed(stray.consent) && !self.account.has_address(&stray.address) {
+                esp.discard(audience, &stray, self.deadline).await?;
+                course.look_again = true;
+                course.done.push(Effect::applied(Change::Profile, None));
+            } else {
+                rests_at.push(stray.address);
+            }
+        }
+        course.rests_at = Some(rests_at);
+        Ok(never)
+    }
+
+    /// An opt-out under an address of before that is newer than the opt-in, and than what is held under the present one: it
+    /// is the person's all the same. A deletion isn't anybody's word: it may be ours, of what was left behind.
+    fn said_elsewhere(&self, desired: Desired, record: &Record, out: &[Record]) -> Option<Consent> {
+        let is_theirs = |stray: &&Record| stray.uid.as_ref().is_none_or(|uid| *uid == self.account.uid);
+        let is_said = |consent: &Consent| {
+            !is_deleted(*consent)
+                && decide(desired, trusted(*consent, self.ends)) == Decision::Refuse(Reason::NewerOptOut)
+                && !trusted(record.consent, self.ends).outranks(&trusted(*consent, self.ends))
+        };
+        let said = out.iter().filter(is_theirs).map(|stray| stray.consent).filter(is_said);
+        said.reduce(|last, other| if other.outranks(&last) { other } else { last })
+    }
+
+    /// Brings such an opt-out to the present address, and to Gigya.
+    async fn follow(&self, said: Consent, record: &Record, course: &mut Course) -> Result<Step, Fault> {
+        if may_be_mailed(record.consent) {
+            match self.take_out_record(Desired::Consent(trusted(said, self.ends)), record, course).await? {
+                Step::Settled(effect) => course.done.push(effect),
+                Step::LookAgain => return Ok(Step::LookAgain),
+            }
+        }
+        self.refuse(Reason::NewerOptOut, said, course).await
     }
 
     /// Carries out a decision about somebody who is opted in.
@@ -180,6 +256,9 @@ impl Subscriber<'_> {
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
         match (decision, record) {
             (Decision::OptIn { over_opt_out }, _) => {
+                if !self.is_written_down(&person.address, course).await {
+                    return Ok(Step::settled(Outcome::Deferred(Reason::JournalUnavailable)));
+                }
                 // Said before it is done: a call that fails may have taken effect.
                 course.look_again = true;
                 match esp.opt_in(audience, record, person, over_opt_out, self.deadline).await? {
@@ -217,18 +296,20 @@ impl Subscriber<'_> {
                 Ok(Step::settled(Outcome::Unchanged))
             }
             (Decision::Keep, _) => Ok(Step::settled(Outcome::Unchanged)),
-            (Decision::Refuse(reason), record) => {
-                if let Some(record) = record.filter(|_| reason == Reason::NewerOptOut)
-                    && !self.tell_gigya(record.consent).await?
-                {
-                    course.look_again = true;
-                    return Ok(Step::settled(Outcome::Deferred(Reason::Unsettled)));
-                }
-                Ok(Step::settled(Outcome::Skipped(reason)))
-            }
+            (Decision::Refuse(reason), Some(record)) => self.refuse(reason, record.consent, course).await,
+            (Decision::Refuse(reason), None) => Ok(Step::settled(Outcome::Skipped(reason))),
             // Not reached: somebody opted in is never decided out.
             (Decision::OptOut | Decision::Remove(_), _) => Ok(Step::settled(Outcome::Deferred(Reason::Internal))),
         }
+    }
+
+    /// The ESP knows better: if that is an opt-out, Gigya is told.
+    async fn refuse(&self, reason: Reason, held: Consent, course: &mut Course) -> Result<Step, Fault> {
+        if reason == Reason::NewerOptOut && !self.tell_gigya(held).await? {
+            course.look_again = true;
+            return Ok(Step::settled(Outcome::Deferred(Reason::Unsettled)));
+        }
+        Ok(Step::settled(Outcome::Skipped(reason)))
     }
 
     /// The ESP's opt-out counts against Gigya's opt-in, so Gigya is told, as the ESP's own callback would: that one
@@ -281,10 +362,15 @@ impl Subscriber<'_> {
             Desired::Consent(Consent::Pending { .. }) => Outcome::Skipped(Reason::DoubleOptInPending).into(),
             _ => Effect::found(taken_out(desired), None),
         };
-        if matches!(desired, Desired::Removal(_)) {
-            // Whatever else was written down is found nowhere anymore.
-            course.left.extend(self.links.at(self.ends).cloned());
-        }
+        course.rests_at = Some(match desired {
+            // Nowhere.
+            Desired::Removal(_) => Vec::new(),
+            Desired::Consent(_) => {
+                let records = held.strays.iter().filter(|record| !is_deleted(record.consent));
+                let records = records.map(|record| &record.address);
+                records.chain(&self.account.address).cloned().collect()
+            }
+        });
         Ok(Step::settled(Effect::combined(effects).unwrap_or(nothing_held)))
     }
 
@@ -300,10 +386,7 @@ impl Subscriber<'_> {
             Decision::Refuse(reason) => return Ok(Step::settled(Outcome::Skipped(reason))),
             Decision::OptOut => esp.opt_out(audience, record, self.deadline).await?,
             Decision::Remove(kind) => match self.heir(record).await? {
-                Some(heir) if esp.one_record_an_address() => {
-                    course.left.push(record.address.clone());
-                    return self.hand_over(record, &heir).await;
-                }
+                Some(heir) if esp.one_record_an_address() => return self.hand_over(record, &heir).await,
                 Some(_) => esp.discard(audience, record, self.deadline).await?,
                 None => esp.remove(audience, record, kind, self.deadline).await?,
             },
@@ -336,7 +419,7 @@ impl Subscriber<'_> {
 
     /// Somebody else with the same address is opted in: the record becomes theirs.
     async fn hand_over(&self, record: &Record, other: &Account) -> Result<Step, Fault> {
-        if !self.ends.esp.finds_by_uid() && !links::hold(self.side, self.ends, &other.uid, &record.address).await {
+        if !self.ends.esp.finds_by_uid() && !self.is_written_down_for(other, record).await {
             return Ok(Step::settled(Outcome::Deferred(Reason::JournalUnavailable)));
         }
         let person = person(self.route(), other, &record.address);
@@ -351,14 +434,17 @@ impl Subscriber<'_> {
     }
 
     /// Before anything is sent for an address, the journal has it: else a crash could leave it subscribed with nobody knowing
-    /// whose it is.
+    /// whose it is. Anew each time, so that whoever is giving it up meanwhile doesn't.
     async fn is_written_down(&self, address: &Email, course: &mut Course) -> bool {
-        if !course.is_held {
-            course.is_held = self.ends.esp.finds_by_uid()
-                || self.links.hold(self.ends, &self.account.uid, address)
-                || links::hold(self.side, self.ends, &self.account.uid, address).await;
+        if !course.is_written && !self.ends.esp.finds_by_uid() {
+            let uid = &self.account.uid;
+            course.is_written = self.links.write(self.side, self.ends, uid, address, self.deadline).await;
         }
-        course.is_held
+        course.is_written || self.ends.esp.finds_by_uid()
+    }
+
+    async fn is_written_down_for(&self, other: &Account, record: &Record) -> bool {
+        links::hold(self.side, self.ends, &other.uid, &record.address, self.deadline).await
     }
 
     fn person(&self, address: &Email) -> Person {
@@ -376,6 +462,15 @@ const fn taken_out(desired: Desired) -> Change {
 
 fn person(route: &Route, account: &Account, address: &Email) -> Person {
     Person { address: address.clone(), uid: account.uid.clone(), fields: fields_of(route, account) }
+}
+
+/// Whether mail is sent, or may be once a mail is answered.
+const fn may_be_mailed(consent: Consent) -> bool {
+    matches!(consent, Consent::OptedIn { .. } | Consent::Pending { .. })
+}
+
+const fn is_deleted(consent: Consent) -> bool {
+    matches!(consent, Consent::OptedOut { reason: OptOutReason::Deleted, .. })
 }
 
 /// Which of several records moves to a new address: one that says that the person left, before one that says otherwise;

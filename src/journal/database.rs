@@ -6,6 +6,7 @@ use super::flavour::Flavour;
 use super::keys::{Keys, Sealed, Sealer, random};
 use super::lending::{Lending, timely};
 use super::queue::{Claimed, Waiting};
+use super::reader::Reader;
 use super::server::Server;
 use super::writer::Writer;
 use super::{Journal, links, queue, receipts};
@@ -36,7 +37,8 @@ const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "journal", include_str!("migrati
 /// A journal in a database.
 pub struct Database {
     pub(super) readers: AnyPool,
-    lending: Lending,
+    lending: Arc<Lending>,
+    reader: Reader,
     writer: Writer,
     pub(super) keys: Arc<Keys>,
     /// How a transaction begins that will write.
@@ -98,7 +100,9 @@ impl Database {
         let readers = server.pool(READERS);
         meter::journal_opened();
         let writer = Writer::start(server, connection, Arc::clone(&keys), clock.clone());
-        Ok(Self { lending: Lending::of(readers.clone()), readers, writer, keys, begin, flavour, clock })
+        let lending = Arc::new(Lending::of(readers.clone()));
+        let reader = Reader::start(Arc::clone(&lending), Arc::clone(&keys));
+        Ok(Self { lending, reader, readers, writer, keys, begin, flavour, clock })
     }
 }
 
@@ -114,9 +118,7 @@ async fn begin(server: &Server, configured: &[SecretString]) -> Result<(AnyConne
 #[async_trait]
 impl Journal for Database {
     async fn links(&self, gigya: &ConnectionName, uids: &[&Uid]) -> Result<Vec<Link>, JournalFault> {
-        let mut lent = self.lending.lend().await?;
-        let links = timely(links::of(lent.connection(), &self.keys, gigya, uids)).await;
-        lent.back(links)
+        self.reader.links(uids.iter().map(|uid| self.keys.account(gigya, uid)).collect()).await
     }
 
     async fn uids_at(&self, gigya: &ConnectionName, address: &Email) -> Result<Vec<Uid>, JournalFault> {
@@ -145,6 +147,10 @@ impl Journal for Database {
         let mut lent = self.lending.lend().await?;
         let put_off = timely(queue::put_off(lent.connection(), claimed, reason, self.now() + pause)).await;
         lent.back(put_off)
+    }
+
+    async fn tidy(&self) -> Result<u64, JournalFault> {
+        links::tidy(&self.readers, self.now()).await
     }
 
     async fn waiting(&self) -> Result<Waiting, JournalFault> {

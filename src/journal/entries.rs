@@ -55,6 +55,10 @@ pub struct Link {
     pub audience: Audience,
     /// The address.
     pub address: Email,
+    /// Which writing of it this is, a number by chance. It is given up only if nobody wrote it anew meanwhile.
+    pub hold: i64,
+    /// Whether it was given up a while ago: a call that was on its way then may have arrived since.
+    pub is_left: bool,
 }
 
 /// A link made or given up.
@@ -64,7 +68,8 @@ pub struct LinkChange {
     pub gigya: ConnectionName,
     /// The link.
     pub link: Link,
-    /// Whether the audience may hold the subscriber under the address from now on.
+    /// Whether the audience may hold the subscriber under the address from now on; else it is given up, unless its
+    /// `hold` is another one by now. Of one commit, links are made first, then given up.
     pub holds: bool,
 }
 

@@ -1,15 +1,22 @@
 //! Links: which addresses were sent to an audience for an account.
+//!
+//! One that is given up is kept for a day, told apart. Whoever gives it up has found nobody there; but a call that somebody
+//! else made before may arrive yet, and if that replica is killed, only the redelivery of its webhook sees to it. That one
+//! must still be told where to look.
 
 use super::entries::{Link, LinkChange};
 use super::fault::JournalFault;
 use super::keys::{Hash, Keys, Sealed};
 use super::rows::{micros, pieces, placeholders, statements};
 use crate::domain::{Audience, ConnectionName, Email, Uid};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row};
 use std::collections::BTreeMap;
+
+/// How long a link that was given up is told of: longer than a webhook takes to come again.
+const LEFT_IS_KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is encrypted of a link.
 #[derive(Serialize, Deserialize)]
@@ -20,27 +27,40 @@ struct Plain<'a> {
     address: std::borrow::Cow<'a, str>,
 }
 
-/// The links of some accounts.
-pub async fn of(
-    connection: &mut AnyConnection,
-    keys: &Keys,
-    gigya: &ConnectionName,
-    uids: &[&Uid],
-) -> Result<Vec<Link>, JournalFault> {
+/// A link as it stands in the journal.
+pub struct Stored {
+    esp: String,
+    audience: String,
+    sealed: Vec<u8>,
+    hold: i64,
+    is_left: bool,
+}
+
+const COLUMNS: &str = "esp, audience, sealed, hold, left_at";
+
+/// The links of some accounts, each account's the latest first.
+pub async fn of(connection: &mut AnyConnection, accounts: &[Hash]) -> Result<Vec<(Hash, Stored)>, JournalFault> {
     let mut found = Vec::new();
-    for uid in uids {
-        let rows = sqlx::query("SELECT esp, audience, sealed FROM journal_link WHERE person = $1")
-            .bind(keys.account(gigya, uid).to_vec())
-            .fetch_all(&mut *connection)
-            .await?;
-        for row in rows {
-            found.push(link(&row, keys)?);
+    for piece in pieces(accounts) {
+        let list: Vec<_> = (1..=piece.len()).map(|number| format!("${number}")).collect();
+        let sql = format!(
+            "SELECT {COLUMNS}, person FROM journal_link WHERE person IN ({}) ORDER BY since DESC",
+            list.join(", ")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for account in piece {
+            query = query.bind(account.to_vec());
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            let account: Vec<u8> = row.try_get(5)?;
+            let account = account.try_into().map_err(|_| JournalFault::unreadable())?;
+            found.push((account, Stored::read(&row)?));
         }
     }
     Ok(found)
 }
 
-/// The accounts that an address was sent for.
+/// The accounts that an address was sent for; those for which it was given up only if there are no others.
 pub async fn uids_at(
     connection: &mut AnyConnection,
     keys: &Keys,
@@ -48,15 +68,20 @@ pub async fn uids_at(
     address: &Email,
 ) -> Result<Vec<Uid>, JournalFault> {
     let rows = sqlx::query(
-        "SELECT esp, audience, sealed FROM journal_link WHERE address = $1 AND gigya = $2 ORDER BY since DESC",
+        "SELECT esp, audience, sealed, hold, left_at FROM journal_link WHERE address = $1 AND gigya = $2 \
+         ORDER BY since DESC",
     )
     .bind(keys.address(address).to_vec())
     .bind(gigya.as_str())
     .fetch_all(&mut *connection)
     .await?;
+    let open = |row| Stored::read(row).and_then(|stored| stored.open(keys));
+    let mut found = rows.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    if found.iter().any(|link| !link.is_left) {
+        found.retain(|link| !link.is_left);
+    }
     let mut uids: Vec<Uid> = Vec::new();
-    for row in rows {
-        let uid = link(&row, keys)?.uid;
+    for Link { uid, .. } in found {
         if !uids.contains(&uid) {
             uids.push(uid);
         }
@@ -64,41 +89,66 @@ pub async fn uids_at(
     Ok(uids)
 }
 
-fn link(row: &AnyRow, keys: &Keys) -> Result<Link, JournalFault> {
-    let (esp, audience): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-    let sealed: Vec<u8> = row.try_get(2)?;
-    let plain = keys.open(Sealed::Link, &sealed)?;
-    let plain: Plain<'_> = serde_json::from_slice(&plain).map_err(|_| JournalFault::unreadable())?;
-    let uid = Uid::new(&plain.uid).ok_or(JournalFault::unreadable())?;
-    let address = Email::parse(&plain.address).map_err(|_| JournalFault::unreadable())?;
-    Ok(Link { uid, esp: ConnectionName::new(&esp), audience: Audience::new(&audience), address })
+impl Stored {
+    fn read(row: &AnyRow) -> Result<Self, JournalFault> {
+        let left_at: Option<i64> = row.try_get(4)?;
+        Ok(Self {
+            esp: row.try_get(0)?,
+            audience: row.try_get(1)?,
+            sealed: row.try_get(2)?,
+            hold: row.try_get(3)?,
+            is_left: left_at.is_some(),
+        })
+    }
+
+    /// With its UID and address.
+    pub fn open(&self, keys: &Keys) -> Result<Link, JournalFault> {
+        let plain = keys.open(Sealed::Link, &self.sealed)?;
+        let plain: Plain<'_> = serde_json::from_slice(&plain).map_err(|_| JournalFault::unreadable())?;
+        Ok(Link {
+            uid: Uid::new(&plain.uid).ok_or(JournalFault::unreadable())?,
+            esp: ConnectionName::new(&self.esp),
+            audience: Audience::new(&self.audience),
+            address: Email::parse(&plain.address).map_err(|_| JournalFault::unreadable())?,
+            hold: self.hold,
+            is_left: self.is_left,
+        })
+    }
 }
 
 /// Links made and given up, by their keys: two replicas that write in this order never wait for each other.
-pub struct Changes<'a>(BTreeMap<Key<'a>, &'a LinkChange>);
+pub struct Changes<'a> {
+    /// A statement may hold a key once only: of several writings of one link, the last counts.
+    held: BTreeMap<Key<'a>, &'a LinkChange>,
+    left: Vec<(Key<'a>, i64)>,
+}
 
 type Key<'a> = (Hash, &'a str, &'a str, Hash);
 
 impl<'a> Changes<'a> {
-    /// Of several changes of one link, the last counts: a statement may hold a key once only.
+    /// In their order.
     pub fn of(keys: &Keys, changes: &'a [LinkChange]) -> Self {
-        Self(changes.iter().map(|change| (key(keys, change), change)).collect())
+        let (held, left): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.holds);
+        let held = held.into_iter().map(|change| (key(keys, change), change)).collect();
+        let mut left: Vec<_> = left.into_iter().map(|change| (key(keys, change), change.link.hold)).collect();
+        left.sort_unstable();
+        Self { held, left }
     }
 
     /// How many statements it takes to write them.
     pub fn statements(&self) -> usize {
-        let held = self.0.values().filter(|change| change.holds).count();
-        statements(held) + self.0.len() - held
+        statements(self.held.len()) + self.left.len()
     }
 
-    /// Writes them.
+    /// Writes them: what is made first, then what is given up.
     pub async fn write(&self, connection: &mut AnyConnection, keys: &Keys, now: Timestamp) -> Result<(), JournalFault> {
-        let held: Vec<_> = self.0.iter().filter(|(_, change)| change.holds).collect();
+        let held: Vec<_> = self.held.iter().collect();
         for piece in pieces(&held) {
             let sql = format!(
-                "INSERT INTO journal_link (person, esp, audience, address, gigya, sealed, since) VALUES {} \
-                 ON CONFLICT (person, esp, audience, address) DO UPDATE SET since = excluded.since",
-                placeholders(piece.len(), 7, 0)
+                "INSERT INTO journal_link (person, esp, audience, address, gigya, sealed, since, hold) VALUES {} \
+                 ON CONFLICT (person, esp, audience, address) \
+                 DO UPDATE SET since = excluded.since, hold = excluded.hold, left_at = NULL",
+                placeholders(piece.len(), 8, 0)
             );
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for ((person, esp, audience, address), LinkChange { gigya, link, .. }) in piece {
@@ -111,21 +161,34 @@ impl<'a> Changes<'a> {
                     .bind(address.to_vec())
                     .bind(gigya.as_str().to_owned())
                     .bind(keys.seal(Sealed::Link, &plain))
-                    .bind(micros(now));
+                    .bind(micros(now))
+                    .bind(link.hold);
             }
             query.execute(&mut *connection).await?;
         }
-        for (person, esp, audience, address) in self.0.iter().filter(|(_, change)| !change.holds).map(|(key, _)| key) {
-            sqlx::query("DELETE FROM journal_link WHERE person = $1 AND esp = $2 AND audience = $3 AND address = $4")
-                .bind(person.to_vec())
-                .bind((*esp).to_owned())
-                .bind((*audience).to_owned())
-                .bind(address.to_vec())
-                .execute(&mut *connection)
-                .await?;
+        for ((person, esp, audience, address), hold) in &self.left {
+            sqlx::query(
+                "UPDATE journal_link SET left_at = $1 WHERE person = $2 AND esp = $3 AND audience = $4 AND address = $5 \
+                 AND hold = $6 AND left_at IS NULL",
+            )
+            .bind(micros(now))
+            .bind(person.to_vec())
+            .bind((*esp).to_owned())
+            .bind((*audience).to_owned())
+            .bind(address.to_vec())
+            .bind(*hold)
+            .execute(&mut *connection)
+            .await?;
         }
         Ok(())
     }
+}
+
+/// Takes off what was given up long enough ago. Returns how many went.
+pub async fn tidy(pool: &AnyPool, now: Timestamp) -> Result<u64, JournalFault> {
+    let before = micros(now.saturating_sub(LEFT_IS_KEPT).unwrap_or(Timestamp::MIN));
+    let gone = sqlx::query("DELETE FROM journal_link WHERE left_at < $1").bind(before).execute(pool).await?;
+    Ok(gone.rows_affected())
 }
 
 fn key<'a>(keys: &Keys, LinkChange { gigya, link, .. }: &'a LinkChange) -> Key<'a> {

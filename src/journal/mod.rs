@@ -19,12 +19,14 @@ mod entries;
 mod fault;
 mod flavour;
 mod forget;
+mod gather;
 mod health;
 mod keys;
 mod lending;
 mod links;
 mod prune;
 mod queue;
+mod reader;
 mod receipts;
 mod rejected;
 mod rows;
@@ -51,10 +53,12 @@ use std::time::Duration;
 /// What `forward` needs of a journal. Every write is durable when it returns.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// The addresses that were sent to any audience for these UIDs of a Gigya connection.
+    /// The addresses that were sent to any audience for these UIDs of a Gigya connection, the latest first; among them those
+    /// that were given up within the last day.
     async fn links(&self, gigya: &ConnectionName, uids: &[&Uid]) -> Result<Vec<Link>, JournalFault>;
 
-    /// The UIDs of a Gigya connection for which an address was sent to any audience.
+    /// The UIDs of a Gigya connection for which an address was sent to any audience; those for which it was given up only
+    /// if there are no others.
     async fn uids_at(&self, gigya: &ConnectionName, address: &Email) -> Result<Vec<Uid>, JournalFault>;
 
     /// Whether an account was taken out before, as receipts have it.
@@ -69,6 +73,9 @@ pub trait Journal: Send + Sync {
 
     /// Gives one back that couldn't be finished now, for after `pause`.
     async fn put_off(&self, claimed: &Claimed, reason: Reason, pause: Duration) -> Result<(), JournalFault>;
+
+    /// Takes off links that were given up long enough ago. Returns how many.
+    async fn tidy(&self) -> Result<u64, JournalFault>;
 
     /// How much waits to be finished, or to be looked at.
     async fn waiting(&self) -> Result<Waiting, JournalFault>;

@@ -4,6 +4,7 @@
 use super::commit::Plan;
 use super::entries::Entries;
 use super::fault::JournalFault;
+use super::gather::Gather;
 use super::health::Health;
 use super::keys::Keys;
 use super::receipts::Head;
@@ -60,9 +61,14 @@ impl Writer {
         let told = Arc::clone(&health);
         let mut scribe = Scribe { server, connection: Some(connection), head: None, noted: None, keys, clock };
         tokio::spawn(async move {
-            let mut together = Vec::new();
-            while jobs.recv_many(&mut together, TOGETHER).await > 0 {
-                scribe.commit_all(std::mem::take(&mut together), &told).await;
+            let mut gather = Gather::default();
+            loop {
+                let together = gather.next(&mut jobs, TOGETHER).await;
+                if together.is_empty() {
+                    return;
+                }
+                scribe.commit_all(together, &told).await;
+                gather.done();
             }
         });
         Self { hand_in, health }
@@ -74,8 +80,11 @@ impl Writer {
         self.health.ask(TIME)?;
         let (done, answer) = oneshot::channel();
         let closed = || JournalFault::new("it is closed");
-        self.hand_in.send(Job { entries, done }).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        let handed_in = async {
+            self.hand_in.send(Job { entries, done }).await.map_err(|_| closed())?;
+            answer.await.map_err(|_| closed())?
+        };
+        tokio::time::timeout(TIME, handed_in).await.unwrap_or_else(|_| Err(JournalFault::late()))
     }
 }
 
@@ -129,7 +138,7 @@ impl Scribe {
         let writing = tokio::time::timeout(TIME, AssertUnwindSafe(writing).catch_unwind());
         let result = match writing.await {
             Ok(Ok(Ok((head, noted)))) => {
-                self.head = Some(head);
+                self.head = head;
                 self.noted = if noted { Some(Instant::now()) } else { self.noted };
                 Ok(())
             }
@@ -172,11 +181,11 @@ async fn write(
     clock: &WallClock,
     head: Option<Head>,
     notes: bool,
-) -> Result<(Head, bool), Failed> {
+) -> Result<(Option<Head>, bool), Failed> {
     let plan = Plan::make(connection, keys, entries).await.map_err(Failed::before)?;
     let head = match head {
-        Some(head) => head,
-        None => Head::read(connection).await.map_err(Failed::before)?,
+        None if plan.has_receipts() => Some(Head::read(connection).await.map_err(Failed::before)?),
+        head => head,
     };
     if plan.is_nothing() {
         return Ok((head, false));
@@ -189,7 +198,7 @@ async fn write(
     }
     let mut transaction = connection.begin_with(begin).await.map_err(|error| Failed::before(error.into()))?;
     let head = plan.write(&mut transaction, keys, clock.now(), head).await.map_err(Failed::before)?;
-    if notes {
+    if let (Some(head), true) = (head, notes) {
         head.note(&mut transaction).await.map_err(Failed::before)?;
     }
     transaction.commit().await.map_err(|error| Failed::after(error.into()))?;

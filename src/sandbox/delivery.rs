@@ -216,7 +216,7 @@ impl Courier {
     }
 
     /// Gives up everything that was not answered 2xx yet.
-    pub(super) fn forget(&self) {
+    pub fn forget(&self) {
         let mut state = self.lock();
         state.forgotten += 1;
         self.drop_waiting(&mut state);

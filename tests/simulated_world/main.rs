@@ -11,6 +11,7 @@
 
 #[path = "../contract/mod.rs"]
 mod contract;
+mod journal;
 #[cfg(feature = "mutations")]
 mod mutations;
 mod network;

@@ -1,14 +1,17 @@
 //! Everything between the systems and the replicas, simulated: calls and webhooks travel for a while, are lost on either
 //! way, and go on when whoever made them is gone. Replicas are the real service, from behind its sockets.
 
+use crate::journal::MemoryJournal;
 use crate::story::Story;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use gigya_esp_gateway::config::Config;
-use gigya_esp_gateway::forward::Gateway;
+use gigya_esp_gateway::domain::{ConnectionName, Email, Reason, Uid};
+use gigya_esp_gateway::forward::{Gateway, Live, finish_all};
 use gigya_esp_gateway::http;
+use gigya_esp_gateway::journal::{Claimed, Entries, Journal, JournalFault, Link, Waiting};
 use gigya_esp_gateway::sandbox::{Answer, Carrier, Clock, Sealed};
 use gigya_esp_gateway::upstream::{Transport, TransportError, WallClock};
 use http_body_util::BodyExt;
@@ -17,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// Where the simulated systems are "listening".
@@ -31,9 +35,11 @@ const SLOWEST_MS: u64 = 3_000;
 const NOBODY: Option<Answer> = None;
 
 tokio::task_local! {
-    /// When the webhook request that is being worked on arrived.
-    static ARRIVED: Instant;
+    /// When the webhook request arrived that is being worked on, or the last unfinished events were taken up.
+    static ARRIVED: Arrived;
 }
+
+type Arrived = Arc<Mutex<Instant>>;
 
 /// What is told of calls that took effect: which system, and when the request arrived that it was made for.
 pub type Effect = Box<dyn Fn(usize, Instant) + Send + Sync>;
@@ -48,6 +54,8 @@ struct Inner {
     systems: OnceLock<[Router; 3]>,
     effect: OnceLock<Effect>,
     replicas: Mutex<Vec<Replica>>,
+    journal: Option<MemoryJournal>,
+    lost: Mutex<Option<String>>,
     story: Story,
 }
 
@@ -60,13 +68,15 @@ struct Replica {
 }
 
 impl Network {
-    pub fn new(chances: u64, slow: f64, story: Story) -> Self {
+    pub fn new(chances: u64, slow: f64, journal: Option<MemoryJournal>, story: Story) -> Self {
         Self(Arc::new(Inner {
             chance: Mutex::new(fastrand::Rng::with_seed(chances)),
             slow,
             systems: OnceLock::new(),
             effect: OnceLock::new(),
             replicas: Mutex::default(),
+            journal,
+            lost: Mutex::default(),
             story,
         }))
     }
@@ -81,14 +91,29 @@ impl Network {
         let clock = clock.ahead_by(jiff::SignedDuration::from_secs(ahead));
         let clock = WallClock::of(move || clock.now());
         let index = self.replicas().len();
-        let service = Some(self.service(index, &config, &clock));
-        self.replicas().push(Replica { service, config, clock, tasks: Vec::new() });
+        self.replicas().push(Replica { service: None, config, clock, tasks: Vec::new() });
+        self.bring_up(index);
     }
 
-    fn service(&self, index: usize, config: &Config, clock: &WallClock) -> Router {
+    /// Starts a replica's process.
+    fn bring_up(&self, index: usize) {
+        let (config, clock) = {
+            let replicas = self.replicas();
+            (Arc::clone(&replicas[index].config), replicas[index].clock.clone())
+        };
         let transport: Arc<dyn Transport> = Arc::new(Wire { network: self.clone(), replica: index });
-        let gateway = Gateway::new(config, &transport, clock).expect("the configuration was checked");
-        http::webhooks(Arc::new(gateway), &config.server)
+        let journal: Option<Arc<dyn Journal>> = self.0.journal.clone().map(|journal| Arc::new(journal) as _);
+        let gateway = Gateway::with_journal(&config, &transport, &clock, journal);
+        let live = Live::new(gateway.expect("the configuration was checked"));
+        let service = http::webhooks(Arc::new(live.clone()), &config.server);
+        let finisher = self.0.journal.clone().map(|journal| {
+            let arrived: Arrived = Arc::new(Mutex::new(Instant::now()));
+            let journal = Arc::new(Finishers { journal, arrived: Arc::clone(&arrived) });
+            tokio::spawn(ARRIVED.scope(arrived, finish_all(live, journal, CancellationToken::new()))).abort_handle()
+        });
+        let mut replicas = self.replicas();
+        replicas[index].service = Some(service);
+        replicas[index].tasks.extend(finisher);
     }
 
     /// Kills a replica, whatever it is doing, and starts another one in its place after a while.
@@ -103,12 +128,7 @@ impl Network {
         let (network, down) = (self.clone(), Duration::from_millis(self.chance().u64(0..2_000)));
         tokio::spawn(async move {
             tokio::time::sleep(down).await;
-            let (config, clock) = {
-                let replicas = network.replicas();
-                (Arc::clone(&replicas[index].config), replicas[index].clock.clone())
-            };
-            let service = network.service(index, &config, &clock);
-            network.replicas()[index].service = Some(service);
+            network.bring_up(index);
         });
     }
 
@@ -130,7 +150,7 @@ impl Network {
             request = request.header(*name, value);
         }
         let request = request.body(Body::from(sealed.body.clone())).expect("what a simulator sends is a request");
-        let work = tokio::spawn(ARRIVED.scope(Instant::now(), async move {
+        let work = tokio::spawn(ARRIVED.scope(Arc::new(Mutex::new(Instant::now())), async move {
             let response = service.oneshot(request).await.expect("routers don't fail");
             let (head, body) = response.into_parts();
             let body = body.collect().await.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
@@ -146,8 +166,27 @@ impl Network {
         let answer = work.await.ok();
         sender.is_noticed = false;
         self.0.story.answered(index, url, answer.as_ref());
+        self.check_journaled(answer.as_ref());
         tokio::time::sleep(back).await;
         if is_lost { NOBODY } else { answer }
+    }
+
+    /// Whoever is told that an event is written down may forget it.
+    fn check_journaled(&self, answer: Option<&Answer>) {
+        let body: serde_json::Value =
+            serde_json::from_str(answer.and_then(|answer| answer.body.as_deref()).unwrap_or_default())
+                .unwrap_or_default();
+        for event in body["events"].as_array().into_iter().flatten().filter(|event| event["reason"] == "journaled") {
+            let id = event["id"].as_str().unwrap_or_default();
+            if !self.0.journal.as_ref().is_some_and(|journal| journal.has_had(id)) {
+                self.0.lost.lock().unwrap().get_or_insert_with(|| id.to_owned());
+            }
+        }
+    }
+
+    /// An event that was answered as written down, and isn't.
+    pub fn lost(&self) -> Option<String> {
+        self.0.lost.lock().unwrap().clone()
     }
 
     /// How long something travels.
@@ -167,6 +206,53 @@ impl Network {
 
     fn replicas(&self) -> MutexGuard<'_, Vec<Replica>> {
         self.0.replicas.lock().unwrap()
+    }
+}
+
+/// The journal as a replica's finisher has it: notes when it takes something up.
+struct Finishers {
+    journal: MemoryJournal,
+    arrived: Arrived,
+}
+
+#[async_trait]
+impl Journal for Finishers {
+    async fn links(&self, gigya: &ConnectionName, uids: &[&Uid]) -> Result<Vec<Link>, JournalFault> {
+        self.journal.links(gigya, uids).await
+    }
+
+    async fn uids_at(&self, gigya: &ConnectionName, address: &Email) -> Result<Vec<Uid>, JournalFault> {
+        self.journal.uids_at(gigya, address).await
+    }
+
+    async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid) -> Result<bool, JournalFault> {
+        self.journal.was_removed(gigya, uid).await
+    }
+
+    async fn commit(&self, entries: Entries) -> Result<(), JournalFault> {
+        self.journal.commit(entries).await
+    }
+
+    async fn claim(&self, owner: &str, lease: Duration, most: usize) -> Result<Vec<Claimed>, JournalFault> {
+        let claimed = self.journal.claim(owner, lease, most).await;
+        *self.arrived.lock().unwrap() = Instant::now();
+        claimed
+    }
+
+    async fn put_off(&self, claimed: &Claimed, reason: Reason, pause: Duration) -> Result<(), JournalFault> {
+        self.journal.put_off(claimed, reason, pause).await
+    }
+
+    async fn tidy(&self) -> Result<u64, JournalFault> {
+        self.journal.tidy().await
+    }
+
+    async fn waiting(&self) -> Result<Waiting, JournalFault> {
+        self.journal.waiting().await
+    }
+
+    fn now(&self) -> jiff::Timestamp {
+        self.journal.now()
     }
 }
 
@@ -207,7 +293,7 @@ impl Transport for Wire {
         let network = self.network.clone();
         let system = usize::from(request.uri().port_u16().expect("every simulated system has a port")) - 1;
         let (there, back) = (network.way(), network.way());
-        let arrived = ARRIVED.try_with(|arrived| *arrived).unwrap_or_else(|_| Instant::now());
+        let arrived = ARRIVED.try_with(|arrived| *arrived.lock().unwrap()).unwrap_or_else(|_| Instant::now());
         let replica = self.replica;
         // It goes on though nobody waits for it anymore.
         let call = tokio::spawn(async move {

@@ -8,7 +8,7 @@
 
 use crate::people::{NEWSLETTER, Person, Said, Saying, counts_until};
 use crate::world::Outside;
-use gigya_esp_gateway::sandbox::{Happened, Moment};
+use gigya_esp_gateway::sandbox::{Happened, Moment, SimulatedEsp};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -94,6 +94,8 @@ struct State {
     outs: Vec<OutWritten>,
     /// When the gateway opted somebody in, in Gigya.
     brought: Vec<(usize, Instant)>,
+    /// Whether what the gateway wrote last at a system took somebody out.
+    last_written: BTreeMap<(usize, usize), bool>,
     exposed: BTreeMap<usize, Instant>,
     longest: Duration,
     last_call: Option<Instant>,
@@ -136,6 +138,7 @@ impl Promise {
                 let now = self.look(system, person);
                 let before = state.seen.insert((system, number), now.clone()).unwrap_or_default();
                 for (out, since) in now.into_iter().filter(|now| !before.contains(now)) {
+                    state.last_written.insert((system, number), out);
                     if system == 0 && !out {
                         state.brought.push((number, Instant::now()));
                     }
@@ -266,9 +269,13 @@ impl Promise {
                 return Why::NotDelivered;
             }
         }
+        let waits = self.waits_about(person);
+        if waits.iter().any(|since| *since > said.at) {
+            return Why::NotDelivered;
+        }
         let is_delivered = theirs.iter().any(|(_, copy)| copy.fired >= said.at && copy.closed == Some(Happened::Taken));
         let is_older = |copy: &Copy| copy.fired <= said.at || person.moved_there;
-        let is_older_open = theirs.iter().any(|(_, copy)| is_older(copy) && copy.closed.is_none());
+        let is_older_open = !waits.is_empty() || theirs.iter().any(|(_, copy)| is_older(copy) && copy.closed.is_none());
         match (is_delivered, is_older_open) {
             (false, _) => Why::NotDelivered,
             (true, true) => Why::OlderNotice,
@@ -277,16 +284,24 @@ impl Promise {
     }
 
     fn is_about(&self, copy: &Copy, person: &Person) -> bool {
-        copy.subjects.iter().any(|subject| {
-            person.is(subject)
-                || self.outside.gigya.address_of_token(subject).is_some_and(|address| person.is(&address))
-        })
+        copy.subjects.iter().any(|subject| self.is_of(subject, person))
+    }
+
+    fn is_of(&self, subject: &str, person: &Person) -> bool {
+        person.is(subject) || self.outside.gigya.address_of_token(subject).is_some_and(|address| person.is(&address))
+    }
+
+    /// When events about somebody were written down that are still to be finished.
+    fn waits_about(&self, person: &Person) -> Vec<Instant> {
+        let journal = self.outside.journal.as_ref();
+        journal.map(|journal| journal.waits_about(|subject| self.is_of(subject, person))).unwrap_or_default()
     }
 
     /// Whether the gateway can know where a deleted account's subscriber is: by the UID, or from an index that still has it.
     /// An address that was changed at the ESP alone is known to nobody else.
     fn tells_of_deleted(&self, person: &Person, slug: &str) -> bool {
-        slug == "marketing-cloud" || (self.outside.place.keeps_deleted && !person.moved_there)
+        let is_known = self.outside.place.keeps_deleted || (self.outside.journal.is_some() && !person.used_a_form());
+        slug == "marketing-cloud" || (is_known && !person.moved_there)
     }
 
     /// What must hold in the end.
@@ -319,14 +334,25 @@ impl Promise {
                 Expected::Equal if here != there => return fail("isn't the same everywhere".to_owned()),
                 _ => {}
             }
+            if matches!(expected, Expected::Out) && self.is_without_receipt(number, person, &**esp) {
+                return fail("was opted out, and no receipt tells of it".to_owned());
+            }
             let elsewhere = person.addresses.iter().rev().skip(1).find(|address| esp.mails(address));
-            // A call that was given up may land when the subscriber has moved on.
-            let may_be_late = here && self.outside.place.slow > 0.0;
+            // A call that was given up may land when the subscriber has moved on. A journal knows where to look for it.
+            let may_be_late = here && self.outside.place.slow > 0.0 && self.outside.journal.is_none();
             if let (Some(elsewhere), false) = (elsewhere, may_be_late || matches!(expected, Expected::Anything)) {
                 return fail(format!("is mailed at an old address, {elsewhere}"));
             }
         }
         Ok(())
+    }
+
+    /// Whether the last thing that the gateway did to somebody at an ESP was to take them out, and the journal doesn't say so.
+    fn is_without_receipt(&self, number: usize, person: &Person, esp: &dyn SimulatedEsp) -> bool {
+        let Some(journal) = &self.outside.journal else { return false };
+        let (system, part) = if esp.slug() == "campaign-monitor" { (1, "news/") } else { (2, "crm/") };
+        let was_taken_out = self.state().last_written.get(&(system, number)) == Some(&true);
+        was_taken_out && !journal.has_receipt(part, |subject| person.is(subject))
     }
 
     fn expected(&self, number: usize, person: &Person) -> Expected {

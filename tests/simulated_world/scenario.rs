@@ -46,6 +46,21 @@ pub struct Place {
     pub nested: bool,
     /// Gigya's search finds for long what was deleted; else for two seconds.
     pub keeps_deleted: bool,
+    /// The journal that the replicas share, if they have one.
+    pub journal: Option<Journal>,
+}
+
+/// A world with a journal.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    /// Nothing else leads to an address of before: the list has no field for the UID, and Gigya forgets what an account had.
+    pub alone_knows: bool,
+    /// What isn't done at the deadline is written down and answered 2xx.
+    pub on_deadline: bool,
+    /// The share of its calls that fail.
+    pub fails: f64,
+    /// The share of its calls that take long.
+    pub slow: f64,
 }
 
 /// Something that happens, a while after what was before.
@@ -64,6 +79,8 @@ pub enum What {
     Storm(bool),
     /// A system's webhooks are held back, or let go: 0 is Gigya, then the ESPs.
     Hold(usize, bool),
+    /// The journal can't be used, or can again.
+    Outage(bool),
 }
 
 /// What a person does, or what happens to their account.
@@ -103,7 +120,9 @@ impl Scenario {
     /// The world of a seed.
     pub fn of(seed: u64) -> Self {
         let mut chance = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x51_7c_c1_b7);
-        let place = Place::any(&mut chance);
+        // What was added later has chances of its own, so that a seed's steps stay what they were.
+        let mut of_journal = Rng::with_seed(seed ^ 0x6a_6f_75_72_6e_61_6c);
+        let place = Place { journal: Journal::any(&mut of_journal), ..Place::any(&mut chance) };
         let people = chance.usize(1..=3);
         let length = chance.usize(3..=24);
         let mut steps = Vec::new();
@@ -113,6 +132,9 @@ impl Scenario {
             } else {
                 steps.push(Step::any(&mut chance, &place, people));
             }
+        }
+        if place.journal.is_some() {
+            add_outages(&mut of_journal, &mut steps);
         }
         Self { chances: chance.u64(..), place, people, steps }
     }
@@ -146,7 +168,36 @@ impl Place {
             batch: [1, 3, 100][chance.usize(0..3)],
             nested: chance.bool(),
             keeps_deleted: chance.bool(),
+            journal: None,
         }
+    }
+}
+
+impl Journal {
+    /// Every other world has one.
+    fn any(chance: &mut Rng) -> Option<Self> {
+        chance.bool().then(|| Self {
+            alone_knows: chance.u8(0..3) > 0,
+            on_deadline: chance.bool(),
+            fails: [0.0, 0.02, 0.1][chance.usize(0..3)],
+            slow: [0.0, 0.05, 0.2][chance.usize(0..3)],
+        })
+    }
+}
+
+/// The journal fails for a while, now and then; and addresses change more often, as that is what it is for.
+fn add_outages(chance: &mut Rng, steps: &mut Vec<Step>) {
+    let any = |chance: &mut Rng| Duration::from_millis(chance.u64(0..2_000));
+    for at in (0..steps.len()).rev() {
+        let what = match (&steps[at].what, chance.u8(0..16)) {
+            (_, 0) => What::Outage(chance.bool()),
+            (What::Person(who, _), 1..3) => What::Person(*who, Act::Move),
+            (What::Person(who, _), 3) => What::Person(*who, [Act::Delete, Act::Merge, Act::NewUid][chance.usize(0..3)]),
+            (What::Person(who, _), 4) => What::Person(*who, Act::Return),
+            _ => continue,
+        };
+        let after = any(chance);
+        steps.insert(at + 1, Step { after, what });
     }
 }
 
@@ -220,6 +271,8 @@ impl fmt::Display for What {
             Self::Storm(false) => write!(f, "calls no longer fail"),
             Self::Hold(system, true) => write!(f, "webhooks of system {system} are held back"),
             Self::Hold(system, false) => write!(f, "webhooks of system {system} are let go"),
+            Self::Outage(true) => write!(f, "the journal fails"),
+            Self::Outage(false) => write!(f, "the journal can be used again"),
         }
     }
 }

@@ -52,7 +52,7 @@ fn shorter(scenario: &Scenario) -> Vec<Scenario> {
         change(&mut place);
         Scenario { place, ..scenario.clone() }
     };
-    let calmer: [(bool, Change<'_>); 8] = [
+    let calmer: [(bool, Change<'_>); 12] = [
         (scenario.place.storm > 0.0, &|place| place.storm = 0.0),
         (scenario.place.slow > 0.0, &|place| place.slow = 0.0),
         (scenario.place.twice > 0.0, &|place| place.twice = 0.0),
@@ -61,6 +61,16 @@ fn shorter(scenario: &Scenario) -> Vec<Scenario> {
         (scenario.place.replicas > 1, &|place| place.replicas = 1),
         (scenario.place.coarse, &|place| place.coarse = false),
         (scenario.place.nested, &|place| place.nested = false),
+        (scenario.place.journal.is_some(), &|place| place.journal = None),
+        (scenario.place.journal.as_ref().is_some_and(|journal| journal.on_deadline), &|place| {
+            place.journal.iter_mut().for_each(|journal| journal.on_deadline = false);
+        }),
+        (scenario.place.journal.as_ref().is_some_and(|journal| journal.fails > 0.0), &|place| {
+            place.journal.iter_mut().for_each(|journal| journal.fails = 0.0);
+        }),
+        (scenario.place.journal.as_ref().is_some_and(|journal| journal.slow > 0.0), &|place| {
+            place.journal.iter_mut().for_each(|journal| journal.slow = 0.0);
+        }),
     ];
     let uses_second_replica =
         scenario.steps.iter().any(|step| matches!(step.what, crate::scenario::What::Kill(replica) if replica > 0));

@@ -1,10 +1,11 @@
 //! One world: the simulated systems, the real service between them, and the people who act in it.
 
 use crate::contract::Held;
+use crate::journal::MemoryJournal;
 use crate::network::{self, CAMPAIGN_MONITOR, GIGYA, MARKETING_CLOUD, Network};
 use crate::people::{NEWSLETTER, Person};
 use crate::promise::{Broken, Ledger, Promise};
-use crate::scenario::{Act, NAMES, Place, Scenario, What};
+use crate::scenario::{Act, Journal, NAMES, Place, Scenario, What};
 use crate::story::Story;
 use gigya_esp_gateway::config::Config;
 use gigya_esp_gateway::sandbox::campaign_monitor::CampaignMonitorSim;
@@ -35,6 +36,8 @@ pub struct Outside {
     pub list: String,
     pub clocks: Clocks,
     pub place: Place,
+    /// The replicas' journal, if they have one.
+    pub journal: Option<MemoryJournal>,
 }
 
 /// The clocks of the systems that take part: Gigya's, and each ESP's in their order.
@@ -97,11 +100,14 @@ impl World {
         let config =
             Config::parse(&setup.configuration(at), Path::new("world.toml"), &setup.secrets().into_iter().collect());
         let config = Arc::new(config.expect("the worlds' configurations are right"));
-        let network = Network::new(scenario.chances, place.slow, story.clone());
         let people: Arc<Mutex<Vec<Person>>> = Arc::default();
         let ledger = Arc::new(Ledger::default());
         let (attempts, _) = broadcast::channel(1);
         let clock = Clock::simulated("2026-01-05T10:00:00Z".parse().expect("a time"));
+        let journal = place.journal.as_ref().map(|journal| {
+            MemoryJournal::new(clock.clone(), scenario.chances, (journal.fails, journal.slow), story.clone())
+        });
+        let network = Network::new(scenario.chances, place.slow, journal.clone(), story.clone());
         let around = |system: usize, salt: u64| {
             let ledger = Arc::clone(&ledger);
             Surroundings {
@@ -129,7 +135,7 @@ impl World {
         marketing_cloud.register("http://gateway.example/webhooks/marketing-cloud/crm");
         let routers = [gigya.router(), campaign_monitor.router(), marketing_cloud.router()];
         let list = setup.list();
-        let outside = Arc::new(Outside { gigya, campaign_monitor, esps, list, clocks, place: place.clone() });
+        let outside = Arc::new(Outside { gigya, campaign_monitor, esps, list, clocks, place: place.clone(), journal });
         let held = Held::default();
         for courier in outside.couriers() {
             courier.set_temper(temper(place, courier.temper()));
@@ -154,9 +160,10 @@ impl World {
         for step in &scenario.steps {
             tokio::time::sleep(step.after).await;
             figures.acts += u64::from(self.happens(&step.what));
-            self.promise.broken()?;
+            self.is_kept()?;
         }
         self.happens(&What::Storm(false));
+        self.happens(&What::Outage(false));
         for system in 0..self.outside.couriers().count() {
             self.happens(&What::Hold(system, false));
         }
@@ -172,6 +179,14 @@ impl World {
         Ok(figures)
     }
 
+    fn is_kept(&self) -> Result<(), Broken> {
+        self.promise.broken()?;
+        match self.network.lost() {
+            Some(event) => Err(Broken::new(format!("event {event} was answered as written down, and isn't"))),
+            None => Ok(()),
+        }
+    }
+
     /// Something happens. Whether a person did anything.
     fn happens(&self, what: &What) -> bool {
         let done = match what {
@@ -184,6 +199,10 @@ impl World {
                 let share = if *storms { self.outside.place.storm } else { 0.0 };
                 self.outside.faults().for_each(|system| system.set(Weather::stormy(share)));
                 true
+            }
+            What::Outage(is_down) => {
+                self.outside.journal.iter().for_each(|journal| journal.set_down(*is_down));
+                self.outside.journal.is_some()
             }
             What::Hold(system, held) => {
                 if let Some(courier) = self.outside.couriers().nth(*system) {
@@ -209,8 +228,9 @@ impl World {
         let begun = Instant::now();
         loop {
             tokio::time::sleep(A_MOMENT).await;
-            self.promise.broken()?;
-            let waiting: usize = self.outside.couriers().map(Courier::pending).sum();
+            self.is_kept()?;
+            let unfinished = self.outside.journal.as_ref().map_or(0, MemoryJournal::pending);
+            let waiting = self.outside.couriers().map(Courier::pending).sum::<usize>() + unfinished;
             if waiting == 0 && self.promise.is_quiet_for(A_MOMENT) {
                 return Ok(());
             }
@@ -245,6 +265,9 @@ fn temper(place: &Place, temper: Temper) -> Temper {
 
 fn setup(place: &Place) -> Setup {
     let mut setup = Setup::with_esps(place.esps).with_lines("deadline = \"8s\"\nattempt_timeout = \"2s\"");
+    if let Some(journal) = &place.journal {
+        setup = with_journal(setup, journal);
+    }
     for lines in [&mut setup.campaign_monitor_lines, &mut setup.marketing_cloud_lines] {
         let _ = writeln!(lines, "clocks_may_differ = \"{}s\"", place.clocks_may_differ());
     }
@@ -274,6 +297,21 @@ fn setup(place: &Place) -> Setup {
         route.push_str("accept_opt_ins = true\n");
     }
     setup.route = format!("{route}{}", setup.route);
+    setup
+}
+
+fn with_journal(setup: Setup, journal: &Journal) -> Setup {
+    // The file isn't opened: the replicas share one in memory.
+    let mut setup = setup.with_journal(Path::new("world.db"));
+    if journal.on_deadline {
+        setup = setup.with_lines("on_deadline = \"journal\"");
+    }
+    if journal.alone_knows {
+        setup.gigya.forgets_addresses = true;
+        for list in &mut setup.campaign_monitor.lists {
+            list.fields.retain(|field| field != "GigyaUID");
+        }
+    }
     setup
 }
 

@@ -23,8 +23,8 @@ impl Subscriber<'_> {
     pub(super) async fn look(&self) -> Result<Held, Fault> {
         let present = self.account.address.as_ref();
         let mut addresses: Vec<&Email> = present.into_iter().collect();
-        let linked: Vec<&Email> = self.links.at(self.ends).collect();
-        for other in self.account.other_addresses.iter().chain(self.also_at).chain(linked.iter().copied()) {
+        let linked = self.links.at(self.ends);
+        for other in self.account.other_addresses.iter().chain(self.also_at).chain(&linked) {
             if !addresses.contains(&other) {
                 addresses.push(other);
             }
@@ -35,7 +35,7 @@ impl Subscriber<'_> {
         let found = self.ends.esp.find(&self.route().audience, &whom, self.deadline).await?;
         let (mut ours, mut others): (Vec<_>, Vec<_>) = found.into_iter().partition(|record| self.is_ours(record));
         // Without anybody's UID, at an address that was sent for this account: theirs, unless somebody else has it by now.
-        let is_linked = |record: &Record| record.uid.is_none() && linked.contains(&&record.address);
+        let is_linked = |record: &Record| record.uid.is_none() && linked.contains(&record.address);
         for record in others.extract_if(.., |record| is_linked(record) && Some(&record.address) != present) {
             if self.other_account_opted_in(&record).await?.is_none() {
                 ours.push(record);

@@ -7,7 +7,9 @@ CREATE TABLE journal_key (
     wrapped BYTEA NOT NULL
 );
 
--- Which addresses were sent to each audience for an account. Written before the first call that uses one.
+-- Which addresses were sent to each audience for an account. Written before the first call that uses one. One that is given
+-- up (`left_at`) is kept for a while: a call that was on its way then may arrive yet. `hold` tells one writing of it from the
+-- next, so that nobody gives up what somebody else wrote meanwhile.
 CREATE TABLE journal_link (
     person   BYTEA  NOT NULL,
     esp      TEXT   NOT NULL,
@@ -16,9 +18,12 @@ CREATE TABLE journal_link (
     gigya    TEXT   NOT NULL,
     sealed   BYTEA  NOT NULL,
     since    BIGINT NOT NULL,
+    hold     BIGINT NOT NULL,
+    left_at  BIGINT,
     PRIMARY KEY (person, esp, audience, address)
 );
 CREATE INDEX journal_link_address ON journal_link (address);
+CREATE INDEX journal_link_left    ON journal_link (left_at) WHERE left_at IS NOT NULL;
 
 -- The chain's end, which the next receipt is joined to, and its beginning, which moves when receipts are pruned.
 CREATE TABLE journal_chain (

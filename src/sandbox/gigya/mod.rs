@@ -61,6 +61,8 @@ pub struct GigyaSettings {
     pub index_delay: Duration,
     /// How long a deleted account is found by a search, if that is longer.
     pub deleted_is_found: Duration,
+    /// Whether an account's addresses of before aren't told of.
+    pub forgets_addresses: bool,
     /// Whether ids such as `pets.canine` are one dotted key, or objects in each other.
     pub nested_subscriptions: bool,
     /// What reading an unknown UID answers: 403005 or 403047; which of the two isn't documented.
@@ -100,6 +102,7 @@ impl Default for GigyaSettings {
             webhook_secret: "c2ltdWxhdGVkLXdlYmhvb2stc2VjcmV0".to_owned(),
             index_delay: Duration::ZERO,
             deleted_is_found: Duration::ZERO,
+            forgets_addresses: false,
             nested_subscriptions: false,
             unknown_uid_code: 403_005,
             double_opt_in: Vec::new(),

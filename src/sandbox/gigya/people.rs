@@ -185,7 +185,9 @@ impl GigyaSim {
         self.change(uid, |account| {
             account.profile.insert("email".into(), new.into());
             account.former_emails.retain(|former| former != new);
-            account.former_emails.push(old);
+            if !self.settings().forgets_addresses {
+                account.former_emails.push(old);
+            }
         });
         self.fire_updated(uid);
     }
@@ -208,7 +210,9 @@ impl GigyaSim {
     /// One account is merged into another, which takes its place.
     pub fn merge(&self, old: &str, new: &str) {
         let Some(address) = self.account(old).map(|account| account.email) else { return };
-        self.change(new, |account| account.former_emails.push(address));
+        if !self.settings().forgets_addresses {
+            self.change(new, |account| account.former_emails.push(address));
+        }
         {
             let mut world = self.world();
             world.accounts.remove(old);
@@ -264,6 +268,16 @@ impl GigyaSim {
             change(account);
             world.touch(uid, self.settings().nested_subscriptions);
         }
+    }
+
+    /// Tells of a change of an account that nobody can read anymore: its webhook was late.
+    pub fn fire_update_of(&self, uid: &str) {
+        self.fire("accountUpdated", &call_id(), json!({ "accountType": "full", "uid": uid }));
+    }
+
+    /// Tells of a deletion, once more or ahead of time.
+    pub fn fire_deletion_of(&self, uid: &str) {
+        self.fire("accountDeleted", &call_id(), json!({ "accountType": "full", "uid": uid }));
     }
 
     fn fire_updated(&self, uid: &str) {
