@@ -5,10 +5,11 @@ use crate::config::{LogFormat, Telemetry};
 use crate::http;
 use crate::sandbox::gigya::{GigyaSettings, WebhookVersion};
 use crate::sandbox::story::{self, Line};
-use crate::sandbox::{Esps, Nobody, Sandbox, Setup, page};
+use crate::sandbox::{Esps, Folder, Nobody, Sandbox, Setup, page};
 use crate::telemetry;
 use clap::{Args, ValueEnum};
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,18 +127,33 @@ async fn page(args: &SandboxArgs) -> Result<ExitCode, ExitCode> {
         ..Setup::with_esps(args.esp.into())
     };
     // Short, so that a broken system shows soon.
-    let setup = setup.with_lines("deadline = \"5s\"\nattempt_timeout = \"2s\"");
+    let folder = Folder::make().map_err(|error| failed(&format!("there is no room for temporary files: {error}")))?;
+    let setup = setup.with_lines("deadline = \"5s\"\nattempt_timeout = \"2s\"").with_journal(&folder.journal());
     let sandbox = Sandbox::start(setup, Nobody).await.map_err(|error| failed(&error))?;
     let stop = http::stop_signal().map_err(|error| failed(&error))?;
     println!("The sandbox is on http://{address}/ (stop it with Ctrl-C).");
     println!("The gateway receives Gigya's webhooks on {}", sandbox.gigya_url(0));
     println!("Its status page is on http://{}/", sandbox.operations[0]);
     println!("Its metrics are on http://{}/metrics", sandbox.operations[0]);
+    let config = folder.write(&sandbox).map_err(|error| failed(&error))?;
+    tell_commands(&config);
     let router = page::router(Arc::new(sandbox));
     // The page's stream of events never ends by itself: stopping does not wait for it.
     tokio::select! {
         served = async { axum::serve(listener, router).await } => served.map_err(|error| failed(&error))?,
         () = stop.cancelled() => {}
     }
+    folder.remove();
     Ok(Ended::Well.into())
+}
+
+/// What can be tried beside it.
+fn tell_commands(config: &Path) {
+    println!("Beside it, in another terminal (its configuration and journal go when it is stopped):");
+    for command in ["receipts --address NAME@example.org", "verify"] {
+        println!("    gigya-esp-gateway journal --config {} {command}", config.display());
+    }
+    for command in ["check --online", "register"] {
+        println!("    gigya-esp-gateway {command} --config {}", config.display());
+    }
 }

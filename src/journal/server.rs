@@ -66,7 +66,7 @@ impl Server {
             fault: error.into(),
             remedy: "write \"postgres://user:password@host/database\" into the variable or file",
         })?;
-        Ok(Self { key, flavour, begin, options, first })
+        Ok(Self { key, begin, flavour, options, first })
     }
 
     /// A connection.

@@ -97,7 +97,9 @@ impl Scribe {
             [job] => std::mem::take(&mut job.entries),
             jobs => {
                 let mut all = Entries::default();
-                jobs.iter().for_each(|job| all.append(job.entries.clone()));
+                for job in jobs {
+                    all.append(job.entries.clone());
+                }
                 all
             }
         };
@@ -137,9 +139,9 @@ impl Scribe {
         let writing = write(&mut connection, self.server.begin, &self.keys, entries, &self.clock, head, notes);
         let writing = tokio::time::timeout(TIME, AssertUnwindSafe(writing).catch_unwind());
         let result = match writing.await {
-            Ok(Ok(Ok((head, noted)))) => {
+            Ok(Ok(Ok((head, was_noted)))) => {
                 self.head = head;
-                self.noted = if noted { Some(Instant::now()) } else { self.noted };
+                self.noted = if was_noted { Some(Instant::now()) } else { self.noted };
                 Ok(())
             }
             Ok(Ok(Err(failed))) => Err(failed),

@@ -119,7 +119,8 @@ impl Setup {
     #[must_use]
     pub fn with_journal(mut self, file: &Path) -> Self {
         let file = file.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
-        self.more.push_str(&format!("\n[journal]\nsqlite = \"{file}\"\nkeys = [{{ env = \"JOURNAL_KEY\" }}]\n"));
+        let table = format!("\n[journal]\nsqlite = \"{file}\"\nkeys = [{{ env = \"JOURNAL_KEY\" }}]\n");
+        self.more.push_str(&table);
         self
     }
 

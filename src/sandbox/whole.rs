@@ -44,6 +44,8 @@ pub struct Sandbox {
     pub operations: Vec<SocketAddr>,
     /// Their journals, if they have one.
     pub journals: Vec<Arc<Database>>,
+    /// What the gateway was started with.
+    pub(super) outfit: Outfit,
     stop: CancellationToken,
     running: Vec<JoinHandle<()>>,
     witness: Arc<dyn Witness>,
@@ -99,6 +101,7 @@ impl Sandbox {
             marketing_cloud: marketing_cloud.serve().await.map_err(not_started)?,
         };
         let esps = setup.audiences(&campaign_monitor, &marketing_cloud);
+        let outfit = Outfit { configuration: setup.configuration(at), environment: setup.secrets() };
         let sandbox = Self {
             gigya,
             esps,
@@ -110,11 +113,12 @@ impl Sandbox {
             gateways: Vec::new(),
             operations: Vec::new(),
             journals: Vec::new(),
+            outfit: outfit.clone(),
             stop: CancellationToken::new(),
             running: Vec::new(),
             witness,
         };
-        Ok((sandbox, Outfit { configuration: setup.configuration(at), environment: setup.secrets() }))
+        Ok((sandbox, outfit))
     }
 
     async fn start_gateway(&mut self, config: &Config) -> Result<(), NotStarted> {

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bad_times;
+mod commands;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod links;
+mod office;
 mod receipts;
 mod store;
 mod town;

@@ -61,7 +61,7 @@ pub struct WhomArgs {
 #[derive(Debug, Args)]
 pub struct ConnectionArgs {
     /// The Gigya connection that the UID is of, as in [gigya.NAME]; needed where there are several.
-    #[arg(long, value_name = "NAME", requires = "uid")]
+    #[arg(long, value_name = "NAME", conflicts_with = "address")]
     connection: Option<String>,
 }
 

@@ -33,10 +33,10 @@ fn it_is_in_a_file_or_in_a_database() {
     let days = |days: u64| Duration::from_secs(days * 86_400);
     assert_eq!((journal.keep_receipts, journal.keep_rejected), (days(1096), days(90)));
 
-    let config = with(&format!(
-        "postgres = {{ env = \"JOURNAL_POSTGRES\" }}\nkeys = [{{ env = \"OTHER_KEY\" }}, {{ env = \"JOURNAL_KEY\" }}]\n\
-         keep_receipts = \"10d\"\nkeep_rejected = \"1d\""
-    ));
+    let config = with(
+        "postgres = { env = \"JOURNAL_POSTGRES\" }\nkeys = [{ env = \"OTHER_KEY\" }, { env = \"JOURNAL_KEY\" }]\n\
+         keep_receipts = \"10d\"\nkeep_rejected = \"1d\"",
+    );
     let config = config.unwrap();
     let journal = config.journal.as_ref().unwrap();
     assert!(matches!(&journal.store, JournalStore::Postgres(url) if url.expose_secret().contains("db.example.com")));

@@ -3,11 +3,13 @@
 //!
 //! Here is the stage; what is played on it is in `scenes`.
 
+mod journal;
 mod scenes;
 mod storm;
 
 use super::esp::{Standing, Subscriber};
-use super::{Attempt, Esps, NotStarted, Sandbox, Setup, SimulatedEsp, Temper, Witness};
+use super::{Attempt, Esps, Folder, NotStarted, Sandbox, Setup, SimulatedEsp, Temper, Witness};
+use crate::journal::JournalFault;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -59,6 +61,12 @@ pub enum WrongEnd {
     /// The sandbox didn't start.
     #[error(transparent)]
     NotStarted(#[from] NotStarted),
+    /// There is no place for the journal.
+    #[error("there is no room for temporary files: {0}")]
+    NoRoom(#[from] std::io::Error),
+    /// The journal can't be read.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
     /// Webhooks were still not answered 2xx when patience ended.
     #[error("{0}: webhooks are still not settled after {PATIENCE:?}")]
     NeverSettled(String),
@@ -70,7 +78,8 @@ pub enum WrongEnd {
 /// Plays the story with these ESPs; `say` hears each line of it, and the witness sees what the gateway answers.
 pub async fn play(cast: Esps, witness: impl Witness, mut say: impl FnMut(&Line)) -> Result<(), WrongEnd> {
     let started = Instant::now();
-    let mut stage = Stage::set(cast, witness, &mut say).await?;
+    let folder = Folder::make()?;
+    let mut stage = Stage::set(cast, &folder, witness, &mut say).await?;
     scenes::all(&mut stage).await?;
     let seconds = started.elapsed().as_secs_f32();
     stage.say(Line::Title(format!(
@@ -78,6 +87,7 @@ pub async fn play(cast: Esps, witness: impl Witness, mut say: impl FnMut(&Line))
         stage.heard
     )));
     stage.sandbox.stop().await;
+    folder.remove();
     Ok(())
 }
 
@@ -113,9 +123,15 @@ struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    async fn set(cast: Esps, witness: impl Witness, say: &'a mut dyn FnMut(&Line)) -> Result<Self, WrongEnd> {
+    async fn set(
+        cast: Esps,
+        folder: &Folder,
+        witness: impl Witness,
+        say: &'a mut dyn FnMut(&Line),
+    ) -> Result<Self, WrongEnd> {
         // Short, so that a failing side costs the story little time.
         let setup = Setup::with_esps(cast).with_lines("deadline = \"3s\"\nattempt_timeout = \"400ms\"");
+        let setup = setup.with_journal(&folder.journal());
         let sandbox = Sandbox::start(setup, witness).await?;
         // A request is answered 2xx if all of it is done: small ones get through a storm sooner.
         sandbox.set_tempers(|temper| Temper { batch: 10, longest_interval: Duration::from_secs(1), ..temper });

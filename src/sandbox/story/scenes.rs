@@ -1,6 +1,6 @@
 //! What happens in the story, one person a scene; at the end, fifty at once (`storm`).
 
-use super::{Line, NEWSLETTER, Stage, There, WrongEnd, address, storm};
+use super::{Line, NEWSLETTER, Stage, There, WrongEnd, address, journal, storm};
 use crate::sandbox::SimulatedEsp;
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ pub async fn all(stage: &mut Stage<'_>) -> Result<(), WrongEnd> {
         somebody_leaves_while_an_esp_is_down(stage, esp.as_ref(), name).await?;
     }
     echoes_end(stage).await?;
-    storm::comes(stage).await
+    storm::comes(stage).await?;
+    journal::tells(stage).await
 }
 
 async fn newcomer(stage: &mut Stage<'_>, name: &str) -> Result<String, WrongEnd> {
