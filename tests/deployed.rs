@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers are tests too
 
-use gigya_esp_gateway::config::Config;
+use gigya_esp_gateway::config::{Config, JournalStore};
 use gigya_esp_gateway::telemetry::metrics::{FAMILIES, Kind};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -162,7 +162,12 @@ impl Secrets {
         let mut planted = 0;
         for secret in config.split(&format!("{place}/")).skip(1) {
             let secret = secret.split('"').next().unwrap();
-            let text = if secret.ends_with("token") { "MDEyMzQ1Njc4OWFiY2RlZg" } else { "c2VjcmV0" };
+            let text = match secret.trim_start_matches("secrets_") {
+                "cm-callback-token" => "MDEyMzQ1Njc4OWFiY2RlZg",
+                "journal-key" => "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+                "journal-postgres" => "postgres://gateway:secret@postgres.postgres.svc/gateway",
+                _ => "c2VjcmV0",
+            };
             std::fs::write(folder.join(secret), text).unwrap();
             planted += 1;
         }
@@ -209,6 +214,12 @@ fn under_systemd_secrets_are_credentials_and_there_is_time_to_stop() {
     let secrets = Secrets::plant("systemd", config, CREDENTIALS);
     secrets.is_accepted();
     assert!(seconds(UNIT, "TimeoutStopSec=") > draining(&secrets.config()));
+    // Nothing else is writable there.
+    let state = UNIT.lines().find_map(|line| line.strip_prefix("StateDirectory=")).unwrap();
+    let Some(JournalStore::Sqlite(file)) = secrets.config().journal.map(|journal| journal.store) else {
+        panic!("the README's configuration has no journal in a file")
+    };
+    assert_eq!(file.parent(), Some(Path::new("/var/lib").join(state).as_path()));
     // Of a folder, systemd makes credentials NAME_FILE.
     let (name, folder) =
         UNIT.lines().find_map(|line| line.strip_prefix("LoadCredential=")).unwrap().split_once(':').unwrap();
@@ -253,4 +264,6 @@ fn in_kubernetes_secrets_are_mounted_and_there_is_time_to_stop() {
     secrets.is_accepted();
     assert!(seconds(DEPLOYMENT, "terminationGracePeriodSeconds:") > draining(&secrets.config()));
     assert!(DEPLOYMENT.contains(&format!("mountPath: {MOUNTED}\n")));
+    // A file would be each replica's own.
+    assert!(matches!(secrets.config().journal.map(|journal| journal.store), Some(JournalStore::Postgres(_))));
 }

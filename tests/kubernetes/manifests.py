@@ -77,7 +77,8 @@ def check(rendered, gateway):
     # Labels lead to the pods, and ports to ports.
     selectors = [deployment["selector"]["matchLabels"], one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"]]
     selectors += [service["spec"]["selector"] for service in every("Service")]
-    selectors += [one("NetworkPolicy")["spec"]["podSelector"]["matchLabels"]]
+    policies = {policy["metadata"]["name"]: policy["spec"] for policy in every("NetworkPolicy")}
+    selectors += [policy["podSelector"]["matchLabels"] for policy in policies.values()]
     selectors += [spread["labelSelector"]["matchLabels"] for spread in pod["topologySpreadConstraints"]]
     for wish in pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]:
         selectors.append(wish["podAffinityTerm"]["labelSelector"]["matchLabels"])
@@ -101,8 +102,14 @@ def check(rendered, gateway):
             backend = path["backend"]["service"]
             assert path["path"] == "/webhooks/" and (backend["name"], backend["port"]["name"]) in offered
             assert backend["port"]["name"] == "webhooks"
-    for rule_in in one("NetworkPolicy")["spec"]["ingress"]:
+    for rule_in in policies["gigya-esp-gateway"]["ingress"]:
         assert rule_in["from"] and {port["port"] for port in rule_in["ports"]} < ports.keys()
+    # Replicas share the journal, so it is a database, and there is a way to it that lets nothing else in or out.
+    journal, way = config["journal"], policies["gigya-esp-gateway-journal"]
+    assert "postgres" in journal and "sqlite" not in journal, journal
+    assert way["policyTypes"] == ["Egress"] and "ingress" not in way, way
+    for rule_out in way["egress"]:
+        assert rule_out["to"] and [port["port"] for port in rule_out["ports"]] == [5432], rule_out
     monitor = one("ServiceMonitor")["spec"]
     (watched,) = [key for key, its in offered.items() if is_chosen(monitor["selector"]["matchLabels"], its)]
     assert watched[1] == monitor["endpoints"][0]["port"] == "operations"
@@ -141,7 +148,12 @@ def check(rendered, gateway):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         for name in named:
-            (folder / name).write_text("MDEyMzQ1Njc4OWFiY2RlZg\n" if name == "cm-callback-token" else "c2VjcmV0\n")
+            special = {
+                "cm-callback-token": "MDEyMzQ1Njc4OWFiY2RlZg",
+                "journal-key": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+                "journal-postgres": "postgres://gateway:secret@postgres.postgres.svc/gateway",
+            }
+            (folder / name).write_text(f"{special.get(name, 'c2VjcmV0')}\n")
         file = folder / "gateway.toml"
         file.write_text(text.replace(SECRETS, str(folder)))
         said = subprocess.run([gateway, "check", "--config", file], env={}, capture_output=True, text=True)

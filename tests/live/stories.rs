@@ -172,6 +172,17 @@ async fn a_signature_key_that_vanishes_while_registering_is_left_on_stays_in_use
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_is_new_waits_for_a_restart_and_that_is_told() {
+    let house = House::start("journal").await;
+    let journal = "\n[journal]\nsqlite = \"journal.db\"\nkeys = [{ env = \"JOURNAL_KEY\" }]\n";
+    house.configure(&format!("{}{journal}", house.configuration));
+    house.reloaded("applied", 1.0).await;
+    until("it is told", async || house.log().contains("taken at the next start only")).await;
+    assert!(house.log().contains("\"keys\":\"journal\""), "{}", house.log());
+    assert_eq!(house.status_with(FIRST_TOKEN).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_signals_do_no_harm_and_one_while_it_stops_is_ignored() {
     let mut house = House::start("many").await;
     let open_files = |house: &House| std::fs::read_dir(format!("/proc/{}/fd", house.process())).unwrap().count();

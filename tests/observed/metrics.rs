@@ -62,7 +62,9 @@ fn family_of(series: &str) -> Option<&'static Family> {
 async fn what_is_exported_is_what_is_told_and_the_other_way_round() {
     let _turn = TURNS.lock().await;
     let lines = "max_concurrent_calls = 1";
-    let sandbox = sandbox(Setup { campaign_monitor_lines: lines.to_owned(), ..Setup::default() }).await;
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup { campaign_monitor_lines: lines.to_owned(), ..Setup::default() };
+    let sandbox = sandbox(setup.with_journal(&folder.path().join("journal.db"))).await;
     sandbox.campaign_monitor.faults().set(Weather { error: 0.2, ..Weather::default() });
     for name in ["ann", "ben", "cleo", "dora", "ed", "fay", "gus", "hal"] {
         let uid = sandbox.gigya.sign_up(&crate::address(name), name);
@@ -163,7 +165,9 @@ async fn what_somebody_may_be_alarmed_by_is_there_before_it_happens() {
 async fn calls_that_wait_for_a_place_or_for_the_pace_are_told() {
     let _turn = TURNS.lock().await;
     let lines = "max_concurrent_calls = 1\nmax_calls_per_minute = 600";
-    let sandbox = sandbox(Setup { campaign_monitor_lines: lines.to_owned(), ..Setup::default() }).await;
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup { campaign_monitor_lines: lines.to_owned(), ..Setup::default() };
+    let sandbox = sandbox(setup.with_journal(&folder.path().join("journal.db"))).await;
     sandbox.campaign_monitor.faults().set(Weather { latency: Duration::from_millis(20), ..Weather::default() });
     let before = Page::of(&sandbox).await;
     for number in 0..20 {
