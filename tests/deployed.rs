@@ -219,6 +219,34 @@ fn under_systemd_secrets_are_credentials_and_there_is_time_to_stop() {
     }
 }
 
+/// Needs to be root, as the script says, and leave to mount.
+#[test]
+fn a_command_beside_systemd_has_the_services_secrets() {
+    let may_mount = Command::new("unshare").args(["--mount", "true"]).output().is_ok_and(|ran| ran.status.success());
+    if !may_mount {
+        eprintln!("not tried: this process may not make mount namespaces");
+        return;
+    }
+    let (_, section) = README.split_once("## systemd").unwrap();
+    let (_, config) = section.split_once("```toml\n").unwrap();
+    let config = config.split("```").next().unwrap();
+    let secrets = Secrets::plant("with-credentials", config, CREDENTIALS);
+    std::fs::write(secrets.0.join("gateway.toml"), config).unwrap();
+    let own = secrets.0.join("own");
+    std::fs::create_dir_all(&own).unwrap();
+    for file in std::fs::read_dir(&secrets.0).unwrap().map(|file| file.unwrap()) {
+        if let Some(name) = file.file_name().to_str().unwrap().strip_prefix("secrets_") {
+            std::fs::rename(file.path(), own.join(name)).unwrap();
+        }
+    }
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/with-credentials"));
+    command.arg("check").env("SECRETS", &own).env("GATEWAY_CONFIG", secrets.0.join("gateway.toml"));
+    let ran = command.env("GATEWAY_BINARY", env!("CARGO_BIN_EXE_gigya-esp-gateway")).output().unwrap();
+    let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+    assert!(ran.status.success() && said.contains("The configuration is valid."), "{said}");
+    assert!(!Path::new(CREDENTIALS).exists(), "nothing of it is left");
+}
+
 #[test]
 fn in_kubernetes_secrets_are_mounted_and_there_is_time_to_stop() {
     let secrets = Secrets::plant("kubernetes", KUBERNETES, MOUNTED);

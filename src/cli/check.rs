@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub struct CheckArgs {
     #[command(flatten)]
     file: ConfigFile,
-    /// Asks every system, too: proves credentials, permissions, lists, fields and webhooks, and changes nothing. Exit status 1
-    /// if there is a problem, or something couldn't be looked at.
+    /// Asks every system, too: proves credentials, permissions, lists, fields and webhooks, and changes nothing; a permission that
+    /// only a change would prove is named. Exit status 1 if there is a problem, or something couldn't be looked at.
     #[arg(long)]
     online: bool,
 }

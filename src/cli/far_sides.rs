@@ -9,14 +9,23 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+/// What somebody at the terminal wants of it.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    /// Where a secret goes that is shown only once.
+    pub secret_file: Option<PathBuf>,
+    /// The gateway's former `public_url`.
+    pub moved_from: Option<String>,
+    /// Whether a secret that isn't known here may be ended for a new one.
+    pub new_key: bool,
+}
+
 /// Connects to all of them, or to those that are named, as `NAME` or as `TABLE.NAME`. Makes no call.
-pub fn connect(
-    config: &Config,
-    only: &[String],
-    secret_file: Option<PathBuf>,
-) -> Result<Vec<Box<dyn SetUp>>, ExitCode> {
+pub fn connect(config: &Config, only: &[String], wishes: Wishes) -> Result<Vec<Box<dyn SetUp>>, ExitCode> {
     let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| failed(&error))?);
-    let site = Site { public_url: config.server.public_url.clone(), routes: config.routes.clone(), secret_file };
+    let public_url = config.server.public_url.clone();
+    let Wishes { secret_file, moved_from, new_key } = wishes;
+    let site = Site { public_url, moved_from, routes: config.routes.clone(), secret_file, new_key };
     let mut all: Vec<Box<dyn SetUp>> = Vec::new();
     for (name, connection) in &config.gigya {
         let gigya = GigyaSetUp::new(connection, &site, Arc::clone(&transport), WallClock::system());

@@ -1,7 +1,8 @@
 //! `check --online`: proves what webhooks will need, without changing anything.
 
+use super::far_sides::{self, Wishes};
 use super::progress::Progress;
-use super::{Ended, failed, far_sides};
+use super::{Ended, failed};
 use crate::config::Config;
 use crate::esp::setup::{Finding, SetUp, State};
 use futures_util::future::{join, join_all};
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 
 /// Proves it, a line each.
 pub fn run(config: &Config) -> Result<ExitCode, ExitCode> {
-    let sides = far_sides::connect(config, &[], None)?;
+    let sides = far_sides::connect(config, &[], Wishes::default())?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| failed(&error))?;
     let findings = runtime.block_on(prove(&sides));
     for finding in &findings {
@@ -21,7 +22,8 @@ pub fn run(config: &Config) -> Result<ExitCode, ExitCode> {
         println!("Everything that can be proved is proved.");
         return Ok(Ended::Well.into());
     }
-    println!("{problems} problems, {unknown} unknown.");
+    let plural = if problems == 1 { "" } else { "s" };
+    println!("{problems} problem{plural}, {unknown} unknown.");
     Ok(Ended::Failed.into())
 }
 

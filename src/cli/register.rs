@@ -1,7 +1,8 @@
 //! `register`: makes at both sides what points at the gateway. Shows a plan first.
 
+use super::far_sides::{self, Wishes};
 use super::progress::Progress;
-use super::{ConfigFile, Ended, failed, far_sides};
+use super::{ConfigFile, Ended, failed};
 use crate::esp::setup::{Finding, SetUp, State, Step};
 use clap::Args;
 use comfy_table::{Table, presets};
@@ -27,6 +28,14 @@ pub struct RegisterArgs {
     /// Where a new callback's signature key goes, which Marketing Cloud shows only once. Never overwritten.
     #[arg(long, value_name = "FILE")]
     signature_key_file: Option<PathBuf>,
+    /// Has Marketing Cloud make a new signature key where this configuration has none: the one before ends at once, also where
+    /// a running gateway has it.
+    #[arg(long)]
+    new_signature_key: bool,
+    /// The public URL that the gateway had before: what leads there is this gateway's own, and is moved. (Not so at
+    /// Marketing Cloud, whose callbacks can't be changed.)
+    #[arg(long, value_name = "URL")]
+    moved_from: Option<String>,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -42,7 +51,13 @@ pub fn run(args: &RegisterArgs) -> Result<ExitCode, ExitCode> {
         );
         return Err(Ended::Refused.into());
     }
-    let sides = far_sides::connect(&config, &args.connections, args.signature_key_file.clone())?;
+    let moved_from = args.moved_from.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+    if moved_from == config.server.public_url {
+        eprintln!("error: --moved-from is where the gateway is now: give the public_url that it had before");
+        return Err(Ended::Refused.into());
+    }
+    let wishes = Wishes { secret_file: args.signature_key_file.clone(), moved_from, new_key: args.new_signature_key };
+    let sides = far_sides::connect(&config, &args.connections, wishes)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| failed(&error))?;
     Ok(runtime.block_on(register(args, &sides)))
 }
@@ -142,6 +157,13 @@ fn show(args: &RegisterArgs, findings: &[Finding], steps: Option<&[Step]>) {
 fn conclusion(findings: &[Finding], steps: Option<&[Step]>) -> String {
     let left = findings.iter().filter(|finding| !is_settled(finding.state)).count();
     let ours = findings.iter().filter_map(|finding| finding.fix.as_ref()).filter(|fix| fix.by_register).count();
+    let failed = steps.unwrap_or_default().iter().filter(|step| step.done.is_err()).count();
+    if failed > 0 {
+        // What a look finds afterwards may be well all the same, as something that is there and doesn't work.
+        let failed = format!("{failed} {} failed", if failed == 1 { "step" } else { "steps" });
+        let left = if left == 0 { String::new() } else { format!(" and {left} left") };
+        return format!("{failed}{left}; see above what to do.");
+    }
     match (steps, left) {
         (None | Some([]), 0) => "There is nothing to do.".to_owned(),
         (Some(_), 0) => "All of it is done.".to_owned(),

@@ -129,7 +129,7 @@ pub struct Journal {
 pub enum JournalStore {
     /// In a file, for gateways on this machine.
     Sqlite(PathBuf),
-    /// In a PostgreSQL database, for any number of replicas. The URL may hold a password.
+    /// In a `PostgreSQL` database, for any number of replicas. The URL may hold a password.
     Postgres(SecretString),
 }
 

@@ -172,8 +172,8 @@ impl<'a> Reader<'a> {
         match duration(&text).filter(|time| (least..=most).contains(time)) {
             Some(time) => time,
             None => {
-                let what = format!("is not a length of time from {least:?} to {most:?}");
-                self.report(key, Some(&place), what, "write \"500ms\", \"8s\", \"5m\" or \"48h\"");
+                let what = format!("is not a length of time from {} to {}", spelled(least), spelled(most));
+                self.report(key, Some(&place), what, "write \"500ms\", \"8s\", \"5m\", \"48h\" or \"2d\"");
                 default
             }
         }
@@ -278,10 +278,11 @@ impl<'a> Reader<'a> {
         Some((secrets, place))
     }
 
-    /// The one file that a list of secrets names, if it isn't there yet: then the key counts as taken, and not given.
+    /// The one file that a list of secrets names, if it isn't there yet, or empty: then the key counts as taken, and not
+    /// given. One that can't be looked at is there.
     pub fn file_to_come(&mut self, key: &'static str) -> Option<PathBuf> {
         let node = self.take(key)?;
-        let file = node.only_file().map(|file| self.source.folder.join(file)).filter(|file| !file.exists());
+        let file = node.only_file().map(|file| self.source.folder.join(file)).filter(|file| is_to_come(file));
         match &file {
             // Watched: once it is there, the configuration is loaded anew.
             Some(file) => {
@@ -389,6 +390,22 @@ impl<'a> Reader<'a> {
             );
             self.report(&key, Some(&node.place), "is not a key that this version knows", remedy);
         }
+    }
+}
+
+/// A length of time in the largest unit that it is a multiple of, as the file has them.
+fn spelled(time: Duration) -> String {
+    let milliseconds = time.as_millis();
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let unit = units.iter().find(|(length, _)| milliseconds > 0 && milliseconds.is_multiple_of(*length));
+    unit.map_or_else(|| format!("{milliseconds}ms"), |(length, name)| format!("{}{name}", milliseconds / length))
+}
+
+/// Whether a file is not there yet, or empty, as one that `register` was killed beside.
+fn is_to_come(file: &Path) -> bool {
+    match std::fs::metadata(file) {
+        Ok(held) => held.is_file() && held.len() == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 

@@ -83,6 +83,15 @@ impl Sources {
         files.filter(|(path, _)| !is_no_file(path)).map(|(path, digest)| (path.clone(), *digest)).collect()
     }
 
+    /// Files from which a secret was read for the former ones, and which are only to come for these: a gateway that runs would
+    /// lose it.
+    #[must_use]
+    pub fn vanished_since(&self, former: &Self) -> Vec<PathBuf> {
+        let was_read = |path: &PathBuf| former.secret_files.get(path).is_some_and(Option::is_some);
+        let to_come = self.secret_files.iter().filter(|(_, digest)| digest.is_none());
+        to_come.map(|(path, _)| path.clone()).filter(was_read).collect()
+    }
+
     /// Secrets by their key, with what stands for them.
     #[must_use]
     pub fn secrets(&self) -> &BTreeMap<String, Digest> {

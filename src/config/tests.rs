@@ -3,6 +3,8 @@ use crate::domain::RemovalKind;
 use secrecy::ExposeSecret;
 use std::time::Duration;
 
+mod journal;
+
 /// The configuration of the design's contract, with both ESPs.
 const CONTRACT: &str = r#"
 [server]
@@ -53,6 +55,8 @@ fn environment() -> Vec<(&'static str, &'static str)> {
         ("SFMC_CLIENT_ID", "sfmc-client"),
         ("SFMC_CLIENT_SECRET", "sfmc-secret"),
         ("SFMC_SIGNATURE_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        ("JOURNAL_KEY", "journal-key-0123456789abcdef0123"),
+        ("JOURNAL_POSTGRES", "postgres://gateway:Y2FuYXJ5LXNlY3JldC1jYW5hcnk@db.example.com/journal"),
         ("PATH", "/bin"),
     ]
 }
@@ -452,6 +456,16 @@ fn where_traces_cannot_go() {
     }
 }
 
+#[test]
+fn one_slip_is_one_problem() {
+    for slip in ["[server\nlisten = \"0.0.0.0:80\"", "a = \"b\nc = 1", "= 1", "a = [1, 2\nb = 3"] {
+        let errors = parse(&format!("{slip}\n")).unwrap_err();
+        let lines: std::collections::BTreeSet<_> = errors.lines().into_iter().collect();
+        assert_eq!(errors.problems().len(), lines.len(), "{errors}");
+        assert!(errors.to_string().ends_with("1 problem in the configuration"), "{errors}");
+    }
+}
+
 /// What is shipped for people to copy.
 const EXAMPLE: &str = include_str!("../../deploy/gateway.example.toml");
 
@@ -464,6 +478,7 @@ fn the_shipped_example_is_valid_and_names_every_key() {
         ("GATEWAY_ZZZZZZZZZZZZZZZZZZZZZZZZ__Z", "1"),
         ("GATEWAY_SERVER__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
         ("GATEWAY_TELEMETRY__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
+        ("GATEWAY_JOURNAL__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
         ("GATEWAY_GIGYA__MAIN__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
         ("GATEWAY_CAMPAIGN_MONITOR__NEWS__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
         ("GATEWAY_MARKETING_CLOUD__CRM__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),

@@ -2,7 +2,7 @@
 
 use super::Environment;
 use super::problem::{Place, Problem};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::de::{DeTable, DeValue};
 
 /// How the names of overriding variables begin.
@@ -75,8 +75,15 @@ fn spelled_value(value: &Value) -> String {
 /// Parses the file. `None` if nothing of it can be used.
 pub fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<Table> {
     let (document, errors) = DeTable::parse_recoverable(text);
+    let mut lines = BTreeSet::new();
     for error in &errors {
         let place = error.span().map_or(Place::File, |span| place(text, span.start));
+        // One slip may be several errors to the parser, for which the words are the same.
+        if let Place::Line(line, _) = place
+            && !lines.insert(line)
+        {
+            continue;
+        }
         // The parser's own message may quote the line, and a secret may stand on it.
         problems.push(Problem::new(
             place,

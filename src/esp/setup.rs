@@ -3,6 +3,10 @@
 //! Each system implements [`SetUp`] in its own folder; whoever calls it sees [`Finding`]s and [`Step`]s, and no system's
 //! wire. Texts in them show no secret: a URL that ends in a token is told without it.
 
+mod lookout;
+
+pub use lookout::Lookout;
+
 use super::{campaign_monitor, marketing_cloud};
 use crate::config::{self, Route};
 use crate::upstream::{Deadline, Fault, Transport};
@@ -24,10 +28,14 @@ const ATTEMPT: Duration = Duration::from_mins(1);
 pub struct Site {
     /// Where senders reach the webhook port, without a slash at its end.
     pub public_url: Option<String>,
+    /// Where they reached it before, likewise: what is there of it over there is this gateway's, and moves.
+    pub moved_from: Option<String>,
     /// Every route.
     pub routes: Vec<Arc<Route>>,
     /// Where a secret goes that is shown only once.
     pub secret_file: Option<PathBuf>,
+    /// Whether a secret over there that isn't known here may be ended for a new one.
+    pub new_key: bool,
 }
 
 /// One connection whose far side can be set up.
@@ -153,15 +161,20 @@ impl Trouble {
 }
 
 /// Makes findings and steps of one connection.
-#[derive(Clone, Debug)]
-pub struct Scribe(pub String);
+#[derive(Clone)]
+pub struct Scribe {
+    /// Its table in the configuration.
+    pub connection: String,
+    /// Knows why its calls weren't answered.
+    pub lookout: Lookout,
+}
 
 impl Scribe {
     fn finding(&self, subject: &str, state: State, detail: &str, fix: Option<(bool, &str)>) -> Finding {
         let fix = fix.map(|(by_register, what)| Fix { by_register, what: what.to_owned() });
         // It may hold a name that somebody chose over there.
         let detail = detail.replace(char::is_control, " ");
-        Finding { connection: self.0.clone(), subject: subject.to_owned(), state, detail, fix }
+        Finding { connection: self.connection.clone(), subject: subject.to_owned(), state, detail, fix }
     }
 
     /// All is well.
@@ -190,12 +203,18 @@ impl Scribe {
             Fault::Configuration { .. } | Fault::Refused { .. } => State::Wrong,
             _ => State::Unknown,
         };
-        self.yours(subject, state, &trouble.what, &trouble.fix)
+        let unanswered = match fault {
+            Fault::Unavailable { cause: "connection" | "breaker_open" } | Fault::DeadlineReached => {
+                self.lookout.unanswered()
+            }
+            _ => None,
+        };
+        self.yours(subject, state, unanswered.as_deref().unwrap_or(&trouble.what), &trouble.fix)
     }
 
     /// What was done, or not.
     pub fn step(&self, subject: &str, done: Result<String, Trouble>) -> Step {
-        Step { connection: self.0.clone(), subject: subject.to_owned(), done }
+        Step { connection: self.connection.clone(), subject: subject.to_owned(), done }
     }
 }
 

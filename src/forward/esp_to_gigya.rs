@@ -7,7 +7,7 @@ use super::effect::{Effect, Mark, RouteEffect};
 use super::gateway::{EspSide, Gateway, GigyaSide, Incoming, RouteEnds};
 use super::intake::{EventOutcome, Inbound, Refusal, Summary};
 use super::journaling::{Group, Page, time_to_work};
-use super::links::within;
+use super::links::{Links, within};
 use super::payload::Payload;
 use super::progress::{BodyDigest, Done, Settled};
 use super::record::{Direction, Told};
@@ -23,7 +23,7 @@ use crate::telemetry::traces;
 use crate::upstream::{self, Deadline, Fault};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -33,6 +33,9 @@ use tracing::Instrument;
 /// Outcomes that are told in one go. Between two of them other requests have their turn, as a body may hold tens of
 /// thousands of events that are settled at once.
 const TOLD_AT_ONCE: usize = 100;
+
+/// How long ago an opt-out may have been said whose account is awaited, if it can't be read and wasn't taken out yet.
+const FRESH: SignedDuration = SignedDuration::from_mins(10);
 
 /// Takes one request down the line.
 pub async fn receive(
@@ -241,7 +244,7 @@ async fn settle(side: &EspSide, notice: &Notice, deadline: Deadline) -> Settled 
             Ok(news) => {
                 let errand = Errand { side, gigya, ends, news, deadline, mark: Mutex::default() };
                 let span = traces::forward(&ends.label);
-                let (effect, call) = upstream::followed(errand.settle().instrument(span.clone())).await;
+                let (effect, call) = upstream::followed(Box::pin(errand.settle()).instrument(span.clone())).await;
                 let effect = effect.unwrap_or_else(|fault| fault.outcome().into()).or_acted(acted(news));
                 traces::settled(&span, effect.outcome);
                 let mark = errand.mark.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -362,11 +365,22 @@ impl Errand<'_> {
         let Some(address) = account.address.as_ref().filter(|address| **address != self.news.address) else {
             return Ok(false);
         };
-        let others = account.other_addresses.iter().filter(|other| **other != self.news.address);
-        let addresses = std::iter::once(address).chain(others).collect();
-        let whom = Whom { uids: self.news.uid.iter().collect(), addresses, fields: &[] };
-        let found = self.side.esp.find(&self.ends.route.audience, &whom, self.deadline).await?;
-        Ok(found.iter().any(|record| record.address != self.news.address && record.consent.is_opted_in()))
+        let links = Links::of(self.gigya, &[&account.uid], self.deadline).await;
+        if links.are_lost {
+            return Err(Fault::Journal);
+        }
+        let linked = links.at(self.ends);
+        let others = account.other_addresses.iter().chain(&linked).filter(|other| **other != self.news.address);
+        let addresses: Vec<&Email> = std::iter::once(address).chain(others).collect();
+        // One that moves while it is looked for is found the second time.
+        for _ in 0..2 {
+            let whom = Whom { uids: self.news.uid.iter().collect(), addresses: addresses.clone(), fields: &[] };
+            let found = self.side.esp.find(&self.ends.route.audience, &whom, self.deadline).await?;
+            if found.iter().any(|record| record.address != self.news.address && record.consent.is_opted_in()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn opted_in(&self, at: ActedAt) -> Result<Effect, Fault> {
@@ -517,22 +531,41 @@ impl Errand<'_> {
         if accounts.is_empty() && !is_opt_in { self.accounts_linked().await } else { Ok(accounts) }
     }
 
-    /// The accounts that were sent with this address, whatever they have by now.
+    /// The accounts that were sent with this address, or with the former one, whatever they have by now.
     async fn accounts_linked(&self) -> Result<Vec<Account>, Fault> {
         let Some(journal) = &self.gigya.journal else { return Ok(Vec::new()) };
-        let asked = journal.uids_at(&self.gigya.config.name, &self.news.address);
-        let patience = self.deadline.left().unwrap_or_default() / 3;
-        let uids = within(patience, asked).await.map_err(|fault| {
-            tracing::error!(connection = %self.gigya.config.name, %fault, "links can't be read");
-            Fault::Journal
-        })?;
+        let mut uids = Vec::new();
+        for address in [Some(&self.news.address), self.news.former_address.as_ref()].into_iter().flatten() {
+            if uids.is_empty() {
+                let patience = self.deadline.left().unwrap_or_default() / 3;
+                let asked = journal.uids_at(&self.gigya.config.name, address);
+                uids = within(patience, asked).await.map_err(|fault| {
+                    tracing::error!(connection = %self.gigya.config.name, %fault, "links can't be read");
+                    Fault::Journal
+                })?;
+            }
+        }
         let mut accounts = Vec::new();
         for uid in &uids {
             if let Reading::Found(account) = self.gigya.client.account(uid, None, self.deadline).await? {
                 accounts.push(*account);
             }
         }
+        if accounts.is_empty() && self.is_fresh() {
+            let uids: Vec<_> = uids.iter().collect();
+            let links = Links::of(self.gigya, &uids, self.deadline).await;
+            if uids.iter().any(|uid| links.hold(self.ends, uid, &self.news.address)) {
+                // It was deleted a moment ago, or has another UID: whoever works on that notice writes down which.
+                return Err(Fault::Unavailable { cause: "account_gone" });
+            }
+        }
         Ok(accounts)
+    }
+
+    /// Whether it was said so recently that what else happened to the account may still be on its way.
+    fn is_fresh(&self) -> bool {
+        let since = acted(self.news).and_then(ActedAt::latest);
+        since.is_some_and(|since| self.gigya.clock.now().duration_since(since) < FRESH)
     }
 
     async fn accounts_at(&self, address: &Email) -> Result<Vec<Account>, Fault> {

@@ -6,9 +6,11 @@ use super::live::Live;
 use super::payload::Payload;
 use super::{esp_to_gigya, gigya_to_esp};
 use crate::domain::{Outcome, Reason};
-use crate::journal::{Claimed, Entries, EventKey, Journal, JournalFault, Person, SetAside};
+use crate::journal::{Claimed, Entries, EventKey, Journal, JournalFault, SetAside};
 use crate::mutation::{self, Mutation};
 use crate::telemetry::metrics as meter;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -21,8 +23,9 @@ const TIDIED_EVERY: Duration = Duration::from_mins(10);
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long one event may take.
 const TIME: Duration = Duration::from_secs(30);
-/// How long an event is nobody else's: longer than it may take.
-const LEASE: Duration = Duration::from_mins(2);
+/// How long an event is nobody else's: longer than it may take, and how long it waits for another replica if this one is
+/// killed.
+const LEASE: Duration = Duration::from_secs(45);
 /// Events worked on at once.
 const AT_ONCE: usize = 16;
 /// The first pause after an event that couldn't be finished; each further one is twice as long.
@@ -85,7 +88,9 @@ async fn finish_some(gateway: &Gateway, journal: &Arc<dyn Journal>, claimed: &[C
             let finished = vec![claimed.id.clone()];
             let _ = journal.commit(Entries { finished, ..Entries::default() }).await;
         }
-        let finish = gateway.finish(claimed).await;
+        // Whatever happens to one, the others are finished.
+        let finish = AssertUnwindSafe(gateway.finish(claimed)).catch_unwind().await;
+        let finish = finish.unwrap_or(Finish::Again(Reason::Internal));
         let put_off = match finish {
             Finish::Done(_) => Ok(()),
             Finish::Again(reason) => journal.put_off(claimed, reason, pause(claimed.attempts)).await,
@@ -114,12 +119,16 @@ impl Gateway {
         };
         let finish = match &payload {
             Payload::Account { .. } => match self.gigya_side(&claimed.connection) {
-                Some(side) => gigya_to_esp::finish(self, side, &**journal, claimed, &payload, until).await,
-                None => return self.set_aside(&**journal, claimed, Reason::NoRoute).await,
+                Some(side) if !side.routes.is_empty() => {
+                    gigya_to_esp::finish(self, side, &**journal, claimed, &payload, until).await
+                }
+                _ => return self.set_aside(&**journal, claimed, Reason::NoRoute).await,
             },
-            Payload::Subscriber { .. } => match self.esp_side(&claimed.connection) {
-                Some(side) => esp_to_gigya::finish(self, side, &**journal, claimed, &payload, until).await,
-                None => return self.set_aside(&**journal, claimed, Reason::NoRoute).await,
+            Payload::Subscriber { audiences, .. } => match self.esp_side(&claimed.connection) {
+                Some(side) if side.has_route(audiences) => {
+                    esp_to_gigya::finish(self, side, &**journal, claimed, &payload, until).await
+                }
+                _ => return self.set_aside(&**journal, claimed, Reason::NoRoute).await,
             },
             Payload::NotUnderstood { .. } => return self.set_aside(&**journal, claimed, Reason::Malformed).await,
         };
@@ -135,7 +144,9 @@ impl Gateway {
         let event =
             EventKey { connection: claimed.connection.clone(), event: claimed.id.0.clone(), route: String::new() };
         let direction = direction(&claimed.direction);
-        let person = Person::default();
+        // So that it can be found, should this person have to be forgotten.
+        let person = Payload::parse(&claimed.payload).map(|payload| payload.person(&claimed.connection));
+        let person = person.unwrap_or_default();
         let rejected = SetAside { event, direction, reason, person, payload: claimed.payload.clone() };
         let entries = Entries { rejected: vec![rejected], finished: vec![claimed.id.clone()], ..Entries::default() };
         match journal.commit(entries).await {
@@ -152,4 +163,20 @@ fn direction(label: &str) -> &'static str {
         .map(super::record::Direction::label)
         .find(|known| *known == label)
         .unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_end_growing() {
+        for (attempts, longest) in [(0, 1), (1, 2), (2, 4), (5, 32), (9, 300), (1_000_000, 300)] {
+            let longest = Duration::from_secs(longest);
+            for _ in 0..100 {
+                let pause = pause(attempts);
+                assert!(pause <= longest && pause >= longest / 2, "{attempts}: {pause:?}");
+            }
+        }
+    }
 }

@@ -153,7 +153,9 @@ impl Gateway {
             let former = former.and_then(|former| former.gigya.get(name.as_str())).map(|side| &**side);
             let side = match former {
                 Some(side) if side.setting.is_some() && side.setting == setting => side.with_routes(routes?),
-                former => GigyaSide::new(connection, setting, routes?, former, transport, clock)?.journaling(&journal),
+                former => {
+                    GigyaSide::new(connection, setting, routes?, former, transport, clock)?.journaling(journal.as_ref())
+                }
             };
             gigya.insert(name.as_str().to_owned(), Arc::new(side));
         }
@@ -256,8 +258,8 @@ impl GigyaSide {
         Ok(Self { config: connection.clone(), client, verifier, clock: clock.clone(), routes, journal: None, setting })
     }
 
-    fn journaling(self, journal: &Option<Arc<dyn Journal>>) -> Self {
-        Self { journal: journal.clone(), ..self }
+    fn journaling(self, journal: Option<&Arc<dyn Journal>>) -> Self {
+        Self { journal: journal.cloned(), ..self }
     }
 
     /// The same connection at the beginning of other routes.
@@ -302,6 +304,11 @@ impl EspSide {
             _ => Arc::default(),
         };
         Self { esp, routes, progress, setting, meaning }
+    }
+
+    /// Whether any route ends at one of these audiences.
+    pub fn has_route(&self, audiences: &[String]) -> bool {
+        audiences.iter().any(|audience| self.routes.contains_key(&Audience::new(audience)))
     }
 }
 

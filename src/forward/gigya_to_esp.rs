@@ -472,10 +472,8 @@ async fn remove_gone(
     });
     let routes = join_all(each).await;
     let address = account.address.clone();
-    match routes.is_empty() {
-        true => (every_route(side, Outcome::Skipped(Reason::NoRoute)).routes, address),
-        false => (routes, address),
-    }
+    let routes = if routes.is_empty() { every_route(side, Outcome::Skipped(Reason::NoRoute)).routes } else { routes };
+    (routes, address)
 }
 
 /// For an account of which nothing tells where its subscriber is.

@@ -19,7 +19,7 @@ const TO_WRITE: Duration = Duration::from_millis(300);
 /// How long work may take, so that there is time left to write down what came of it.
 pub fn time_to_work(common: &Common, journal: Option<&dyn Journal>) -> Duration {
     match journal {
-        Some(_) => common.deadline - (common.deadline / 10).min(TO_WRITE),
+        Some(_) => common.deadline.saturating_sub((common.deadline / 10).min(TO_WRITE)),
         None => common.deadline,
     }
 }

@@ -121,8 +121,13 @@ impl Links {
             }
             let is_formers = link.uid != *uid;
             let is_taken_over = all.iter().any(|other| is_that(other, ends, uid, &link.address) && !other.link.is_left);
-            if is_formers && !known.leaves && !is_taken_over {
-                changes.push(change(new(ends, uid, &link.address), true));
+            if is_formers && !is_taken_over {
+                // One that is given up, too: what is said there yet is this account's.
+                let taken_over = new(ends, uid, &link.address);
+                changes.push(change(taken_over.clone(), true));
+                if known.leaves {
+                    changes.push(change(taken_over, false));
+                }
             }
             if (is_formers || known.leaves) && !link.is_left {
                 changes.push(change(link.clone(), false));

@@ -1,9 +1,10 @@
 //! How an event is written to the journal, and read from it: enough to work on it again. What it is about is read anew
 //! then, on both sides; nothing here is ever taken for the present state.
 
-use crate::domain::{ActedAt, Audience, Email, OptOutReason, Uid};
+use crate::domain::{ActedAt, Audience, ConnectionName, Email, OptOutReason, Uid};
 use crate::esp::{News, Notice, What};
 use crate::gigya::Subject;
+use crate::journal::Person;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +148,19 @@ impl Payload {
             former_address: news.former_address.as_ref().map(|address| address.expose().to_owned()),
             uid: news.uid.as_ref().map(|uid| uid.expose().to_owned()),
             what: news.what.into(),
+        }
+    }
+
+    /// Whom it is about, if it came from this connection.
+    pub fn person(&self, connection: &str) -> Person {
+        let account = |uid: &Option<String>| {
+            let uid = uid.as_deref().and_then(Uid::new)?;
+            Some((ConnectionName::new(connection), uid))
+        };
+        match self {
+            Self::Account { uid, .. } => Person { account: account(uid), address: None },
+            Self::Subscriber { address, .. } => Person { account: None, address: Email::parse(address).ok() },
+            Self::NotUnderstood { .. } => Person::default(),
         }
     }
 

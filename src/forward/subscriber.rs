@@ -175,10 +175,15 @@ impl Subscriber<'_> {
             return self.act(decide(desired, Consent::Unknown), None, &person, course).await;
         };
         let (mailable, out): (Vec<_>, Vec<_>) = strays.partition(|stray| may_be_mailed(stray.consent));
-        for stray in mailable {
-            esp.discard(audience, &stray, self.deadline).await?;
-            course.done.push(Effect::applied(Change::Profile, None));
+        if is_deleted(record.consent) && !mailable.is_empty() {
+            // Nobody's word: it was left behind for another one, and came here by a move that hadn't seen that yet.
+            let decision = Decision::OptIn { over_opt_out: true };
+            if let Step::LookAgain = self.act(decision, Some(&record), &person, course).await? {
+                return Ok(Step::LookAgain);
+            }
+            return self.discard_all(mailable, course).await.map(|()| Step::LookAgain);
         }
+        self.discard_all(mailable, course).await?;
         if let Some(said) = self.said_elsewhere(desired, &record, &out) {
             course.rests_at.get_or_insert_default().extend(out.into_iter().map(|stray| stray.address));
             return self.follow(said, &record, course).await;
@@ -197,6 +202,14 @@ impl Subscriber<'_> {
             }
         }
         Ok(step)
+    }
+
+    async fn discard_all(&self, strays: Vec<Record>, course: &mut Course) -> Result<(), Fault> {
+        for stray in strays {
+            self.ends.esp.discard(&self.route().audience, &stray, self.deadline).await?;
+            course.done.push(Effect::applied(Change::Profile, None));
+        }
+        Ok(())
     }
 
     /// For somebody who was never asked under the address that they have now. Mail to one that they no longer have ends.

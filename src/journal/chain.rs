@@ -143,7 +143,9 @@ mod tests {
     #[test]
     fn ranges_of_several_texts_may_overlap_and_be_of_any_size() {
         let mut ranges = Ranges::default();
-        ["5-9,2", "1-9223372036854775807", "7", "x,3-,-4"].map(|text| ranges.add(text));
+        for text in ["5-9,2", "1-9223372036854775807", "7", "x,3-,-4"] {
+            ranges.add(text);
+        }
         assert_eq!(ranges.lack(&[-1, 0, 1, 8, i64::MAX]), [-1, 0]);
     }
 

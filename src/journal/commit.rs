@@ -54,20 +54,23 @@ impl<'a> Plan<'a> {
         self.links.statements() + rows + statements(unfinished.len()) + statements(self.drafts.len())
     }
 
-    /// Writes it, receipts behind `head`; says where the chain ends then.
+    /// Writes it, receipts behind `head`, without which there are none; says where the chain ends then.
     pub async fn write(
         &self,
         connection: &mut AnyConnection,
         keys: &Keys,
         now: Timestamp,
-        head: Head,
-    ) -> Result<Head, JournalFault> {
+        head: Option<Head>,
+    ) -> Result<Option<Head>, JournalFault> {
         let Entries { rejected, unfinished, finished, .. } = self.entries;
         self.links.write(connection, keys, now).await?;
         rejected::set_aside(connection, keys, rejected, now).await?;
         queue::add(connection, keys, unfinished, now).await?;
         queue::remove(connection, finished).await?;
         self.known.count(connection, now).await?;
-        receipts::append(connection, &self.drafts, now, head).await
+        match head {
+            Some(head) if self.has_receipts() => receipts::append(connection, &self.drafts, now, head).await.map(Some),
+            head => Ok(head),
+        }
     }
 }

@@ -85,24 +85,24 @@ impl Database {
     /// What has to be set right first.
     pub async fn open(journal: &config::Journal, clock: WallClock) -> Result<Self, OpenError> {
         let server = Server::of(&journal.store)?;
-        let begun = Instant::now();
+        let asked = Instant::now();
         let (connection, keys) = loop {
             match begin(&server, &journal.keys).await {
                 // Others that begin at the same time are done soon.
-                Err(OpenError::Database { fault, .. }) if fault.is_locked() && begun.elapsed() < PATIENCE => {
+                Err(OpenError::Database { fault, .. }) if fault.is_locked() && asked.elapsed() < PATIENCE => {
                     tokio::time::sleep(PAUSE).await;
                 }
                 begun => break begun?,
             }
         };
         let keys = Arc::new(keys);
-        let (begin, flavour) = (server.begin, server.flavour);
+        let (begin_with, flavour) = (server.begin, server.flavour);
         let readers = server.pool(READERS);
         meter::journal_opened();
         let writer = Writer::start(server, connection, Arc::clone(&keys), clock.clone());
         let lending = Arc::new(Lending::of(readers.clone()));
         let reader = Reader::start(Arc::clone(&lending), Arc::clone(&keys));
-        Ok(Self { lending, reader, readers, writer, keys, begin, flavour, clock })
+        Ok(Self { lending, reader, readers, writer, keys, begin: begin_with, flavour, clock })
     }
 }
 

@@ -80,8 +80,11 @@ impl Writer {
         self.health.ask(TIME)?;
         let (done, answer) = oneshot::channel();
         let closed = || JournalFault::new("it is closed");
-        self.hand_in.send(Job { entries, done }).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        let handed_in = async {
+            self.hand_in.send(Job { entries, done }).await.map_err(|_| closed())?;
+            answer.await.map_err(|_| closed())?
+        };
+        tokio::time::timeout(TIME, handed_in).await.unwrap_or_else(|_| Err(JournalFault::late()))
     }
 }
 
@@ -94,7 +97,9 @@ impl Scribe {
             [job] => std::mem::take(&mut job.entries),
             jobs => {
                 let mut all = Entries::default();
-                jobs.iter().for_each(|job| all.append(job.entries.clone()));
+                for job in jobs {
+                    all.append(job.entries.clone());
+                }
                 all
             }
         };
@@ -134,9 +139,9 @@ impl Scribe {
         let writing = write(&mut connection, self.server.begin, &self.keys, entries, &self.clock, head, notes);
         let writing = tokio::time::timeout(TIME, AssertUnwindSafe(writing).catch_unwind());
         let result = match writing.await {
-            Ok(Ok(Ok((head, noted)))) => {
-                self.head = Some(head);
-                self.noted = if noted { Some(Instant::now()) } else { self.noted };
+            Ok(Ok(Ok((head, was_noted)))) => {
+                self.head = head;
+                self.noted = if was_noted { Some(Instant::now()) } else { self.noted };
                 Ok(())
             }
             Ok(Ok(Err(failed))) => Err(failed),
@@ -178,11 +183,11 @@ async fn write(
     clock: &WallClock,
     head: Option<Head>,
     notes: bool,
-) -> Result<(Head, bool), Failed> {
+) -> Result<(Option<Head>, bool), Failed> {
     let plan = Plan::make(connection, keys, entries).await.map_err(Failed::before)?;
     let head = match head {
-        Some(head) => head,
-        None => Head::read(connection).await.map_err(Failed::before)?,
+        None if plan.has_receipts() => Some(Head::read(connection).await.map_err(Failed::before)?),
+        head => head,
     };
     if plan.is_nothing() {
         return Ok((head, false));
@@ -195,7 +200,7 @@ async fn write(
     }
     let mut transaction = connection.begin_with(begin).await.map_err(|error| Failed::before(error.into()))?;
     let head = plan.write(&mut transaction, keys, clock.now(), head).await.map_err(Failed::before)?;
-    if notes {
+    if let (Some(head), true) = (head, notes) {
         head.note(&mut transaction).await.map_err(Failed::before)?;
     }
     transaction.commit().await.map_err(|error| Failed::after(error.into()))?;

@@ -1,6 +1,7 @@
 //! What changed from one configuration to the next, by name; and what of it waits for a restart.
 
-use crate::config::{Config, Digest, Server};
+use crate::config::{Config, Digest, Journal, JournalStore, Server};
+use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -21,6 +22,8 @@ pub struct Changes {
     pub routes_changed: Vec<String>,
     /// Secrets that are others, by their key (`campaign_monitor.news.api_key`).
     pub secrets_changed: Vec<String>,
+    /// Keys outside of connections and routes that are set otherwise, and taken at once.
+    pub settings_changed: Vec<&'static str>,
 }
 
 impl Changes {
@@ -43,12 +46,14 @@ impl Changes {
             routes_removed,
             routes_changed,
             secrets_changed,
+            settings_changed: settings_changed(former, new),
         }
     }
 }
 
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = self.settings_changed.iter().map(|&key| key.to_owned()).collect();
         let parts = [
             ("connections added", &self.connections_added),
             ("connections removed", &self.connections_removed),
@@ -57,6 +62,7 @@ impl fmt::Display for Changes {
             ("routes removed", &self.routes_removed),
             ("routes changed", &self.routes_changed),
             ("secrets changed", &self.secrets_changed),
+            ("settings changed", &settings),
         ];
         let said = parts.iter().filter(|(_, names)| !names.is_empty());
         let said: Vec<_> = said.map(|(what, names)| format!("{what}: {}", names.join(", "))).collect();
@@ -74,6 +80,17 @@ fn compared(
     };
     let changed = new.iter().filter(|(name, digest)| former.get(*name).is_some_and(|before| before != *digest));
     (missing_in(new, former), missing_in(former, new), changed.map(|(name, _)| name.clone()).collect())
+}
+
+/// Keys that belong to no connection and no route, and take effect with the reload.
+fn settings_changed(former: &Config, new: &Config) -> Vec<&'static str> {
+    let compared = [
+        ("server.public_url", former.server.public_url != new.server.public_url),
+        ("server.watch_secrets", former.watch.secrets != new.watch.secrets),
+        ("server.watch_config", former.watch.configuration != new.watch.configuration),
+        ("telemetry.log_filter", former.telemetry.log_filter != new.telemetry.log_filter),
+    ];
+    compared.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }
 
 /// Keys of `[server]` that are set otherwise than those with which it runs: its sockets and limits are made once.
@@ -106,6 +123,28 @@ pub fn waiting_for_restart(running: &Server, new: &Server) -> Vec<&'static str> 
     compared.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }
 
+/// Keys of `[journal]` that are set otherwise than those with which it was opened: it is opened once. How long things are
+/// kept is `journal prune`'s to know, which reads the configuration itself.
+#[must_use]
+pub fn journal_waiting(running: Option<&Journal>, new: Option<&Journal>) -> Vec<&'static str> {
+    let (Some(running), Some(new)) = (running, new) else {
+        return if running.is_some() == new.is_some() { Vec::new() } else { vec!["journal"] };
+    };
+    let texts = |keys: &[SecretString]| -> Vec<Digest> {
+        keys.iter().map(|key| Digest::of(key.expose_secret().as_bytes())).collect()
+    };
+    let store = match (&running.store, &new.store) {
+        (JournalStore::Sqlite(running), JournalStore::Sqlite(new)) => (running != new).then_some("journal.sqlite"),
+        (JournalStore::Postgres(running), JournalStore::Postgres(new)) => {
+            (running.expose_secret() != new.expose_secret()).then_some("journal.postgres")
+        }
+        (_, JournalStore::Sqlite(_)) => Some("journal.sqlite"),
+        (_, JournalStore::Postgres(_)) => Some("journal.postgres"),
+    };
+    let keys = (texts(&running.keys) != texts(&new.keys)).then_some("journal.keys");
+    store.into_iter().chain(keys).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,7 +170,15 @@ audience = "news/1"
 
     fn config(text: &str, key: &str) -> Config {
         let token = "0123456789abcdef0123456789abcdef";
-        let environment = [("GIGYA_SECRET", "c2VjcmV0"), ("CM_API_KEY", key), ("CM_CALLBACK_TOKEN", token)];
+        let environment = [
+            ("GIGYA_SECRET", "c2VjcmV0"),
+            ("CM_API_KEY", key),
+            ("CM_CALLBACK_TOKEN", token),
+            ("ONE_KEY", "canary-one-0123456789abcdef0123456789"),
+            ("OTHER_KEY", "canary-two-0123456789abcdef0123456789"),
+            ("ONE_DATABASE", "postgres://gateway:canary@one/journal"),
+            ("OTHER_DATABASE", "postgres://gateway:canary@other/journal"),
+        ];
         Config::parse(text, Path::new("gateway.toml"), &environment.into_iter().collect::<Environment>()).unwrap()
     }
 
@@ -162,6 +209,42 @@ audience = "news/1"
         let former = config(CONFIGURATION, "a");
         let new = config(&CONFIGURATION.replace("\"news/1\"", "\"news/1\"\ndouble_opt_in = false"), "a");
         assert_eq!(Changes::between(&former, &new).to_string(), "routes changed: main/newsletter -> news/1");
+    }
+
+    #[test]
+    fn a_setting_that_is_taken_at_once_is_named() {
+        let former = config(CONFIGURATION, "a");
+        let text = format!("[server]\nwatch_config = true\n[telemetry]\nlog_filter = \"debug\"\n{CONFIGURATION}");
+        let said = Changes::between(&former, &config(&text, "a")).to_string();
+        assert_eq!(said, "settings changed: server.watch_config, telemetry.log_filter");
+    }
+
+    #[test]
+    fn a_journal_that_is_another_one_waits_for_a_restart() {
+        let none = config(CONFIGURATION, "a");
+        let with = |lines: &str| config(&format!("{CONFIGURATION}\n[journal]\n{lines}"), "a");
+        let one = with("sqlite = \"a.db\"\nkeys = [{ env = \"ONE_KEY\" }]");
+        for (running, new, expected) in [
+            (&none, &none, &[][..]),
+            (&none, &one, &["journal"]),
+            (&one, &none, &["journal"]),
+            (&one, &one, &[]),
+            (&one, &with("sqlite = \"a.db\"\nkeys = [{ env = \"ONE_KEY\" }]\nkeep_rejected = \"30d\""), &[]),
+            (&one, &with("sqlite = \"b.db\"\nkeys = [{ env = \"OTHER_KEY\" }]"), &["journal.sqlite", "journal.keys"]),
+            (
+                &one,
+                &with("postgres = { env = \"ONE_DATABASE\" }\nkeys = [{ env = \"ONE_KEY\" }]"),
+                &["journal.postgres"],
+            ),
+            (
+                &with("postgres = { env = \"ONE_DATABASE\" }\nkeys = [{ env = \"ONE_KEY\" }]"),
+                &with("postgres = { env = \"OTHER_DATABASE\" }\nkeys = [{ env = \"ONE_KEY\" }]"),
+                &["journal.postgres"],
+            ),
+        ] {
+            assert_eq!(journal_waiting(running.journal.as_ref(), new.journal.as_ref()), expected);
+        }
+        assert!(!format!("{one:?}").contains("canary"));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! What a reload does. One after another: a trigger that comes during one makes one more.
 
-use super::changes::{Changes, waiting_for_restart};
+use super::changes::{Changes, journal_waiting, waiting_for_restart};
 use super::reloads::{Refused, Reloads};
 use super::trigger::{Hangups, Trigger};
 use super::watch::{Watched, look_at};
-use crate::config::{Config, Environment, Held, Server};
+use crate::config::{Config, Environment, Held, Journal, Server};
 use crate::forward::Live;
 use crate::telemetry::metrics as meter;
 use crate::upstream::{Transport, WallClock};
@@ -38,6 +38,8 @@ pub struct Reloader {
     clock: WallClock,
     /// The sockets and limits that it runs with, whatever was loaded since.
     server: Server,
+    /// The journal as it was opened.
+    journal: Option<Journal>,
     config: Config,
     watched: Watched,
     apply_live: ApplyLive,
@@ -64,6 +66,7 @@ impl Reloader {
             transport,
             clock,
             server: config.server.clone(),
+            journal: config.journal.clone(),
             watched: Watched::new(config.sources.files(config.watch.configuration)),
             config,
             apply_live,
@@ -121,10 +124,18 @@ impl Reloader {
             problems: vec![problem],
             files: config.sources.files(self.config.watch.configuration),
         };
+        if let Some(file) = config.sources.vanished_since(&self.config.sources).first() {
+            let file = file.display();
+            return Err(refuse(format!(
+                "the file {file} is gone, or empty: the secret that was read from it stays in use; put it back, or restart \
+                 if it is to go"
+            )));
+        }
         let gateway = self.live.now().renewed(&config, &self.transport, &self.clock);
         let gateway = gateway.map_err(|error| refuse(error.to_string()))?;
         let more = (self.apply_live)(&config).map_err(refuse)?;
         let mut waiting = waiting_for_restart(&self.server, &config.server);
+        waiting.extend(journal_waiting(self.journal.as_ref(), config.journal.as_ref()));
         waiting.extend(more);
         self.live.exchange(gateway);
         Ok((config, waiting))

@@ -80,6 +80,8 @@ pub struct Setup {
     pub marketing_cloud_route: String,
     /// Further tables, further routes.
     pub more: String,
+    /// Where a journal's PostgreSQL server is.
+    pub journal_url: String,
     /// How many replicas of the gateway.
     pub replicas: usize,
 }
@@ -100,6 +102,7 @@ impl Default for Setup {
             marketing_cloud_audience: "all-subscribers+data-extension:GIGYA_PROFILES".to_owned(),
             marketing_cloud_route: "fields = { FirstName = \"profile.firstName\" }".to_owned(),
             more: String::new(),
+            journal_url: String::new(),
             replicas: 1,
         }
     }
@@ -116,7 +119,16 @@ impl Setup {
     #[must_use]
     pub fn with_journal(mut self, file: &Path) -> Self {
         let file = file.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
-        self.more.push_str(&format!("\n[journal]\nsqlite = \"{file}\"\nkeys = [{{ env = \"JOURNAL_KEY\" }}]\n"));
+        let table = format!("\n[journal]\nsqlite = \"{file}\"\nkeys = [{{ env = \"JOURNAL_KEY\" }}]\n");
+        self.more.push_str(&table);
+        self
+    }
+
+    /// With a journal at a PostgreSQL server.
+    #[must_use]
+    pub fn with_postgres_journal(mut self, url: &str) -> Self {
+        self.more.push_str("\n[journal]\npostgres = { env = \"JOURNAL_URL\" }\nkeys = [{ env = \"JOURNAL_KEY\" }]\n");
+        url.clone_into(&mut self.journal_url);
         self
     }
 
@@ -262,6 +274,7 @@ audience = "crm/{audience}"
             ("SFMC_CLIENT_SECRET", self.marketing_cloud.client_secret.as_str()),
             ("SFMC_SIGNATURE_KEY", self.marketing_cloud.signature_key.as_str()),
             ("JOURNAL_KEY", JOURNAL_KEY),
+            ("JOURNAL_URL", &self.journal_url),
         ];
         secrets.map(|(name, secret)| (name, secret.to_owned())).into()
     }

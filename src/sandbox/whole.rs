@@ -122,6 +122,9 @@ impl Sandbox {
     }
 
     async fn start_gateway(&mut self, config: &Config) -> Result<(), NotStarted> {
+        // First, as in `serve`: what a gateway counts from its making on would be lost.
+        let metrics = metrics::install();
+        metrics::config_loaded();
         let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(not_started)?);
         let clock = WallClock::system();
         let mut journal: Option<Arc<dyn Journal>> = None;
@@ -138,7 +141,6 @@ impl Sandbox {
         let bound = Bound::bind(&config.server).await.map_err(not_started)?;
         self.gateways.push(bound.webhook_addr());
         self.operations.push(bound.admin_addr());
-        let metrics = metrics::install();
         let (stop, render) = (self.stop.clone(), Arc::new(move || metrics.render()));
         self.running.push(tokio::spawn(bound.serve(Arc::new(live), render, stop)));
         Ok(())

@@ -4,6 +4,7 @@
 //! the log's filter decides nothing about traces, and where there are none, their spans are never made.
 
 use super::lines::{JsonLines, TextLines};
+use super::metrics;
 use super::traces::{self, Exporting};
 use crate::config::{LogFormat, Telemetry};
 use opentelemetry::trace::TracerProvider;
@@ -56,8 +57,13 @@ where
 {
     let (subscriber, installed) = assemble(telemetry, writer)?;
     subscriber.try_init().map_err(|_| TelemetryError::Twice)?;
-    std::panic::set_hook(Box::new(tell_panic));
+    watch_panics();
     Ok(installed)
+}
+
+/// Has panics of this process logged, by their place, and counted.
+pub fn watch_panics() {
+    std::panic::set_hook(Box::new(tell_panic));
 }
 
 /// The same without making it this process's.
@@ -127,6 +133,7 @@ fn is_request(line: &Metadata<'_>) -> bool {
 }
 
 fn tell_panic(panic: &PanicHookInfo<'_>) {
+    metrics::panicked();
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     tracing::error!(place, "panicked; this is a bug");
 }

@@ -23,6 +23,8 @@ const AGES: &[f64] =
 const OPT_OUT_AGE: &str = "gateway_opt_out_age_seconds";
 
 static INSTALLED: OnceLock<Metrics> = OnceLock::new();
+/// Held from the beginning, as who panics may hold any lock, and must not wait for the recorder's.
+static PANICS: OnceLock<Counter> = OnceLock::new();
 
 /// What is counted in this process.
 #[derive(Clone)]
@@ -60,6 +62,7 @@ pub fn install() -> Metrics {
             let process = Collector::default();
             process.describe();
             describe();
+            PANICS.get_or_init(|| counter!("gateway_panics_total")).increment(0);
             gauge!("gateway_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
             Metrics { exporter, process }
         })
@@ -179,6 +182,13 @@ pub fn webhook_arrived(connection: &str) {
 pub fn http_answered(endpoint: &'static str, status: &'static str, time: Duration) {
     counter!("gateway_http_requests_total", "endpoint" => endpoint, "status" => status).increment(1);
     histogram!("gateway_http_request_duration_seconds", "endpoint" => endpoint).record(time);
+}
+
+/// Something panicked.
+pub fn panicked() {
+    if let Some(panics) = PANICS.get() {
+        panics.increment(1);
+    }
 }
 
 /// Requests turned away, as too many were in flight.

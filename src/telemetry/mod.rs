@@ -9,5 +9,5 @@ pub mod metrics;
 mod pseudonym;
 pub mod traces;
 
-pub use install::{Installed, TelemetryError, install};
+pub use install::{Installed, TelemetryError, install, watch_panics};
 pub use pseudonym::{Pseudonym, Pseudonyms};

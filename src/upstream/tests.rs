@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::Common;
+use crate::config::{Common, OnDeadline};
 use async_trait::async_trait;
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -35,6 +35,7 @@ impl Transport for Script {
 fn common() -> Common {
     Common {
         deadline: Duration::from_secs(8),
+        on_deadline: OnDeadline::Defer,
         attempt_timeout: Duration::from_secs(4),
         max_concurrent_calls: 8,
         max_calls_per_minute: 0,

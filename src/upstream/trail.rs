@@ -87,10 +87,14 @@ mod tests {
         let one = followed(async {
             tokio::task::yield_now().await;
             note(Some("one"));
+            1
         });
-        let other = followed(async { note(Some("other")) });
-        let ((_, one), (_, other)) = tokio::join!(one, other);
-        assert_eq!((one.unwrap().as_str(), other.unwrap().as_str()), ("one", "other"));
+        let other = followed(async {
+            note(Some("other"));
+            2
+        });
+        let ((1, Some(one)), (2, Some(other))) = tokio::join!(one, other) else { panic!("two were followed") };
+        assert_eq!((one.as_str(), other.as_str()), ("one", "other"));
     }
 
     #[test]

@@ -66,6 +66,9 @@ const RUN_ELSEWHERE: &[(&str, &str, &str)] = &[
         "needs a daemon; .ci/kubernetes lints the Dockerfile, .ci/heavy builds from its context",
     ),
     ("deploy/README.md", "kubectl create namespace", "needs a cluster; .ci/kubernetes renders and validates it"),
+    ("deploy/README.md", "kubectl -n gigya-esp-gateway exec", "needs a cluster; tests/registering runs these commands"),
+    ("deploy/README.md", "sudo deploy/with-credentials", "needs to be root; tests/deployed runs it where it can"),
+    ("deploy/README.md", "docker run --rm --user", "needs a daemon and a cluster; tests/registering has a key written"),
     ("deploy/README.md", "promtool check rules", ".ci/observability"),
     ("deploy/README.md", "deploy/build", "two builds take a quarter of an hour; .ci/sbom makes the list"),
 ];

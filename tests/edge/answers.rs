@@ -118,6 +118,15 @@ async fn a_panic_is_503_and_the_gateway_goes_on() {
 }
 
 #[tokio::test]
+async fn panics_are_counted_for_the_alert() {
+    gigya_esp_gateway::telemetry::watch_panics();
+    let gateway = Gateway::start().await;
+    let before = gateway.metric("gateway_panics_total").await;
+    gateway.ask(post("/webhooks/gigya/panics", "{}")).await;
+    assert!(gateway.metric("gateway_panics_total").await >= before + 1.0);
+}
+
+#[tokio::test]
 async fn operations_tell_how_it_is() {
     let gateway = Gateway::start().await;
     assert_eq!(gateway.ask_admin(get("/livez")).await.status, 200);

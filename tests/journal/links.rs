@@ -142,7 +142,7 @@ async fn somebody_deleted_whose_address_nobody_knows_anymore_is_removed() {
     town.sandbox.gigya.delete(&uid);
     town.quiet().await;
     assert_eq!(town.esp("ann"), Some(State::Deleted));
-    assert_eq!(town.outcomes()[0], "applied");
+    assert!(town.outcomes().contains(&"applied".to_owned()));
     let mut receipts = town.receipts("ann").await;
     // An echo may find it so before that is written down.
     receipts.retain(|receipt| !receipt.contains('?'));
@@ -327,9 +327,9 @@ async fn without_a_journal_an_opt_out_takes_effect_and_comes_again() {
     town.outcomes();
     town.rename("journal_link", "away").await;
     town.sandbox.gigya.unsubscribe(&ann, NEWSLETTER);
-    town.until(|town| town.esp("ann") == Some(State::Unsubscribed)).await;
+    town.until("ann is out", async || town.esp("ann") == Some(State::Unsubscribed)).await;
     assert!(town.sandbox.campaign_monitor.unsubscribe_link(&town.sandbox.list, &address("ben")));
-    town.until(|town| town.gigya(&ben) == Some(false)).await;
+    town.until("ben is out", async || town.gigya(&ben) == Some(false)).await;
     town.sandbox.gigya.subscribe(&cleo, NEWSLETTER);
     town.until_answered("deferred:journal_unavailable", 3).await;
     assert_eq!(town.esp("cleo"), None, "nobody is opted in whose link can't be written");

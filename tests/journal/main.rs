@@ -1,6 +1,7 @@
 //! The journal, beside the whole gateway over real sockets: links, receipts, events set aside, unfinished ones.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bad_times;
 mod commands;
 #[path = "../contract/mod.rs"]
 mod contract;

@@ -1,17 +1,18 @@
 //! A town whose gateway keeps a journal. Helpers that read like a story.
 
 use crate::contract::Held;
-use gigya_esp_gateway::config::Config;
+use crate::store::shelf::Shelf;
+use gigya_esp_gateway::config::{Config, JournalStore};
 use gigya_esp_gateway::domain::Email;
 use gigya_esp_gateway::journal::{Database, Evidence, Journal};
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
 use gigya_esp_gateway::sandbox::{Addresses, Attempt, Sandbox, Setup, Temper};
 use gigya_esp_gateway::upstream::WallClock;
 use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret;
 use sqlx::{Connection, Row, SqliteConnection};
 use std::path::Path;
-use std::time::Duration;
-use tempfile::TempDir;
+use std::time::{Duration, Instant};
 use tokio::sync::broadcast;
 
 /// The subscription that the sandbox's route is about.
@@ -21,7 +22,7 @@ pub const NEWSLETTER: &str = "newsletter";
 pub struct Town {
     pub sandbox: Sandbox,
     pub attempts: broadcast::Receiver<Attempt>,
-    pub folder: TempDir,
+    pub shelf: Shelf,
     setup: Setup,
 }
 
@@ -31,23 +32,31 @@ impl Town {
     }
 
     pub async fn with(setup: Setup) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let setup = setup.with_journal(&folder.path().join("journal.db"));
+        Self::keeping(setup, Shelf::sqlite()).await
+    }
+
+    /// With the journal in this place.
+    pub async fn keeping(setup: Setup, shelf: Shelf) -> Self {
+        let setup = match &shelf.store {
+            JournalStore::Sqlite(file) => setup.with_journal(file),
+            JournalStore::Postgres(url) => setup.with_postgres_journal(url.expose_secret()),
+        };
         let sandbox = Sandbox::start(setup.clone(), Held::default()).await.unwrap();
-        // An answer that says to come again is followed at once.
-        sandbox.set_tempers(|temper| Temper {
-            first_interval: Duration::from_millis(50),
-            longest_interval: Duration::from_millis(200),
-            ..temper
-        });
         let attempts = sandbox.attempts.subscribe();
-        Self { sandbox, attempts, folder, setup }
+        Self { sandbox, attempts, shelf, setup }
     }
 
     /// One in which nothing but the journal leads from an account to an address of before: the list has no field for the
     /// UID, and Gigya forgets what an account had.
     pub async fn forgetful() -> Self {
-        Self::with(forgetful()).await
+        let town = Self::with(forgetful()).await;
+        // An answer that says to come again is followed at once.
+        town.sandbox.set_tempers(|temper| Temper {
+            first_interval: Duration::from_millis(50),
+            longest_interval: Duration::from_millis(200),
+            ..temper
+        });
+        town
     }
 
     pub fn journal(&self) -> &Database {
@@ -71,6 +80,15 @@ impl Town {
     /// Waits until every webhook, echoes too, is delivered.
     pub async fn quiet(&self) {
         assert!(self.sandbox.settled(Duration::from_secs(30)).await, "webhooks are never done");
+    }
+
+    /// Waits until something is so.
+    pub async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
+        let begun = Instant::now();
+        while !is_so().await {
+            assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// How Campaign Monitor has somebody.
@@ -114,7 +132,8 @@ impl Town {
     }
 
     async fn file(&self) -> SqliteConnection {
-        let url = format!("sqlite://{}", self.folder.path().join("journal.db").display());
+        let JournalStore::Sqlite(file) = &self.shelf.store else { panic!("not a file") };
+        let url = format!("sqlite://{}", file.display());
         SqliteConnection::connect(&url).await.unwrap()
     }
 
@@ -128,24 +147,9 @@ impl Town {
     pub fn outcomes(&mut self) -> Vec<String> {
         let mut outcomes = Vec::new();
         while let Ok(answer) = self.attempts.try_recv() {
-            let body: serde_json::Value = serde_json::from_str(&answer.answer).unwrap_or_default();
-            for event in body["events"].as_array().into_iter().flatten() {
-                let outcome = event["outcome"].as_str().unwrap();
-                let reason = event["reason"].as_str().map(|reason| format!(":{reason}")).unwrap_or_default();
-                outcomes.push(format!("{outcome}{reason}"));
-            }
+            outcomes.extend(self::outcomes(&answer));
         }
         outcomes
-    }
-
-    /// Waits until something holds.
-    pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
-        let waiting = async {
-            while !holds(self) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("it never holds");
     }
 
     /// Waits until so many events were answered in a way.
@@ -174,6 +178,17 @@ pub fn forgetful() -> Setup {
         list.fields.retain(|field| field != "GigyaUID");
     }
     setup
+}
+
+/// The outcomes in one answer.
+pub fn outcomes(answer: &Attempt) -> Vec<String> {
+    let body: serde_json::Value = serde_json::from_str(&answer.answer).unwrap_or_default();
+    let events = body["events"].as_array().cloned().unwrap_or_default();
+    let outcome = |event: &serde_json::Value| {
+        let reason = event["reason"].as_str().map(|reason| format!(":{reason}")).unwrap_or_default();
+        format!("{}{reason}", event["outcome"].as_str().unwrap())
+    };
+    events.iter().map(outcome).collect()
 }
 
 fn brief(receipt: &Evidence) -> String {

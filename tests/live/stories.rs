@@ -149,9 +149,26 @@ async fn the_log_filter_changes_at_once_and_one_that_is_none_is_refused() {
     house.reloaded("applied", 1.0).await;
     assert_eq!(house.status_with(FIRST_TOKEN).await, 200);
     until("it is told", async || house.log().contains("\"message\":\"answered\"")).await;
+    assert!(house.log().contains("\"changes\":\"settings changed: telemetry.log_filter\""), "{}", house.log());
     house.configure(&told.replace("\"debug\"", "\"a=b=c\""));
     house.reloaded("refused", 1.0).await;
     assert!(house.log().contains("telemetry.log_filter is not a filter"), "{}", house.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signature_key_that_vanishes_while_registering_is_left_on_stays_in_use() {
+    let house = House::start("vanished").await;
+    let crm = "\n[marketing_cloud.crm]\nsubdomain = \"mc-example\"\naccount_id = \"100001\"\nregistering = true\n\
+               client_id = { env = \"GIGYA_SECRET\" }\nclient_secret = { env = \"GIGYA_SECRET\" }\n\
+               signature_keys = [{ file = \"signature-key\" }]\n";
+    house.write("signature-key", "the key");
+    house.configure(&format!("{}{crm}", house.configuration));
+    house.reloaded("applied", 1.0).await;
+    house.write("signature-key", "");
+    house.reloaded("refused", 1.0).await;
+    assert!(house.log().contains("signature-key is gone, or empty: the secret"), "{}", house.log());
+    house.write("signature-key", "another key");
+    house.reloaded("applied", 2.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

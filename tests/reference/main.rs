@@ -8,6 +8,7 @@
 
 mod commands;
 mod configuration;
+mod messages;
 mod metrics;
 mod outcomes;
 

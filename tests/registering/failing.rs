@@ -65,3 +65,18 @@ async fn what_cannot_be_meant_is_refused_before_any_call() {
     assert_eq!(ran.code, 2);
     assert!(ran.err.contains("server.public_url is missing"), "{}", ran.err);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_is_not_reached_is_named_with_the_cause() {
+    let mut desk = Desk::ordinary().await;
+    // The port on which nobody listens: 1 is reserved, and nobody's but root's.
+    desk.set("GATEWAY_CAMPAIGN_MONITOR__NEWS__BASE_URL", "http://127.0.0.1:1/api/v3.3");
+    desk.set("GATEWAY_MARKETING_CLOUD__CRM__REST_BASE_URL", "http://127.0.0.1:1");
+    for arguments in [&["check", "--online"][..], &["register"]] {
+        let ran = desk.run(arguments).await;
+        assert_eq!(ran.code, 1, "{ran:?}");
+        let told = ran.out.matches("no answer from 127.0.0.1:1: no connection: Connection refused").count();
+        assert!(told >= 2, "{}", ran.out);
+        assert!(!ran.out.contains("breaker") && !ran.out.contains("unavailable"), "{}", ran.out);
+    }
+}

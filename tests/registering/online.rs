@@ -21,6 +21,9 @@ async fn where_all_is_well_it_says_so() {
         "ok gigya.main: credentials for 4_SimulatedSite",
         "ok gigya.main: permission for accounts.getAccountInfo",
         "ok gigya.main: permission for accounts.setAccountInfo",
+        "ok gigya.main: permission for accounts.getLiteToken",
+        "ok gigya.main: permission for accounts.unsubscribe",
+        "remark gigya.main: permission for accounts.webhooks.set: not proved",
         "ok gigya.main: permission for accounts.webhooks.getAll",
         "ok gigya.main: public keys",
         "ok gigya.main: subscription newsletter",
@@ -63,7 +66,13 @@ async fn wrong_credentials_are_told_of_each_system() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn missing_permissions_are_told() {
-    for denied in ["accounts.setAccountInfo", "accounts.getAccountInfo", "accounts.webhooks.getAll"] {
+    for denied in [
+        "accounts.setAccountInfo",
+        "accounts.getAccountInfo",
+        "accounts.getLiteToken",
+        "accounts.unsubscribe",
+        "accounts.webhooks.getAll",
+    ] {
         let mut setup = Setup::with_esps(Esps::MarketingCloud);
         setup.gigya.denied = vec![denied.to_owned()];
         setup.marketing_cloud.scopes.retain(|scope| scope != "event_notification_callback_read");

@@ -65,6 +65,38 @@ async fn a_name_that_goes_elsewhere_is_nobodys_to_take() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_moved_takes_its_webhooks_along_when_told_so() {
+    const FORMER: &str = "https://former.example.com/in";
+    let desk = desk().await;
+    let at_former = |path: &str| format!("{FORMER}{path}");
+    desk.gigya_sets("esp-gateway", &at_former("/webhooks/gigya/main"), &[]).await;
+    desk.monitor_makes(&at_former(&format!("/webhooks/campaign-monitor/news/{CALLBACK_TOKEN}")), ALL, "json").await;
+    desk.monitor_makes("https://other.example.com/webhooks/campaign-monitor/news/x", ALL, "json").await;
+
+    let ran = desk.registers(&[]).await;
+    let line = ran.line("gigya.main webhook differs");
+    assert!(line.contains("https://former.example.com") && line.contains("you: ") && line.contains("--moved-from"));
+    let ran = desk.registers(&["--moved-from", &format!("{FORMER}/")]).await;
+    assert_eq!(ran.conclusion(), "2 to be done, 2 of them by: register --apply", "{ran:?}");
+    let line = ran.line(&format!("campaign_monitor.news list {}: webhook differs", desk.list()));
+    assert!(line.contains("/news/(token) is where the gateway was before"), "{line}");
+
+    let ran = desk.registers(&["--moved-from", FORMER, "--apply"]).await;
+    assert_eq!((ran.code, ran.conclusion()), (0, "All of it is done."), "{ran:?}");
+    let gigyas = desk.sandbox.gigya.listed_webhooks();
+    assert_eq!(gigyas.len(), 1, "{gigyas:?}");
+    assert_eq!(gigyas[0]["url"], desk.url("/webhooks/gigya/main"));
+    let held = desk.monitors_webhooks();
+    let urls: Vec<_> = held.iter().map(|webhook| webhook["Url"].as_str().unwrap()).collect();
+    let ours = desk.url(&format!("/webhooks/campaign-monitor/news/{CALLBACK_TOKEN}"));
+    assert_eq!(urls, ["https://other.example.com/webhooks/campaign-monitor/news/x", ours.as_str()]);
+
+    let ran = desk.registers(&["--moved-from", &desk.url("")]).await;
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("--moved-from is where the gateway is now"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webhooks_signed_with_hmac_are_made_with_their_signing_key() {
     let mut setup = Setup::default();
     setup.gigya.webhooks = WebhookVersion::V1_1;
@@ -139,17 +171,61 @@ async fn one_that_was_switched_off_is_activated_and_one_too_many_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_that_the_gateway_does_not_answer_is_told_and_stays() {
+async fn a_webhook_that_the_gateway_does_not_answer_is_told_and_taken_back() {
     let mut desk = desk().await;
     desk.monitor_makes(&desk.url(&format!("/webhooks/campaign-monitor/news/{OLD_TOKEN}")), ALL, "json").await;
     desk.stop();
     let ran = desk.registers(&["--connection", "news", "--apply"]).await;
     assert_eq!(ran.code, 1);
     let list = desk.list();
-    let line = ran.line(&format!("campaign_monitor.news: list {list}: webhook: FAILED: created, but its test failed"));
+    let line =
+        ran.line(&format!("campaign_monitor.news: list {list}: webhook: FAILED: its test failed, so it was deleted"));
     assert!(line.contains("610"), "{line}");
-    assert_eq!(desk.monitors_webhooks().len(), 2, "the old one is deleted only once the new one works");
+    assert!(ran.conclusion().starts_with("1 step failed"), "{ran:?}");
+    let held = desk.monitors_webhooks();
+    assert_eq!(held.len(), 1, "the old one is deleted only once a new one works: {held:?}");
     desk.start();
     let ran = desk.registers(&["--connection", "news", "--apply"]).await;
     assert_eq!((ran.code, desk.monitors_webhooks().len()), (0, 1), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_the_running_gateway_does_not_know_yet_costs_no_working_webhook() {
+    const NEW: &str = "new-token-0123456789-0123456789";
+    let mut desk = desk().await;
+    desk.is_registered().await;
+    let working = desk.monitors_webhooks();
+    std::fs::write(desk.file("new-token"), NEW).unwrap();
+    let both = "[{ file = \"new-token\" }, { env = \"CM_CALLBACK_TOKEN\" }]";
+    desk.set("GATEWAY_CAMPAIGN_MONITOR__NEWS__CALLBACK_TOKENS", both);
+    for _ in 0..2 {
+        let ran = desk.registers(&["--connection", "news", "--apply"]).await;
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.out.contains("the gateway answered 401 (code 610)"), "{ran:?}");
+        assert_eq!(desk.monitors_webhooks(), working);
+    }
+    // One with the new token that was left there by whoever else looks right, and leads nowhere all the same.
+    desk.monitor_makes(&desk.url(&format!("/webhooks/campaign-monitor/news/{NEW}")), ALL, "json").await;
+    let ran = desk.registers(&["--connection", "news", "--apply"]).await;
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.out.contains("FAILED: not deleted, as the one that is to stay failed its test"), "{ran:?}");
+    assert_eq!(ran.conclusion(), "1 step failed and 1 left; see above what to do.", "{ran:?}");
+    assert_eq!(desk.monitors_webhooks().len(), 2, "the one that works is still there");
+    desk.stop();
+    desk.start();
+    let ran = desk.registers(&["--connection", "news", "--apply"]).await;
+    assert_eq!((ran.code, ran.conclusion()), (0, "All of it is done."), "{ran:?}");
+    let held = desk.monitors_webhooks();
+    assert!(held.len() == 1 && held[0]["Url"].as_str().unwrap().ends_with(NEW), "{held:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_failed_is_never_called_done() {
+    let mut desk = desk().await;
+    desk.is_registered().await;
+    desk.sandbox.campaign_monitor.switch_off(desk.list());
+    desk.stop();
+    let ran = desk.registers(&["--connection", "news", "--apply"]).await;
+    assert_eq!((ran.code, ran.conclusion()), (1, "1 step failed; see above what to do."), "{ran:?}");
+    assert!(ran.out.contains("FAILED: activated, but its test failed"), "{ran:?}");
 }

@@ -34,6 +34,7 @@ fn the_promise_holds_in_every_world() {
     let found = search.run();
     println!("{found}");
     if let Some((seed, broken)) = found.broken {
+        println!("Seed {seed}: {broken}");
         let (scenario, broken) = shrink::shortest(Scenario::of(seed), broken);
         println!("The shortest story found of seed {seed}:\n{}", search::told(&scenario));
         panic!("seed {seed}: {broken}");
@@ -46,6 +47,22 @@ fn a_seed_is_always_the_same_world() {
         let stories = [(); 2].map(|()| world::live(&Scenario::of(seed), true).1);
         assert!(stories[0].len() > 10);
         assert_eq!(stories[0], stories[1], "seed {seed}");
+    }
+}
+
+/// Goes on after one that is broken, and tells of all of them.
+#[test]
+#[ignore = "tells all"]
+fn all_broken_seeds() {
+    let mut search = Search::of_environment();
+    let end = search.from + search.worlds;
+    loop {
+        let found = search.run();
+        println!("{found}");
+        let Some((seed, broken)) = found.broken else { break };
+        let journal = Scenario::of(seed).place.journal;
+        println!("Seed {seed}: {broken} {journal:?}");
+        (search.from, search.worlds) = (seed + 1, end - seed - 1);
     }
 }
 

@@ -146,6 +146,15 @@ impl Person {
             .any(|uid| times(Changed::Address).any(|address| uid.max(address) - uid.min(address) < ON_ITS_WAY))
     }
 
+    /// Whether they got another UID and another address just when they said something at an ESP that has their address alone:
+    /// what was said there may be taken for that of an account that is gone.
+    pub fn became_another_at(&self, said: &Said, outside: &Outside) -> bool {
+        let alone_knows = outside.place.journal.as_ref().is_some_and(|journal| journal.alone_knows);
+        let is_at_once = |at: &Instant| at.max(&said.at).duration_since(*at.min(&said.at)) < ON_ITS_WAY;
+        let changed = self.changed.iter().any(|(what, at)| *what == Changed::Uid && is_at_once(at));
+        alone_knows && said.system != 0 && changed && self.became_another()
+    }
+
     /// Whether they ever used a form. Gigya finds them by the address that they used there, so they keep it.
     pub fn used_a_form(&self) -> bool {
         self.said.iter().any(|said| said.what == Saying::InByForm)

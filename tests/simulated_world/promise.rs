@@ -240,7 +240,8 @@ impl Promise {
         let mut since = person.said.iter().skip_while(|other| !is_that(other)).skip(1);
         let opted_in_since = since.any(|later| later.what.is_in());
         let has_anothers_word = person.came_back && person.in_gigya(&self.outside) == Some(true);
-        if !is_gone || opted_in_since || has_anothers_word {
+        let is_lost = person.became_another_at(&said, &self.outside);
+        if !is_gone || opted_in_since || has_anothers_word || is_lost {
             return Exposed::No;
         }
         // Another account's address becomes theirs when the gateway gets to know of the merge.
@@ -358,6 +359,7 @@ impl Promise {
     fn expected(&self, number: usize, person: &Person) -> Expected {
         let Some(said) = person.last_said() else { return Expected::Out };
         match said.what {
+            _ if person.became_another_at(&said, &self.outside) => Expected::Anything,
             // Whether the removal was done depends on when its webhook came; it may have been an opt-out or a deletion.
             Saying::Inactive if person.is_active(&self.outside) => {
                 let own = person.said.iter().rev().find(|said| said.what != Saying::Inactive);

@@ -21,8 +21,8 @@ pub fn shortest(mut scenario: Scenario, mut broken: Broken) -> (Scenario, Broken
             (0..TRIES).find_map(|try_number| {
                 let chances = scenario.chances.wrapping_add(try_number);
                 let candidate = Scenario { chances, ..candidate.clone() };
-                let broken = world::live(&candidate, false).0.err()?;
-                Some((candidate, broken))
+                let other = world::live(&candidate, false).0.err()?;
+                (kind(&other) == kind(&broken)).then_some((candidate, other))
             })
         });
         match found {
@@ -30,6 +30,13 @@ pub fn shortest(mut scenario: Scenario, mut broken: Broken) -> (Scenario, Broken
             None => return (scenario, broken),
         }
     }
+}
+
+/// In which way a world is broken, whoever it is about.
+fn kind(broken: &Broken) -> String {
+    let text = broken.to_string();
+    let words = text.split([',', '(']).next().unwrap_or_default().split(' ').skip(1);
+    words.filter(|word| word.chars().all(char::is_alphabetic)).collect()
 }
 
 type Change<'a> = &'a dyn Fn(&mut Place);

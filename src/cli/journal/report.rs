@@ -74,12 +74,12 @@ impl Entry {
 
     /// How long after the person acted the other side had it, at most. A clock that is ahead counts as none.
     pub fn after_act(&self) -> Option<Duration> {
-        between(self.acted.0?, self.accepted?)
+        Some(between(self.acted.0?, self.accepted?))
     }
 
     /// How long after the gateway was told.
     pub fn after_told(&self) -> Option<Duration> {
-        between(self.received?, self.accepted?)
+        Some(between(self.received?, self.accepted?))
     }
 
     /// When the person acted, as precisely as it is known.
@@ -94,8 +94,8 @@ impl Entry {
     }
 }
 
-fn between(from: Timestamp, to: Timestamp) -> Option<Duration> {
-    Some(Duration::try_from(to.duration_since(from)).unwrap_or_default())
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
 /// A change in words.

@@ -281,7 +281,11 @@ fn judge_fault(upstream: &str, operation: &str, fault: &WireFault, response: &Re
     }
     let code = i64::from(response.status().as_u16());
     if said("insufficient privileges") {
-        tracing::error!(upstream, operation, "the package lacks a permission; see the README for which it needs");
+        tracing::error!(
+            upstream,
+            operation,
+            "the package lacks a permission; see docs/setup/marketing-cloud.md for those it needs"
+        );
         return Verdict::Fail(Fault::Configuration { code });
     }
     tracing::warn!(upstream, operation, code, api_code, "Marketing Cloud answered with a fault");

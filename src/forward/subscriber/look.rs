@@ -34,8 +34,11 @@ impl Subscriber<'_> {
         let whom = Whom { uids, addresses: addresses.clone(), fields: &fields };
         let found = self.ends.esp.find(&self.route().audience, &whom, self.deadline).await?;
         let (mut ours, mut others): (Vec<_>, Vec<_>) = found.into_iter().partition(|record| self.is_ours(record));
-        // Without anybody's UID, at an address that was sent for this account: theirs, unless somebody else has it by now.
-        let is_linked = |record: &Record| record.uid.is_none() && linked.contains(&record.address);
+        // Without anybody's UID, at an address that was sent for this account, or to which the ESP says that their subscriber
+        // changed: theirs, unless somebody else has it by now.
+        let is_linked = |record: &Record| {
+            record.uid.is_none() && (linked.contains(&record.address) || self.also_at.contains(&record.address))
+        };
         for record in others.extract_if(.., |record| is_linked(record) && Some(&record.address) != present) {
             if self.other_account_opted_in(&record).await?.is_none() {
                 ours.push(record);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{Common, Gigya, GigyaAuth, GigyaEndpoint, GigyaWebhookAuth};
+use crate::config::{Common, Gigya, GigyaAuth, GigyaEndpoint, GigyaWebhookAuth, OnDeadline};
 use crate::domain::ConnectionName;
 use crate::upstream::{Transport, TransportError, Upstream, WallClock};
 use async_trait::async_trait;
@@ -39,6 +39,7 @@ fn store() -> (Arc<Site>, KeyStore) {
     let site = Arc::new(Site::default());
     let common = Common {
         deadline: Duration::from_secs(8),
+        on_deadline: OnDeadline::Defer,
         attempt_timeout: Duration::from_secs(4),
         max_concurrent_calls: 8,
         max_calls_per_minute: 0,

@@ -13,7 +13,7 @@ mod webhook;
 use super::auth::BadCredentials;
 use super::client::Client;
 use crate::config::{self, Route};
-use crate::esp::setup::{Finding, Scribe, SetUp, Site, State, Step, Tell, Trouble, change, look, unhurried};
+use crate::esp::setup::{Finding, Lookout, Scribe, SetUp, Site, State, Step, Tell, Trouble, change, look, unhurried};
 use crate::upstream::{Attempts, Fault, Transport, Upstream, WallClock};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -28,6 +28,8 @@ pub struct GigyaSetUp {
     routes: Vec<Arc<Route>>,
     /// The webhook as it should be, if it is known where it should go.
     wanted: Option<Wanted>,
+    /// Where it went before the gateway moved.
+    moved_from: Option<String>,
 }
 
 impl GigyaSetUp {
@@ -42,10 +44,14 @@ impl GigyaSetUp {
         clock: WallClock,
     ) -> Result<Self, BadCredentials> {
         let common = unhurried(&connection.common);
+        let lookout = Lookout::on(transport);
+        let transport = Arc::new(lookout.clone());
         let upstream = Upstream::new(format!("gigya/{}", connection.name), transport, &common);
-        let url = site.public_url.as_ref().map(|url| format!("{url}/webhooks/gigya/{}", connection.name));
+        let at = |url: &String| format!("{url}/webhooks/gigya/{}", connection.name);
+        let url = site.public_url.as_ref().map(at);
         Ok(Self {
-            scribe: Scribe(format!("gigya.{}", connection.name)),
+            scribe: Scribe { connection: format!("gigya.{}", connection.name), lookout },
+            moved_from: site.moved_from.as_ref().map(at),
             client: Client::new(connection, upstream, clock)?,
             connection: connection.clone(),
             routes: site.routes.iter().filter(|route| route.gigya == connection.name).cloned().collect(),
@@ -66,10 +72,16 @@ impl GigyaSetUp {
         let url = &wanted.url;
         // Two that differ in capitals are two to Gigya.
         let Some(webhook) = held.iter().find(|webhook| webhook.url == *url) else {
-            if held.iter().any(|webhook| webhook.name == wanted.name) {
-                let detail = format!("\"{}\" goes elsewhere, and not to {url}", wanted.name);
-                let fix = "if it is an old one of this gateway, delete it in the console; else set webhook_name to a \
-                           name of its own; then run this again";
+            if let Some(former) = held.iter().find(|webhook| Some(&webhook.url) == self.moved_from.as_ref()) {
+                let detail = format!("\"{}\" goes to {}, and not to {url}", former.name, former.url);
+                let todo = Todo::update(wanted, former);
+                return (self.scribe.ours(SUBJECT, State::Differs, &detail, "have it go there"), Some(todo));
+            }
+            if let Some(other) = held.iter().find(|webhook| webhook.name == wanted.name) {
+                let other = shown(&other.url);
+                let detail = format!("\"{}\" goes elsewhere ({other}), and not to {url}", wanted.name);
+                let fix = "if that is where this gateway was before, run this again with --moved-from and its former \
+                           public_url; else set webhook_name to a name of its own";
                 return (self.scribe.yours(SUBJECT, State::Differs, &detail, fix), None);
             }
             let fix = format!("create it as \"{}\"", wanted.name);
@@ -101,7 +113,7 @@ impl GigyaSetUp {
 #[async_trait]
 impl SetUp for GigyaSetUp {
     fn connection(&self) -> &str {
-        &self.scribe.0
+        &self.scribe.connection
     }
 
     async fn survey(&self) -> Vec<Finding> {
@@ -129,6 +141,11 @@ impl SetUp for GigyaSetUp {
         }
         proofs
     }
+}
+
+/// A URL that somebody else may have set, without what may be secret in it.
+fn shown(url: &str) -> String {
+    url.parse::<url::Url>().map_or_else(|_| "no URL".to_owned(), |url| url.origin().ascii_serialization())
 }
 
 /// A fault in words.

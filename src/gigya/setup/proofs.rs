@@ -1,8 +1,9 @@
 //! What is proved at Gigya: credentials for every site, and each permission by a call that can't change anything.
 //!
-//! Whether an account may be written is asked with a UID that can't exist. A missing permission has a code of its own; the
-//! codes of an unknown UID tell that the call would have been made. (Which of the two is looked at first isn't documented, so
-//! this one proof may say yes too early.)
+//! Whether an account may be written, or an address be opted out, is asked with a UID, a token and a subscription that can't
+//! exist. A missing permission has a code of its own; the codes of an unknown UID tell that the call would have been made.
+//! (Which of the two is looked at first isn't documented, so these proofs may say yes too early.) What can't be asked for
+//! nothing is named as not proved.
 
 use super::{GigyaSetUp, explained};
 use crate::config::GigyaWebhookAuth;
@@ -31,12 +32,18 @@ impl GigyaSetUp {
     }
 
     pub(super) async fn prove_permissions(&self, proofs: &mut Vec<Finding>) {
-        let nobody = || vec![("UID", format!("esp-gateway-probe-{}", Uuid::new_v4().simple()))];
-        let mut writing = nobody();
-        writing.push(("subscriptions", "{}".to_owned()));
+        const FOR_NOBODY: &str = "may be called, as far as asking for nobody tells";
+        let made_up = format!("esp-gateway-probe-{}", Uuid::new_v4().simple());
+        let nobody = ("UID", made_up.clone());
+        let writing = vec![nobody.clone(), ("subscriptions", "{}".to_owned())];
+        let token = vec![("emailToken", made_up.clone())];
+        // `.invalid` is nobody's mail host, by RFC 2606.
+        let opting_out = vec![("email", format!("{made_up}@example.invalid")), ("subscriptionID", made_up)];
         let probes = [
-            ("accounts.getAccountInfo", nobody(), "may be called"),
-            ("accounts.setAccountInfo", writing, "may be called, as far as asking for nobody tells"),
+            ("accounts.getAccountInfo", vec![nobody], "may be called"),
+            ("accounts.getLiteToken", token, FOR_NOBODY),
+            ("accounts.setAccountInfo", writing, FOR_NOBODY),
+            ("accounts.unsubscribe", opting_out, FOR_NOBODY),
             ("accounts.webhooks.getAll", Vec::new(), "may be called"),
         ];
         for (operation, form, detail) in probes {
@@ -46,6 +53,7 @@ impl GigyaSetUp {
                 Err(fault) => self.scribe.trouble(&subject, fault, &explained(fault)),
             });
         }
+        proofs.push(self.scribe.remark(&self.unproved(), "not proved, as calling it would change something"));
         if matches!(self.connection.webhook_auth, GigyaWebhookAuth::Jwt { .. }) {
             let subject = "public keys";
             let api_key = self.connection.api_keys.first().map_or("", String::as_str);
@@ -61,5 +69,12 @@ impl GigyaSetUp {
                 Err(fault) => self.scribe.trouble(subject, fault, &explained(fault)),
             });
         }
+    }
+    /// The permissions that only the call itself would prove.
+    fn unproved(&self) -> String {
+        let makes_accounts = self.routes.iter().any(|route| route.create_lite_accounts);
+        let registering = makes_accounts.then_some("accounts.initRegistration");
+        let all: Vec<_> = registering.into_iter().chain(["accounts.webhooks.set"]).collect();
+        format!("permission for {}", all.join(" and "))
     }
 }

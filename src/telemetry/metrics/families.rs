@@ -134,6 +134,11 @@ pub const FAMILIES: &[Family] = &[
     // Traces
     counter("gateway_trace_spans_dropped_total", &[], "Spans that the collector of traces didn't get"),
     // The process
+    counter(
+        "gateway_panics_total",
+        &[],
+        "Panics, each of them a bug: in requests, which are answered 503, and elsewhere",
+    ),
     gauge("gateway_build_info", &["version"], "The version that runs; always 1"),
     gauge(
         "gateway_connection_info",

@@ -1,8 +1,8 @@
 //! Links, and events set aside.
 
-use super::shelf::{email, link, linked, main, on_each, set_aside, uid};
+use super::shelf::{email, left, link, linked, main, on_each, set_aside, uid};
 use gigya_esp_gateway::domain::Reason;
-use gigya_esp_gateway::journal::{Entries, Journal};
+use gigya_esp_gateway::journal::{Entries, Journal, Link};
 use std::time::Duration;
 
 #[tokio::test]
@@ -22,14 +22,23 @@ async fn links_are_found_from_both_ends_and_given_up() {
             "the latest first"
         );
         journal.commit(linked(link("ann", "old"), false)).await.unwrap();
-        assert_eq!(journal.links(&main(), &[&uid("ann")]).await.unwrap(), [link("ann", "new")]);
+        let of_ann = journal.links(&main(), &[&uid("ann")]).await.unwrap();
+        assert_eq!(of_ann, [link("ann", "new"), left(link("ann", "old"))], "it is told of for a day");
         assert_eq!(journal.uids_at(&main(), &email("old")).await.unwrap(), [uid("ben")]);
+        shelf.after(Duration::from_hours(25));
+        assert_eq!(journal.tidy().await.unwrap(), 1);
+        assert_eq!(journal.links(&main(), &[&uid("ann")]).await.unwrap(), [link("ann", "new")]);
+        // Written anew meanwhile, it is nobody's to give up who knows the former writing only.
+        let anew = Link { hold: 8, ..link("ann", "new") };
+        journal.commit(linked(anew.clone(), true)).await.unwrap();
+        journal.commit(linked(link("ann", "new"), false)).await.unwrap();
+        assert_eq!(journal.links(&main(), &[&uid("ann")]).await.unwrap(), [anew]);
     })
     .await;
 }
 
 #[tokio::test]
-async fn of_one_commit_the_last_change_of_a_link_counts() {
+async fn of_one_commit_links_are_made_first_and_given_up_then() {
     on_each(async |shelf| {
         let journal = shelf.open().await;
         let mut entries = Entries::default();
@@ -37,7 +46,8 @@ async fn of_one_commit_the_last_change_of_a_link_counts() {
             entries.append(linked(link("ann", address), holds));
         }
         journal.commit(entries).await.unwrap();
-        assert_eq!(journal.links(&main(), &[&uid("ann")]).await.unwrap(), [link("ann", "new")]);
+        let of_ann = journal.links(&main(), &[&uid("ann")]).await.unwrap();
+        assert!(of_ann.len() == 2 && of_ann.iter().all(|link| link.is_left), "{of_ann:?}");
     })
     .await;
 }

@@ -61,6 +61,17 @@ impl Shelf {
         Self { store, time: Arc::clone(&self.time), folder: tempfile::tempdir().unwrap() }
     }
 
+    /// What the server calls the database.
+    pub fn database(&self) -> String {
+        let JournalStore::Postgres(url) = &self.store else { panic!("it is a file") };
+        url::Url::parse(url.expose_secret()).unwrap().path().trim_start_matches('/').to_owned()
+    }
+
+    /// A connection to the server, not to any journal there.
+    pub async fn server() -> AnyConnection {
+        raw(&std::env::var("JOURNAL_TEST_POSTGRES").unwrap()).await
+    }
+
     pub fn is_sqlite(&self) -> bool {
         matches!(self.store, JournalStore::Sqlite(_))
     }
@@ -159,7 +170,12 @@ pub fn found_out(name: &str, event: &str) -> Entries {
 
 pub fn link(name: &str, address: &str) -> Link {
     let (esp, audience) = (ConnectionName::new("news"), Audience::new("a"));
-    Link { uid: uid(name), esp, audience, address: email(address), hold: 1, is_left: false }
+    Link { uid: uid(name), esp, audience, address: email(address), hold: 7, is_left: false }
+}
+
+/// The same, once it was given up.
+pub fn left(link: Link) -> Link {
+    Link { is_left: true, ..link }
 }
 
 pub fn linked(link: Link, holds: bool) -> Entries {

@@ -14,7 +14,7 @@ mod webhooks;
 use super::client::CampaignMonitor;
 use super::wire;
 use crate::config::CampaignMonitor as Settings;
-use crate::esp::setup::{Finding, Scribe, SetUp, Site, State, Step, Tell, Trouble, unhurried};
+use crate::esp::setup::{Finding, Lookout, Scribe, SetUp, Site, State, Step, Tell, Trouble, unhurried};
 use crate::upstream::{Fault, Transport};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,8 @@ pub struct CampaignMonitorSetUp {
     api: CampaignMonitor,
     /// What every webhook of ours begins with; its token follows.
     prefix: Option<String>,
+    /// What they began with before the gateway moved.
+    moved_from: Option<String>,
     /// The lists, and the custom fields that each needs.
     lists: BTreeMap<String, BTreeSet<String>>,
 }
@@ -48,18 +50,19 @@ impl CampaignMonitorSetUp {
     #[must_use]
     pub fn new(connection: &Settings, site: &Site, transport: Arc<dyn Transport>) -> Self {
         let settings = Settings { common: unhurried(&connection.common), ..connection.clone() };
-        let prefix = site.public_url.as_ref();
-        let prefix = prefix.map(|url| format!("{url}/webhooks/{}/{}/", super::INFO.slug, connection.name));
+        let at = |url: &String| format!("{url}/webhooks/{}/{}/", super::INFO.slug, connection.name);
         let mut lists: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for route in site.routes.iter().filter(|route| route.esp == connection.name) {
             let fields = lists.entry(route.audience.as_str().to_owned()).or_default();
             fields.extend(route.fields.keys().filter(|name| wire::is_custom(name)).cloned());
         }
+        let lookout = Lookout::on(transport);
         Self {
-            scribe: Scribe(format!("campaign_monitor.{}", connection.name)),
-            api: CampaignMonitor::new(&settings, transport),
+            api: CampaignMonitor::new(&settings, Arc::new(lookout.clone())),
+            scribe: Scribe { connection: format!("campaign_monitor.{}", connection.name), lookout },
             settings,
-            prefix,
+            prefix: site.public_url.as_ref().map(at),
+            moved_from: site.moved_from.as_ref().map(at),
             lists,
         }
     }
@@ -106,7 +109,7 @@ impl CampaignMonitorSetUp {
 #[async_trait]
 impl SetUp for CampaignMonitorSetUp {
     fn connection(&self) -> &str {
-        &self.scribe.0
+        &self.scribe.connection
     }
 
     async fn survey(&self) -> Vec<Finding> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{Common, SubscribeWith};
+use crate::config::{Common, OnDeadline, SubscribeWith};
 use crate::domain::ConnectionName;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ pub fn settings() -> Settings {
         name: ConnectionName::new("news"),
         common: Common {
             deadline: Duration::from_secs(8),
+            on_deadline: OnDeadline::Defer,
             attempt_timeout: Duration::from_secs(4),
             max_concurrent_calls: 8,
             max_calls_per_minute: 0,

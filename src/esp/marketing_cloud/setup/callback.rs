@@ -27,12 +27,25 @@ impl MarketingCloudSetUp {
         match todo {
             Todo::CreateCallback => self.create(tell).await,
             Todo::ReplaceCallback(dead) => {
+                // It may have been verified since it was looked at.
+                let held = self.client.callbacks().await.map_err(explained)?;
+                if held.iter().any(|callback| callback.id == dead.id && callback.is_verified()) {
+                    return Ok("left as it is: it was verified meanwhile".to_owned());
+                }
                 self.client.delete_callback(&dead.id).await.map_err(explained)?;
                 self.create(tell).await
             }
             Todo::NewKey(callback) => {
                 let (mut file, path) = self.new_file()?;
-                let made = self.client.regenerate(&callback).await.map_err(explained)?;
+                let made = self.client.regenerate(&callback).await.map_err(|fault| {
+                    let Trouble { what, fix } = explained(fault);
+                    Trouble::new(
+                        format!("no new signature key came ({what}); one may have been made all the same"),
+                        format!(
+                            "{fix}; if callbacks are answered 401 from now on, the former key has ended: run this again"
+                        ),
+                    )
+                })?;
                 file.write(&made.signature_key).map_err(|error| {
                     Trouble::new(
                         format!("the new signature key could not be written to {}: {error}", path.display()),
@@ -112,10 +125,13 @@ impl MarketingCloudSetUp {
         }
     }
 
-    /// A callback whose URL wasn't answered stays, dead. One whose answer was lost may be verified, but its key is lost.
+    /// A callback whose URL wasn't answered stays, dead. One that is verified stays, too: it may be another run's, or work
+    /// already; if it is this one's, whose answer was lost, its key is lost, and the next look says so.
     async fn not_created(&self, fault: Fault) -> Trouble {
         let left = match self.ours().await {
-            Ok(Some(made)) if fault != REGISTERED && fault != REGISTERED_ALREADY => self.remove(&made.id).await,
+            Ok(Some(made)) if !made.is_verified() && fault != REGISTERED && fault != REGISTERED_ALREADY => {
+                self.remove(&made.id).await
+            }
             _ => "",
         };
         match fault {

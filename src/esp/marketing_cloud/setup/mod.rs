@@ -15,12 +15,12 @@ mod proofs;
 
 use super::client::Client;
 use crate::config::MarketingCloud as Settings;
-use crate::esp::setup::{Finding, Scribe, SetUp, Site, State, Step, Tell, Trouble, unhurried};
+use crate::esp::setup::{Finding, Lookout, Scribe, SetUp, Site, State, Step, Tell, Trouble, unhurried};
 use crate::upstream::{Fault, Transport};
 use async_trait::async_trait;
 use calls::{BATCH, Callback, UNSUBSCRIBE};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The far side of one Marketing Cloud connection.
@@ -32,6 +32,8 @@ pub struct MarketingCloudSetUp {
     url: Option<String>,
     /// Where a new signature key goes.
     key_file: Option<PathBuf>,
+    /// Whether a key that isn't known here may be ended for a new one.
+    new_key: bool,
     /// What the callback and the subscription are called over there.
     name: String,
     /// The fields that routes map, by audience.
@@ -66,11 +68,14 @@ impl MarketingCloudSetUp {
         let fields = |route: &Arc<crate::config::Route>| {
             (route.audience.as_str().to_owned(), route.fields.keys().cloned().collect())
         };
+        let lookout = Lookout::on(Arc::clone(transport));
+        let transport: Arc<dyn Transport> = Arc::new(lookout.clone());
         Self {
-            scribe: Scribe(format!("marketing_cloud.{}", connection.name)),
-            client: Client::new(&settings, transport),
+            scribe: Scribe { connection: format!("marketing_cloud.{}", connection.name), lookout },
+            client: Client::new(&settings, &transport),
             url: url.map(|url| format!("{url}/webhooks/{}/{}", super::INFO.slug, connection.name)),
             key_file: site.secret_file.clone().or_else(|| connection.signature_key_file.clone()),
+            new_key: site.new_key,
             name: format!("esp-gateway-{}", connection.name),
             routes: routes.map(fields).collect(),
             settings,
@@ -120,12 +125,9 @@ impl MarketingCloudSetUp {
             let finding = self.scribe.ours(CALLBACK, State::Differs, &detail, "make it 100, to be done in time");
             planned.push(Planned { finding, todo: Some(Todo::ShrinkBatch(callback.clone())) });
         }
-        let new_file = self.key_file.as_ref().filter(|file| !file.exists());
-        if let Some(file) = new_file.filter(|_| self.settings.signature_keys.is_empty()) {
-            let detail = format!("{url} has a signature key that this configuration doesn't know");
-            let fix = format!("make a new one, into {}; the one before ends", file.display());
-            let finding = self.scribe.ours(CALLBACK, State::Differs, &detail, &fix);
-            planned.push(Planned { finding, todo: Some(Todo::NewKey(callback.id.clone())) });
+        let is_new = |file: &&PathBuf| !key_file::is_taken(file);
+        if let Some(file) = self.key_file.as_ref().filter(is_new).filter(|_| self.settings.signature_keys.is_empty()) {
+            planned.push(self.plan_key(callback, url, file));
         }
         if planned.is_empty() {
             let detail = if self.settings.registering {
@@ -136,6 +138,19 @@ impl MarketingCloudSetUp {
             planned.push(Planned { finding: self.scribe.ok(CALLBACK, &detail), todo: None });
         }
         planned
+    }
+
+    /// A key that isn't known here may be known to the gateway that runs, on another machine.
+    fn plan_key(&self, callback: &Callback, url: &str, file: &Path) -> Planned {
+        let detail = format!("{url} has a signature key that this configuration doesn't know");
+        if !self.new_key {
+            let fix = "if the gateway that runs has it: leave it, or bring its file here. If nobody has it: run this again with \
+                       --new-signature-key, with which the former one ends";
+            return Planned { finding: self.scribe.yours(CALLBACK, State::Differs, &detail, fix), todo: None };
+        }
+        let fix = format!("make a new one, into {}; the one before ends", file.display());
+        let finding = self.scribe.ours(CALLBACK, State::Differs, &detail, &fix);
+        Planned { finding, todo: Some(Todo::NewKey(callback.id.clone())) }
     }
 
     /// A callback to be made: what a person must do first, if that isn't done.
@@ -164,7 +179,7 @@ impl MarketingCloudSetUp {
             None => {
                 Some("say where its signature key goes, which is shown only once: --signature-key-file FILE".to_owned())
             }
-            Some(file) if file.exists() => Some(format!(
+            Some(file) if key_file::is_taken(file) => Some(format!(
                 "{} is there already and isn't overwritten: name another with --signature-key-file, or move it away if its \
                  key is of no use",
                 file.display()
@@ -204,7 +219,7 @@ impl MarketingCloudSetUp {
 #[async_trait]
 impl SetUp for MarketingCloudSetUp {
     fn connection(&self) -> &str {
-        &self.scribe.0
+        &self.scribe.connection
     }
 
     async fn survey(&self) -> Vec<Finding> {
