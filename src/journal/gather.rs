@@ -1,5 +1,5 @@
 //! Takes up what is asked for at about the same time, to be done together. While little is asked for nobody waits; under load
-//! everybody waits for two milliseconds, and one trip to the database serves many.
+//! everybody waits for three milliseconds, and one trip to the database serves many.
 
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// How soon after the last the next one must come for more to be waited for.
 const BUSY: Duration = Duration::from_millis(5);
 /// How long more is waited for.
-const WHILE: Duration = Duration::from_millis(2);
+const WHILE: Duration = Duration::from_millis(3);
 
 /// Gathers.
 #[derive(Default)]

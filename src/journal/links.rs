@@ -42,11 +42,8 @@ const COLUMNS: &str = "esp, audience, sealed, hold, left_at";
 pub async fn of(connection: &mut AnyConnection, accounts: &[Hash]) -> Result<Vec<(Hash, Stored)>, JournalFault> {
     let mut found = Vec::new();
     for piece in pieces(accounts) {
-        let list: Vec<_> = (1..=piece.len()).map(|number| format!("${number}")).collect();
-        let sql = format!(
-            "SELECT {COLUMNS}, person FROM journal_link WHERE person IN ({}) ORDER BY since DESC",
-            list.join(", ")
-        );
+        let list = placeholders(connection, 1, piece.len());
+        let sql = format!("SELECT {COLUMNS}, person FROM journal_link WHERE person IN {list} ORDER BY since DESC");
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for account in piece {
             query = query.bind(account.to_vec());
@@ -148,7 +145,7 @@ impl<'a> Changes<'a> {
                 "INSERT INTO journal_link (person, esp, audience, address, gigya, sealed, since, hold) VALUES {} \
                  ON CONFLICT (person, esp, audience, address) \
                  DO UPDATE SET since = excluded.since, hold = excluded.hold, left_at = NULL",
-                placeholders(piece.len(), 8, 0)
+                placeholders(connection, piece.len(), 8)
             );
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for ((person, esp, audience, address), LinkChange { gigya, link, .. }) in piece {

@@ -81,7 +81,7 @@ pub(super) async fn add(
         let sql = format!(
             "INSERT INTO journal_pending (id, connection, direction, person, address, queue, sealed, received_at, attempts, \
              next_at, reason, owner, leased_to) VALUES {}",
-            placeholders(piece.len(), 13, 0)
+            placeholders(connection, piece.len(), 13)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for event in piece {

@@ -314,7 +314,8 @@ pub(super) async fn append(
 ) -> Result<Head, JournalFault> {
     let Head { mut seq, mut hash } = head;
     for piece in pieces(drafts) {
-        let sql = format!("INSERT INTO journal_receipt ({COLUMNS}) VALUES {}", placeholders(piece.len(), 23, 0));
+        let rows = placeholders(connection, piece.len(), 23);
+        let sql = format!("INSERT INTO journal_receipt ({COLUMNS}) VALUES {rows}");
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for draft in piece {
             seq += 1;
@@ -408,8 +409,8 @@ pub(super) async fn look_up<'a>(
     event_keys.sort_unstable();
     let mut known = HashSet::new();
     for piece in pieces(&event_keys) {
-        let list: Vec<_> = (1..=piece.len()).map(|number| format!("${number}")).collect();
-        let sql = format!("SELECT event_key FROM journal_receipt WHERE event_key IN ({})", list.join(", "));
+        let list = placeholders(connection, 1, piece.len());
+        let sql = format!("SELECT event_key FROM journal_receipt WHERE event_key IN {list}");
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for key in piece {
             query = query.bind(*key);

@@ -1,6 +1,7 @@
 //! SQL that both databases understand, for several rows at once.
 
 use jiff::Timestamp;
+use sqlx::AnyConnection;
 use std::fmt::Write as _;
 
 /// How many rows a statement takes: only these numbers, so that there are few different statements, which the
@@ -24,14 +25,23 @@ pub fn statements(rows: usize) -> usize {
     pieces(&vec![(); rows]).len()
 }
 
-/// `($1, $2), ($3, $4)`: as many rows of as many columns, counted on from `after`.
-pub fn placeholders(rows: usize, columns: usize, after: usize) -> String {
+/// As many rows of as many columns, as the database of this connection wants them: `($1, $2), ($3, $4)`, or `(?, ?), (?, ?)`
+/// for `SQLite`, to which a number is a name that it has to look for among all others.
+pub fn placeholders(connection: &AnyConnection, rows: usize, columns: usize) -> String {
+    rows_of(rows, columns, connection.backend_name() != "SQLite")
+}
+
+fn rows_of(rows: usize, columns: usize, are_numbered: bool) -> String {
     let mut text = String::new();
     for row in 0..rows {
         text.push_str(if row == 0 { "(" } else { ", (" });
         for column in 0..columns {
-            let comma = if column == 0 { "" } else { ", " };
-            let _ = write!(text, "{comma}${}", after + row * columns + column + 1);
+            text.push_str(if column == 0 { "" } else { ", " });
+            if are_numbered {
+                let _ = write!(text, "${}", row * columns + column + 1);
+            } else {
+                text.push('?');
+            }
         }
         text.push(')');
     }
@@ -59,7 +69,8 @@ mod tests {
 
     #[test]
     fn placeholders_count_on() {
-        assert_eq!(placeholders(2, 3, 1), "($2, $3, $4), ($5, $6, $7)");
+        assert_eq!(rows_of(2, 3, true), "($1, $2, $3), ($4, $5, $6)");
+        assert_eq!(rows_of(2, 3, false), "(?, ?, ?), (?, ?, ?)");
     }
 
     #[test]
