@@ -122,6 +122,7 @@ const MAY_ASK: &[&str] = &[
     "live/house.rs",
     // To the database.
     "journal/office.rs",
+    "journal/bad_times.rs",
     "journal/store/",
 ];
 
