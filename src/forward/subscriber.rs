@@ -175,6 +175,11 @@ impl Subscriber<'_> {
             return self.act(decide(desired, Consent::Unknown), None, &person, course).await;
         };
         let (mailable, out): (Vec<_>, Vec<_>) = strays.partition(|stray| may_be_mailed(stray.consent));
+        // Else what is taken for left behind may be where they moved to meanwhile.
+        if !mailable.is_empty() && !self.is_as_it_was_read().await? {
+            course.look_again = true;
+            return Ok(Step::settled(Outcome::Deferred(Reason::Unsettled)));
+        }
         if is_deleted(record.consent) && !mailable.is_empty() {
             // Nobody's word: it was left behind for another one, and came here by a move that hadn't seen that yet.
             let decision = Decision::OptIn { over_opt_out: true };
@@ -342,14 +347,19 @@ impl Subscriber<'_> {
             }
         };
         if is_said && !mutation::is(Mutation::KeepItFromGigya) {
-            match self.side.client.account_again(self.account, self.api_key, self.deadline).await? {
-                Reading::Found(now) if !self.account.has_moved(&now, self.route()) => {}
-                Reading::Found(_) | Reading::NotFound => return Ok(false),
+            if !self.is_as_it_was_read().await? {
+                return Ok(false);
             }
             let id = &self.route().subscription;
             self.side.client.set_subscription(self.account, id, false, None, self.deadline).await?;
         }
         Ok(true)
+    }
+
+    /// Whether the account still is what was read of it, as far as it decides.
+    async fn is_as_it_was_read(&self) -> Result<bool, Fault> {
+        let now = self.side.client.account_again(self.account, self.api_key, self.deadline).await?;
+        Ok(matches!(now, Reading::Found(now) if !self.account.has_moved(&now, self.route())))
     }
 
     /// For somebody who is opted out or gone: every record of theirs, under whatever address.
