@@ -54,6 +54,14 @@ pub struct Group<'a> {
     pub payload: Box<dyn Fn() -> Payload + Send + Sync + 'a>,
 }
 
+/// What was taken up of a group.
+struct Taken {
+    /// For each of its routes, whether it must not be answered without the journal.
+    needed: Vec<bool>,
+    /// Whether what isn't done of it is among what is written.
+    is_finished_later: bool,
+}
+
 impl Page<'_> {
     /// Writes down what came of some work. What can't be written down is put off.
     pub async fn write(&self, groups: Vec<Group<'_>>) {
@@ -77,12 +85,12 @@ impl Page<'_> {
             }
         };
         let written = written || mutation::is(Mutation::AnswerBeforeTheCommit);
-        for (needed, group) in &mut groups {
-            for (needs_it, route) in needed.iter().zip(group.routes.iter_mut()) {
+        for (taken, group) in &mut groups {
+            for (needs_it, route) in taken.needed.iter().zip(group.routes.iter_mut()) {
                 let is_settled = route.effect.outcome.is_settled();
                 if !written && is_settled && *needs_it {
                     route.effect.outcome = Outcome::Deferred(Reason::JournalUnavailable);
-                } else if written && !is_settled && self.is_finished_later() {
+                } else if written && !is_settled && taken.is_finished_later {
                     route.effect.outcome = Outcome::Deferred(Reason::Journaled);
                 }
             }
@@ -94,20 +102,25 @@ impl Page<'_> {
         self.on_deadline == OnDeadline::Journal && self.finishing.is_none()
     }
 
-    /// What a group has to have written; for each of its routes, whether it must not be answered without.
-    fn take_up(&self, group: &Group<'_>, entries: &mut Entries) -> Vec<bool> {
+    /// What a group has to have written.
+    fn take_up(&self, group: &Group<'_>, entries: &mut Entries) -> Taken {
         let unsettled = group.routes.iter().find(|route| !route.effect.outcome.is_settled());
-        if let (Some(route), true) = (unsettled, self.is_finished_later()) {
+        let unsettled = unsettled.filter(|_| self.is_finished_later()).map(|route| (route, (group.payload)()));
+        // Of a notice whose ESP couldn't say whom it is about, there is nothing to write down by which it could be finished.
+        let unsettled = unsettled.filter(|(_, payload)| !matches!(payload, Payload::NotUnderstood { .. }));
+        let is_finished_later = unsettled.is_some();
+        if let Some((route, payload)) = unsettled {
             entries.unfinished.push(Unfinished {
                 connection: self.connection.to_owned(),
                 direction: self.direction.label(),
                 person: (group.person)(route),
                 received: self.received,
                 reason: route.effect.outcome.reason().unwrap_or(Reason::Internal),
-                payload: (group.payload)().to_bytes(),
+                payload: payload.to_bytes(),
             });
         }
-        group.routes.iter().map(|route| self.take_up_route(group, route, entries)).collect()
+        let needed = group.routes.iter().map(|route| self.take_up_route(group, route, entries)).collect();
+        Taken { needed, is_finished_later }
     }
 
     fn take_up_route(&self, group: &Group<'_>, route: &RouteEffect, entries: &mut Entries) -> bool {

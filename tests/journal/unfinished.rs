@@ -5,7 +5,7 @@ use crate::town::{NEWSLETTER, Town, address, email};
 use gigya_esp_gateway::domain::Reason;
 use gigya_esp_gateway::journal::{Entries, Journal, Person, Unfinished, Whom};
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
-use gigya_esp_gateway::sandbox::{Setup, Weather};
+use gigya_esp_gateway::sandbox::{Esps, Setup, Weather};
 
 fn setup() -> Setup {
     Setup::default().with_lines("on_deadline = \"journal\"")
@@ -97,6 +97,25 @@ async fn what_takes_longer_than_the_sender_waits_is_finished_later() {
     town.sandbox.campaign_monitor.faults().set(Weather::default());
     town.all_is_finished().await;
     assert_eq!(town.esp("ann"), Some(State::Unsubscribed));
+}
+
+#[tokio::test]
+async fn what_the_esp_cannot_be_asked_about_is_not_acknowledged() {
+    let setup = Setup::with_esps(Esps::MarketingCloud).with_lines("on_deadline = \"journal\"");
+    let mut town = Town::with(setup).await;
+    let ann = town.subscriber("ann").await;
+    town.a_moment_passes();
+    town.outcomes();
+    // Its notice has a key only; whom that is, it alone could say.
+    town.sandbox.marketing_cloud.faults().set_down(true);
+    assert!(town.sandbox.esps[0].unsubscribe_link(&address("ann")));
+    town.until_answered("deferred:unavailable", 1).await;
+    assert_eq!(town.unfinished().await, 0);
+    town.sandbox.marketing_cloud.faults().set_down(false);
+    town.all_is_finished().await;
+    assert_eq!(town.sandbox.gigya.is_subscribed(&ann, NEWSLETTER), Some(false));
+    assert!(town.is_set_aside().await.is_empty());
+    assert!(town.has_receipt("ann", "opt_out esp_to_gigya").await);
 }
 
 #[tokio::test]
