@@ -80,7 +80,7 @@ fn main() {
         });
         println!("| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
     }
-    println!("\nSQLite's file: {bytes:.0} bytes a change, {:.0} MB a million", bytes);
+    println!("\nSQLite's file: {bytes:.0} bytes a change: as many megabytes a million");
 }
 
 trait Labels {

@@ -109,7 +109,7 @@ impl Database {
 /// A connection to a journal that is up to date, and its keys.
 async fn begin(server: &Server, configured: &[SecretString]) -> Result<(AnyConnection, Keys), OpenError> {
     let failed = |fault| unusable(server.key, fault);
-    let mut connection = server.connect().await.map_err(failed)?;
+    let mut connection = server.connect(PATIENCE).await.map_err(failed)?;
     migrate(&mut connection, server).await?;
     let keys = keys(&mut connection, server.begin, configured).await.map_err(failed)?;
     Ok((connection, keys.ok_or(OpenError::Keys)?))

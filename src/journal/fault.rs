@@ -16,7 +16,7 @@ pub struct JournalFault {
 /// What can be done about a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// What was to be written or read is to blame; the database is well.
+    /// What was to be written or read is to blame, or where; the database itself answers.
     Content,
     /// The connection is gone: another one may do.
     Connection,
@@ -105,6 +105,7 @@ fn meaning(code: &str) -> (&'static str, Kind) {
         && let Ok(number) = code.parse::<u32>()
     {
         return match number & 0xff {
+            1 => ("the database refused", Kind::Content),
             5 | 6 => ("another process has it locked", Kind::Locked),
             8 => ("it can't be written: the file or its folder is read-only", Kind::Database),
             10 => ("the disk failed", Kind::Database),
@@ -130,7 +131,7 @@ fn meaning(code: &str) -> (&'static str, Kind) {
         Some("40") => ("two writers met", Kind::Met),
         Some("53") => ("the database has no room", Kind::Database),
         Some("55") => ("another process has it locked", Kind::Locked),
-        Some("42") => ("the database lacks a table, or the permission for it", Kind::Database),
+        Some("42") => ("the database lacks a table, or the permission for it", Kind::Content),
         _ => ("the database refused", Kind::Database),
     }
 }
@@ -162,9 +163,10 @@ mod tests {
         for (code, about_content, may_work_now) in [
             ("5", false, false),
             ("13", false, false),
-            ("2067", true, false),
+            ("2067", false, true), // another replica was quicker
             ("22021", true, false),
-            ("23505", true, false),
+            ("23502", true, false),
+            ("23505", false, true),
             ("40P01", false, true),
             ("57P01", false, true),
             ("57014", false, false),

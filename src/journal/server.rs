@@ -12,9 +12,6 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How long a connection that writes may take to begin.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 /// Statements by which a connection begins.
 type Statements = &'static [&'static str];
 
@@ -33,7 +30,7 @@ const SQLITE: Statements = &[
 /// What takes longer is ended over there: a replica that is gone or frozen in the midst of a commit would hold all others
 /// up, as they join their receipts to one chain.
 const POSTGRES: Statements =
-    &["SET statement_timeout = '3s'", "SET lock_timeout = '1500ms'", "SET idle_in_transaction_session_timeout = '3s'"];
+    &["SET statement_timeout = '2s'", "SET lock_timeout = '1500ms'", "SET idle_in_transaction_session_timeout = '3s'"];
 
 /// A database.
 pub struct Server {
@@ -69,14 +66,14 @@ impl Server {
         Ok(Self { key, begin, flavour, options, first })
     }
 
-    /// A connection.
-    pub async fn connect(&self) -> Result<AnyConnection, JournalFault> {
+    /// A connection; `within` so long, or none.
+    pub async fn connect(&self, within: Duration) -> Result<AnyConnection, JournalFault> {
         let connecting = async {
             let mut connection = self.options.connect().await?;
             self.hurry(&mut connection).await?;
             Ok(connection)
         };
-        tokio::time::timeout(PATIENCE, connecting).await.unwrap_or_else(|_| Err(JournalFault::late()))
+        tokio::time::timeout(within, connecting).await.unwrap_or_else(|_| Err(JournalFault::late()))
     }
 
     /// Connections that read.

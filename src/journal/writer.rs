@@ -23,8 +23,11 @@ use tokio::time::Instant;
 const TOGETHER: usize = 256;
 /// The most that may wait; more wait to hand theirs in.
 const WAITING: usize = 1024;
-/// How long one commit may take. A database that says nothing for longer is taken to be gone.
-const TIME: Duration = Duration::from_secs(4);
+/// How long one commit may take, with the wait for the one before it. A database that says nothing for longer is taken to
+/// be gone.
+const TIME: Duration = Duration::from_millis(2500);
+/// How long a new connection may take to begin.
+const TO_CONNECT: Duration = Duration::from_millis(1500);
 
 /// How often it is noted how far the chain has come.
 const TO_NOTE: Duration = Duration::from_secs(1);
@@ -132,7 +135,7 @@ impl Scribe {
     async fn commit_once(&mut self, entries: &Entries) -> Result<(), Failed> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.server.connect().await.map_err(Failed::before)?,
+            None => self.server.connect(TO_CONNECT).await.map_err(Failed::before)?,
         };
         let head = self.head.take();
         let notes = self.noted.is_none_or(|noted| noted.elapsed() >= TO_NOTE);

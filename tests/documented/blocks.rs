@@ -16,11 +16,17 @@ impl Block {
 
 /// All of a document, in its order.
 pub fn blocks(document: &str) -> Vec<Block> {
+    blocks_of("sh", document)
+}
+
+/// The same, of another language.
+pub fn blocks_of(language: &str, document: &str) -> Vec<Block> {
+    let fence = format!("```{language}");
     let mut found = Vec::new();
     let mut lines = document.lines();
     while let Some(line) = lines.next() {
         let indent = line.len() - line.trim_start().len();
-        if line.trim() != "```sh" {
+        if line.trim() != fence {
             continue;
         }
         let inside = lines.by_ref().take_while(|line| line.trim() != "```");

@@ -33,9 +33,12 @@ pub struct Ran {
 impl House {
     /// With Campaign Monitor alone; or, with lines for its table, Marketing Cloud alone.
     pub async fn new(marketing_cloud_lines: &str) -> Self {
-        let has_marketing_cloud = !marketing_cloud_lines.is_empty();
-        let esps = if has_marketing_cloud { Esps::MarketingCloud } else { Esps::CampaignMonitor };
-        let setup = Setup { marketing_cloud_lines: marketing_cloud_lines.to_owned(), ..Setup::with_esps(esps) };
+        let esps = if marketing_cloud_lines.is_empty() { Esps::CampaignMonitor } else { Esps::MarketingCloud };
+        Self::of(Setup { marketing_cloud_lines: marketing_cloud_lines.to_owned(), ..Setup::with_esps(esps) }).await
+    }
+
+    async fn of(setup: Setup) -> Self {
+        let has_marketing_cloud = setup.esps == Esps::MarketingCloud;
         let (sandbox, outfit) = Sandbox::simulators(setup, Held::default()).await.unwrap();
         let (webhooks, operations) = (free_port(), free_port());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("documented-{}", webhooks.port()));
@@ -54,6 +57,19 @@ impl House {
             configuration = configuration.replace(&key, "signature_keys = [{ file = \"sfmc-signature-key\" }]");
         }
         std::fs::write(self.folder.join("gateway.toml"), configuration).unwrap();
+    }
+
+    /// The same, with some lines more at its end.
+    pub fn configure_with(&self, lines: &str) {
+        self.configure();
+        let path = self.folder.join("gateway.toml");
+        let configuration = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, format!("{configuration}\n{lines}")).unwrap();
+    }
+
+    /// What a file has that a command wrote.
+    pub fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.join(name)).unwrap()
     }
 
     /// What is in the way of nobody but a reader elsewhere: the hosts, and the ids of what is theirs.

@@ -15,7 +15,7 @@ mod contract;
 mod blocks;
 mod house;
 
-use blocks::{Block, blocks};
+use blocks::{Block, blocks, blocks_of};
 use house::House;
 
 /// The documents that show commands.
@@ -24,6 +24,7 @@ const DOCUMENTS: &[&str] = &[
     "CONTRIBUTING.md",
     "deploy/README.md",
     "docs/correctness.md",
+    "docs/journal.md",
     "docs/limits.md",
     "docs/operations.md",
     "docs/runbooks.md",
@@ -35,6 +36,8 @@ const DOCUMENTS: &[&str] = &[
 /// Blocks that a test below runs, by document and first line.
 const RUN_HERE: &[(&str, &str)] = &[
     ("README.md", "cp deploy/gateway.example.toml gateway.toml"),
+    ("docs/journal.md", "(umask 077; openssl rand"),
+    ("docs/journal.md", "# When did you honour my opt-out?"),
     ("docs/operations.md", "# The pseudonym of an address"),
     ("docs/runbooks.md", "curl -s OPS/readyz"),
     ("docs/setup/campaign-monitor.md", "gigya-esp-gateway register"),
@@ -70,9 +73,13 @@ const RUN_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("deploy/README.md", "deploy/build", "two builds take a quarter of an hour; .ci/sbom makes the list"),
 ];
 
-fn document(name: &str) -> Vec<Block> {
+fn text_of(name: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-    blocks(&std::fs::read_to_string(path).unwrap())
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn document(name: &str) -> Vec<Block> {
+    blocks(&text_of(name))
 }
 
 /// The block of a document that begins so.
@@ -204,6 +211,33 @@ async fn who_is_on_call_can_look() {
     for expected in ["\"ready\":true", "gateway_events_total{", "The configuration is valid."] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs openssl"]
+async fn the_journal_is_turned_on_and_asked() {
+    let mut house = House::new("").await;
+    let made = house.shell(&block("docs/journal.md", "(umask 077").text).await;
+    assert_eq!(made.status, 0, "{made:?}");
+    house.configure_with(&blocks_of("toml", &text_of("docs/journal.md"))[0].text);
+    house.serve();
+    let registered = house.shell("gigya-esp-gateway register --apply").await;
+    assert_eq!(registered.status, 0, "{registered:?}");
+    house.carries_both_ways().await;
+    let mut said = String::new();
+    for command in block("docs/journal.md", "# When did").commands() {
+        let ran = house.shell(&command).await;
+        assert_eq!(ran.status, 0, "{command}: {ran:?}");
+        said += &ran.out;
+    }
+    for expected in ["opt_out", " holds.", "0 events set aside.", "0 events unfinished.", "Erased."] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert!(
+        house.file("ann.html").contains("The last opt-out on record took effect in SAP Customer Data Cloud (main)")
+    );
+    let after = house.shell("gigya-esp-gateway journal receipts --address ann@example.org").await;
+    assert!(after.status == 0 && after.out.contains("no receipt of the address"), "{after:?}");
 }
 
 #[tokio::test]

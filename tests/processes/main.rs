@@ -15,6 +15,7 @@ mod crowd;
 mod envoy;
 mod haproxy;
 mod hostile;
+mod journal;
 mod nginx;
 mod place;
 #[allow(dead_code)] // the tests of traces have more use for one

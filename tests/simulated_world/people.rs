@@ -29,6 +29,8 @@ pub struct Person {
     /// Took back an address that they had left: what the gateway deleted there counts as an opt-out.
     pub came_back: bool,
     changed: Vec<(Changed, Instant)>,
+    /// Signed up again, and has another address since: what they said before is nobody's.
+    pub is_new: bool,
     /// Changed the address at an ESP, where it is looked for under the one that Gigya has until the notice of it is through.
     pub moved_there: bool,
     /// An opt-in awaits confirmation.
@@ -88,6 +90,7 @@ impl Person {
             second: None,
             came_back: false,
             changed: Vec::new(),
+            is_new: false,
             moved_there: false,
             is_pending: false,
             said: Vec::new(),
@@ -224,6 +227,7 @@ impl Person {
             Act::Move if is_active && !self.used_a_form() => {
                 let address = format!("{}{}@example.org", self.name, self.addresses.len());
                 self.addresses.push(address.clone());
+                self.is_new |= self.said.iter().any(|said| said.what == Saying::Deleted);
                 self.changed.push((Changed::Address, Instant::now()));
                 gigya.change_email(&uid, &address);
             }

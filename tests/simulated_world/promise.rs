@@ -360,6 +360,10 @@ impl Promise {
         let Some(said) = person.last_said() else { return Expected::Out };
         match said.what {
             _ if person.became_another_at(&said, &self.outside) => Expected::Anything,
+            // That a time is told by the day makes an opt-out of before count against an opt-in of an account that it isn't of.
+            Saying::Out if person.is_new && person.said.last().is_some_and(|last| last.what.is_in()) => {
+                Expected::Anything
+            }
             // Whether the removal was done depends on when its webhook came; it may have been an opt-out or a deletion.
             Saying::Inactive if person.is_active(&self.outside) => {
                 let own = person.said.iter().rev().find(|said| said.what != Saying::Inactive);
