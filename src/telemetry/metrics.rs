@@ -227,6 +227,8 @@ pub fn journal_waiting(unfinished: i64, oldest: Duration, rejected: i64) {
     gauge!("gateway_journal_unfinished").set(unfinished as f64);
     gauge!("gateway_journal_oldest_unfinished_seconds").set(oldest.as_secs_f64());
     gauge!("gateway_journal_rejected").set(rejected as f64);
+    // What was read last stays there to be seen, however long ago that was.
+    gauge!("gateway_journal_last_look_timestamp_seconds").set(seconds_now());
 }
 
 /// A configuration was loaded at the start.

@@ -131,6 +131,11 @@ pub const FAMILIES: &[Family] = &[
         "How long ago the earliest of these was received; 0 if there is none",
     ),
     gauge("gateway_journal_rejected", &[], "Events set aside for a person to look at"),
+    gauge(
+        "gateway_journal_last_look_timestamp_seconds",
+        &[],
+        "When the replica last read in the journal what waits there, as it does all the time",
+    ),
     // Traces
     counter("gateway_trace_spans_dropped_total", &[], "Spans that the collector of traces didn't get"),
     // The process
