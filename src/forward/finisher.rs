@@ -31,7 +31,7 @@ const AT_ONCE: usize = 16;
 /// The first pause after an event that couldn't be finished; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// What became of an unfinished event.
 #[derive(Clone, Debug, PartialEq, Eq)]
