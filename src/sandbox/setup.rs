@@ -276,6 +276,8 @@ audience = "crm/{audience}"
             ("JOURNAL_KEY", JOURNAL_KEY),
             ("JOURNAL_URL", &self.journal_url),
         ];
-        secrets.map(|(name, secret)| (name, secret.to_owned())).into()
+        // A journal in a file has no URL.
+        let given = secrets.into_iter().filter(|(_, secret)| !secret.is_empty());
+        given.map(|(name, secret)| (name, secret.to_owned())).collect()
     }
 }
