@@ -143,7 +143,9 @@ async fn the_server_is_restarted_while_many_act() {
     town.sandbox.set_tempers(|temper| gigya_esp_gateway::sandbox::Temper { batch: 5, at_once: 16, ..temper });
     let name = |n: usize| format!("p{n}");
     let uids: Vec<_> = (0..PEOPLE).map(|n| town.sandbox.gigya.sign_up(&address(&name(n)), "name")).collect();
-    uids.iter().for_each(|uid| town.sandbox.gigya.subscribe(uid, NEWSLETTER));
+    for uid in &uids {
+        town.sandbox.gigya.subscribe(uid, NEWSLETTER);
+    }
     town.quiet().await;
     town.a_moment_passes();
     let heard = Heard::by(&town);

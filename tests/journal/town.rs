@@ -86,7 +86,7 @@ impl Town {
     pub async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
         let begun = Instant::now();
         while !is_so().await {
-            assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
+            assert!(begun.elapsed() < Duration::from_mins(1), "never: {what}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -66,7 +66,9 @@ impl House {
     async fn nobody_is_lost(mut self) {
         let gigya = self.sandbox.gigya.clone();
         let uids: Vec<_> = (0..PEOPLE).map(|n| gigya.sign_up(&address(n), "name")).collect();
-        uids.iter().for_each(|uid| gigya.subscribe(uid, NEWSLETTER));
+        for uid in &uids {
+            gigya.subscribe(uid, NEWSLETTER);
+        }
         assert!(self.sandbox.settled(PATIENCE).await);
         self.all_is_finished().await;
         self.sandbox.clock.advance(jiff::SignedDuration::from_secs(2));
@@ -75,7 +77,9 @@ impl House {
         self.chance.shuffle(&mut leaving);
         for kill in 0..KILLS {
             let some = leaving.split_off(leaving.len().saturating_sub(PEOPLE / 2 / KILLS));
-            some.iter().for_each(|n| self.leaves(*n, &uids[*n]));
+            for n in &some {
+                self.leaves(*n, &uids[*n]);
+            }
             let victim = self.chance.usize(0..self.replicas.len());
             self.sandbox.deliver_to(self.chance.usize(0..self.replicas.len()));
             tokio::time::sleep(Duration::from_millis(self.chance.u64(0..900))).await;
@@ -85,7 +89,9 @@ impl House {
             }
             self.replicas[victim].start_again().await;
         }
-        leaving.iter().for_each(|n| self.leaves(*n, &uids[*n]));
+        for n in &leaving {
+            self.leaves(*n, &uids[*n]);
+        }
         let written = self.journal.waiting().await.unwrap().unfinished;
         self.weather(Weather::default());
         assert!(self.sandbox.settled(PATIENCE).await, "webhooks are never done");
@@ -214,7 +220,9 @@ async fn journal_on_a_full_disk_puts_off_what_needs_it() {
     sandbox.deliver_to(0);
     let gigya = sandbox.gigya.clone();
     let uids: Vec<_> = (0..20).map(|n| gigya.sign_up(&address(n), "name")).collect();
-    uids.iter().for_each(|uid| gigya.subscribe(uid, NEWSLETTER));
+    for uid in &uids {
+        gigya.subscribe(uid, NEWSLETTER);
+    }
     assert!(sandbox.settled(PATIENCE).await);
     sandbox.clock.advance(jiff::SignedDuration::from_secs(2));
     disk.fill();

@@ -29,19 +29,19 @@ async fn nobody_gets_what_another_one_has() {
         let replicas = [shelf.open().await, shelf.open().await, shelf.open().await, shelf.open().await];
         let all = (0..300).map(|n| replicas[0].commit(unfinished(&format!("p{n}"), &format!("{n}"))));
         join_all(all).await.into_iter().for_each(|done| done.unwrap());
-        let takes = replicas.iter().enumerate().map(|(n, replica)| async move {
-            let mut taken = Vec::new();
+        let takings = replicas.iter().enumerate().map(|(n, replica)| async move {
+            let mut got = Vec::new();
             // As long as there is something: who comes second finds less, or nothing.
             while replica.waiting().await.unwrap().unfinished > 0 {
                 let claimed = claim(replica, &format!("owner {n}")).await;
                 if claimed.is_empty() {
                     break;
                 }
-                taken.extend(payloads(&claimed));
+                got.extend(payloads(&claimed));
             }
-            taken
+            got
         });
-        let mut taken: Vec<String> = join_all(takes).await.concat();
+        let mut taken: Vec<String> = join_all(takings).await.concat();
         // What two asked for at once, and neither had the luck to get all of.
         for replica in &replicas {
             loop {
@@ -98,7 +98,7 @@ async fn whose_lease_has_ended_has_nothing_to_give_back() {
         let journal = shelf.open().await;
         journal.commit(unfinished("ann", "it")).await.unwrap();
         let first = claim(&journal, "killed").await;
-        shelf.after(LEASE - Duration::from_secs(1));
+        shelf.after(LEASE.saturating_sub(Duration::from_secs(1)));
         assert!(claim(&journal, "other").await.is_empty());
         shelf.after(Duration::from_secs(1));
         let second = claim(&journal, "other").await;
