@@ -5,7 +5,7 @@ use super::{ConfigFile, Ended, failed};
 use crate::config::{self, Config, Environment, Traces};
 use crate::forward::{Gateway, Live, finish_all};
 use crate::http;
-use crate::journal::{Database, Journal};
+use crate::journal::{self, Journal};
 use crate::reload::{ApplyLive, Hangups, Reloader, Running};
 use crate::telemetry::{self, Installed, metrics};
 use crate::upstream::{HttpTransport, Transport, WallClock};
@@ -85,10 +85,9 @@ async fn serve(
     Ok(Ended::Well.into())
 }
 
-async fn open(journal: Option<&config::Journal>, clock: &WallClock) -> Result<Option<Arc<dyn Journal>>, ExitCode> {
-    let Some(journal) = journal else { return Ok(None) };
-    let journal = Database::open(journal, clock.clone()).await.map_err(|error| failed(&error))?;
-    Ok(Some(Arc::new(journal)))
+async fn open(settings: Option<&config::Journal>, clock: &WallClock) -> Result<Option<Arc<dyn Journal>>, ExitCode> {
+    let Some(settings) = settings else { return Ok(None) };
+    journal::open(settings, clock.clone()).await.map(Some).map_err(|error| failed(&error))
 }
 
 /// What follows a new configuration besides the gateway, and which keys can't.

@@ -78,6 +78,14 @@ pub enum OpenError {
     Keys,
 }
 
+impl OpenError {
+    /// Whether waiting may help.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Database { fault, .. } if fault.is_absence())
+    }
+}
+
 impl Database {
     /// Opens the journal, makes it if it isn't there, and brings it up to date.
     ///

@@ -70,6 +70,11 @@ impl JournalFault {
         matches!(self.kind, Kind::Connection | Kind::Met)
     }
 
+    /// Whether the database isn't there, rather than there and unwilling.
+    pub(super) fn is_absence(&self) -> bool {
+        self.kind == Kind::Connection || *self == Self::late()
+    }
+
     /// Something in it is not what was written.
     pub(super) const fn unreadable() -> Self {
         let cause = "something in it can't be read: it was changed, or written with another key";

@@ -1,8 +1,50 @@
 //! A journal is made, brought up to date, and opened by whoever has its key.
 
-use super::shelf::{KEY, OTHER_KEY, link, linked, main, on_each, uid};
-use gigya_esp_gateway::journal::Journal;
+use super::shelf::{KEY, OTHER_KEY, Shelf, link, linked, main, on_each, uid};
+use super::silence::Proxy;
+use gigya_esp_gateway::config::JournalStore;
+use gigya_esp_gateway::journal::{Journal, open};
 use sqlx::Executor;
+use std::time::{Duration, Instant};
+
+/// An address where nobody listens.
+fn nowhere() -> JournalStore {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    JournalStore::Postgres(format!("postgres://nobody@127.0.0.1:{port}/nothing").into())
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_yet_is_waited_for_while_the_rest_goes_on() {
+    let shelf = Shelf::sqlite().elsewhere(nowhere());
+    let journal = open(&shelf.settings(&[KEY]), shelf.clock()).await.unwrap();
+    journal.commit(linked(link("ann", "ann"), true)).await.unwrap_err();
+    journal.waiting().await.unwrap_err();
+}
+
+#[tokio::test]
+async fn what_waiting_will_not_mend_is_refused_at_once() {
+    let shelf = Shelf::sqlite();
+    let missing = shelf.elsewhere(JournalStore::Sqlite(shelf.file().join("no folder").join("journal.db")));
+    assert!(open(&missing.settings(&[KEY]), missing.clock()).await.is_err());
+    drop(shelf.open().await);
+    assert!(open(&shelf.settings(&[OTHER_KEY]), shelf.clock()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_server_that_comes_later_is_found() {
+    let Some(shelf) = Shelf::postgres().await else { return };
+    let proxy = Proxy::before(&shelf).await;
+    proxy.fall_silent();
+    let journal = open(&proxy.shelf().settings(&[KEY]), proxy.shelf().clock()).await.unwrap();
+    journal.commit(linked(link("ann", "ann"), true)).await.unwrap_err();
+    proxy.speak();
+    let begun = Instant::now();
+    while journal.commit(linked(link("ann", "ann"), true)).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "it is never found");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(journal.links(&main(), &[&uid("ann")]).await.unwrap(), [link("ann", "ann")]);
+}
 
 #[tokio::test]
 async fn replicas_that_begin_together_make_one_journal() {

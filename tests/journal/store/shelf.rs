@@ -85,14 +85,21 @@ impl Shelf {
     }
 
     pub async fn open_with(&self, keys: &[&str]) -> Result<Database, OpenError> {
-        let settings = config::Journal {
+        Database::open(&self.settings(keys), self.clock()).await
+    }
+
+    pub fn settings(&self, keys: &[&str]) -> config::Journal {
+        config::Journal {
             store: self.store.clone(),
             keys: keys.iter().map(|key| (*key).into()).collect(),
             keep_receipts: Duration::MAX,
             keep_rejected: Duration::MAX,
-        };
+        }
+    }
+
+    pub fn clock(&self) -> WallClock {
         let time = Arc::clone(&self.time);
-        Database::open(&settings, WallClock::of(move || *time.lock().unwrap())).await
+        WallClock::of(move || *time.lock().unwrap())
     }
 
     pub fn now(&self) -> Timestamp {
