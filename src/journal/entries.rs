@@ -34,13 +34,39 @@ impl Entries {
     }
 
     /// These and those.
-    pub fn append(&mut self, other: Self) {
-        self.links.extend(other.links);
-        self.receipts.extend(other.receipts);
-        self.seen.extend(other.seen);
-        self.rejected.extend(other.rejected);
-        self.unfinished.extend(other.unfinished);
-        self.finished.extend(other.finished);
+    pub fn append(&mut self, mut other: Self) {
+        self.take_up(&mut other);
+    }
+
+    /// Takes those in, too; says how many of each there were before.
+    pub(super) fn take_up(&mut self, other: &mut Self) -> [usize; 6] {
+        let before = [
+            self.links.len(),
+            self.receipts.len(),
+            self.seen.len(),
+            self.rejected.len(),
+            self.unfinished.len(),
+            self.finished.len(),
+        ];
+        self.links.append(&mut other.links);
+        self.receipts.append(&mut other.receipts);
+        self.seen.append(&mut other.seen);
+        self.rejected.append(&mut other.rejected);
+        self.unfinished.append(&mut other.unfinished);
+        self.finished.append(&mut other.finished);
+        before
+    }
+
+    /// Gives back what was taken in last, when there were so many before.
+    pub(super) fn give_back(&mut self, before: &[usize; 6]) -> Self {
+        Self {
+            links: self.links.split_off(before[0]),
+            receipts: self.receipts.split_off(before[1]),
+            seen: self.seen.split_off(before[2]),
+            rejected: self.rejected.split_off(before[3]),
+            unfinished: self.unfinished.split_off(before[4]),
+            finished: self.finished.split_off(before[5]),
+        }
     }
 }
 

@@ -95,21 +95,19 @@ impl Scribe {
     async fn commit_all(&mut self, mut jobs: Vec<Job>, health: &Health) {
         // Who no longer waits has been told that nothing was written; what they had to write may be outdated by now.
         jobs.retain(|job| !job.done.is_closed());
-        let all = match jobs.as_mut_slice() {
-            [] => return,
-            [job] => std::mem::take(&mut job.entries),
-            jobs => {
-                let mut all = Entries::default();
-                for job in jobs {
-                    all.append(job.entries.clone());
-                }
-                all
-            }
-        };
-        let together = jobs.len();
+        if jobs.is_empty() {
+            return;
+        }
+        let mut all = Entries::default();
+        let ends: Vec<_> = jobs.iter_mut().map(|job| all.take_up(&mut job.entries)).collect();
         let result = self.commit(&all).await;
         health.tell(&result);
-        let is_ones_fault = together > 1 && result.as_ref().is_err_and(JournalFault::is_about_content);
+        let is_ones_fault = jobs.len() > 1 && result.as_ref().is_err_and(JournalFault::is_about_content);
+        if is_ones_fault {
+            for (job, before) in jobs.iter_mut().zip(&ends).rev() {
+                job.entries = all.give_back(before);
+            }
+        }
         for job in jobs {
             // One of them is to blame: then each for itself.
             let result = if is_ones_fault { self.commit(&job.entries).await } else { result.clone() };
