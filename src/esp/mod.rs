@@ -275,6 +275,8 @@ pub struct Notice {
     pub audiences: Vec<Audience>,
     /// What happened to whom; or what becomes of the event where nothing can be forwarded.
     pub news: Result<News, Outcome>,
+    /// The event as it was sent, where it can't be understood: for a person to look at.
+    pub said: Option<String>,
 }
 
 /// What happened to whom.

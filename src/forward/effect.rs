@@ -42,6 +42,8 @@ pub struct Mark {
     pub uid: Option<Uid>,
     /// Which addresses the audience holds the account under from now on, and which no longer.
     pub links: Vec<LinkChange>,
+    /// Whether it was settled before, and this replica remembers it.
+    pub is_remembered: bool,
     /// What was changed where the event came from, in answer to it.
     pub back: Vec<Effect>,
 }

@@ -91,7 +91,7 @@ pub async fn receive(
     Ok(summary)
 }
 
-/// Works on a notice from the journal.
+/// Works on a notice from the journal; none if it is no notice that this version understands.
 pub async fn finish(
     gateway: &Gateway,
     side: &EspSide,
@@ -99,8 +99,8 @@ pub async fn finish(
     claimed: &Claimed,
     payload: &Payload,
     until: Instant,
-) -> Vec<Outcome> {
-    let Some(notice) = payload.to_notice() else { return vec![Outcome::Rejected(Reason::Malformed)] };
+) -> Option<Vec<Outcome>> {
+    let notice = payload.to_notice()?;
     let deadline = Deadline::after(Instant::now(), until.saturating_duration_since(Instant::now()).mul_f64(0.9));
     let mut settled = settle(side, &notice, deadline).await;
     let page = Page {
@@ -114,7 +114,7 @@ pub async fn finish(
         finishing: Some(claimed.id.clone()),
     };
     page.write(vec![group(&notice, &mut settled)]).await;
-    tell(gateway, side, &notice, &settled).into_iter().map(|event| event.outcome).collect()
+    Some(tell(gateway, side, &notice, &settled).into_iter().map(|event| event.outcome).collect())
 }
 
 /// What the journal is told of a notice.
@@ -231,7 +231,7 @@ fn again(before: &RouteEffect) -> RouteEffect {
     RouteEffect {
         route: before.route.clone(),
         effect,
-        mark: Mark { links: Vec::new(), back: Vec::new(), ..before.mark.clone() },
+        mark: Mark { uid: before.mark.uid.clone(), is_remembered: true, ..Mark::default() },
     }
 }
 
@@ -332,7 +332,9 @@ impl Errand<'_> {
         }
         let mut effects = Vec::new();
         for account in &accounts {
-            effects.push(self.opt_out_account(account, at, reason).await?);
+            // One that is refused keeps no other from being opted out.
+            let effect = self.opt_out_account(account, at, reason).await;
+            effects.push(effect.unwrap_or_else(|fault| fault.outcome().into()));
         }
         Ok(Effect::combined(effects).unwrap_or(Outcome::Unchanged.into()))
     }
@@ -434,7 +436,7 @@ impl Errand<'_> {
     async fn tell_esp(&self, account: &Account) -> Result<Effect, Fault> {
         let told = self.settle_subscriber(account, &[]).await;
         Ok(match told.outcome {
-            Outcome::Deferred(_) => told,
+            Outcome::Deferred(_) | Outcome::Rejected(_) => told,
             _ => Outcome::Skipped(Reason::NewerOptOut).into(),
         })
     }

@@ -10,6 +10,7 @@ use crate::journal::{Claimed, Entries, EventKey, Journal, JournalFault, SetAside
 use crate::mutation::{self, Mutation};
 use crate::telemetry::metrics as meter;
 use futures_util::FutureExt;
+use jiff::SignedDuration;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,8 @@ const LEASE: Duration = Duration::from_secs(45);
 const AT_ONCE: usize = 16;
 /// The first pause after an event that couldn't be finished; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// How long an event is left to other replicas that this one can do nothing about.
+const FOR_OTHERS: SignedDuration = SignedDuration::from_hours(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
@@ -115,23 +118,24 @@ impl Gateway {
         let Some(journal) = &self.journal else { return Finish::Again(Reason::JournalUnavailable) };
         let until = Instant::now() + TIME;
         let Some(payload) = Payload::parse(&claimed.payload) else {
-            return self.set_aside(&**journal, claimed, Reason::Malformed).await;
+            return self.not_for_us(&**journal, claimed, Reason::Malformed).await;
         };
         let finish = match &payload {
             Payload::Account { .. } => match self.gigya_side(&claimed.connection) {
                 Some(side) if !side.routes.is_empty() => {
                     gigya_to_esp::finish(self, side, &**journal, claimed, &payload, until).await
                 }
-                _ => return self.set_aside(&**journal, claimed, Reason::NoRoute).await,
+                _ => None,
             },
             Payload::Subscriber { audiences, .. } => match self.esp_side(&claimed.connection) {
                 Some(side) if side.has_route(audiences) => {
                     esp_to_gigya::finish(self, side, &**journal, claimed, &payload, until).await
                 }
-                _ => return self.set_aside(&**journal, claimed, Reason::NoRoute).await,
+                _ => None,
             },
-            Payload::NotUnderstood { .. } => return self.set_aside(&**journal, claimed, Reason::Malformed).await,
+            Payload::NotUnderstood { .. } => return self.not_for_us(&**journal, claimed, Reason::Malformed).await,
         };
+        let Some(finish) = finish else { return self.not_for_us(&**journal, claimed, Reason::NoRoute).await };
         let again = finish.iter().find(|outcome| !outcome.is_settled());
         match again {
             Some(outcome) => Finish::Again(outcome.reason().unwrap_or(Reason::Internal)),
@@ -139,7 +143,14 @@ impl Gateway {
         }
     }
 
-    /// For what nothing can be done about here: a person must look.
+    /// For what this replica can do nothing about. Another one may be of a later version, or have a newer configuration; only
+    /// what waits for long is set aside.
+    async fn not_for_us(&self, journal: &dyn Journal, claimed: &Claimed, reason: Reason) -> Finish {
+        let waits = journal.now().duration_since(claimed.received);
+        if waits < FOR_OTHERS { Finish::Again(reason) } else { self.set_aside(journal, claimed, reason).await }
+    }
+
+    /// A person must look.
     async fn set_aside(&self, journal: &dyn Journal, claimed: &Claimed, reason: Reason) -> Finish {
         let event =
             EventKey { connection: claimed.connection.clone(), event: claimed.id.0.clone(), route: String::new() };
@@ -171,7 +182,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_end_growing() {
-        for (attempts, longest) in [(0, 1), (1, 2), (2, 4), (5, 32), (9, 300), (1_000_000, 300)] {
+        for (attempts, longest) in [(0, 1), (1, 2), (2, 4), (5, 32), (9, 60), (1_000_000, 60)] {
             let longest = Duration::from_secs(longest);
             for _ in 0..100 {
                 let pause = pause(attempts);

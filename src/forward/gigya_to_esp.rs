@@ -22,9 +22,13 @@ use crate::telemetry::{Pseudonym, traces};
 use crate::upstream::{self, CallId, Deadline};
 use futures_util::StreamExt;
 use futures_util::future::{join, join_all};
+use jiff::SignedDuration;
 use std::collections::{HashMap, HashSet};
 use tokio::time::Instant;
 use tracing::Instrument;
+
+/// How long after an account was said to be deleted that is taken at its word, though the account should be readable.
+const DELETION_IS_FRESH: SignedDuration = SignedDuration::from_mins(5);
 
 /// One account's part of a notification.
 struct Work {
@@ -36,6 +40,8 @@ struct Work {
 enum Task {
     Forward(Subject),
     Remove(Uid),
+    /// The event at this place can't be understood.
+    SetAside(usize),
 }
 
 /// What became of one account: an outcome a route, and who it was.
@@ -81,10 +87,7 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
     let mut told_before = HashSet::new();
     for (event, work) in notification.events.iter().zip(work_of) {
         let Some(work) = work else {
-            let outcome = match event.kind {
-                EventKind::Malformed => Outcome::Rejected(Reason::Malformed),
-                _ => Outcome::Skipped(Reason::EventTypeIgnored),
-            };
+            let outcome = Outcome::Skipped(Reason::EventTypeIgnored);
             let alone = RouteEffect::nowhere(outcome);
             summary.events.push(tell(gateway, side, event, &alone, None));
             continue;
@@ -162,7 +165,8 @@ async fn write_down(
     page.write(groups.flatten().collect()).await;
 }
 
-/// Works on an account from the journal.
+/// Works on an account from the journal; none if it is none that this version understands. One that was said to be deleted
+/// a while ago is read, too: it may be there again.
 pub async fn finish(
     gateway: &Gateway,
     side: &GigyaSide,
@@ -170,23 +174,26 @@ pub async fn finish(
     claimed: &Claimed,
     payload: &Payload,
     until: Instant,
-) -> Vec<Outcome> {
-    let Payload::Account { uid, former_uid, token, deleted, api_key, events: told } = payload else {
-        return Vec::new();
-    };
+) -> Option<Vec<Outcome>> {
+    let Payload::Account { uid, former_uid, token, deleted, api_key, events: told } = payload else { return None };
     let uid = uid.as_deref().and_then(Uid::new);
-    let task = match (uid, token, deleted) {
+    let is_fresh = side.clock.now().duration_since(claimed.received) < DELETION_IS_FRESH;
+    let task = match (uid, token, *deleted && is_fresh) {
         (Some(uid), _, true) => Task::Remove(uid),
         (Some(uid), _, false) => {
             Task::Forward(Subject::Account { uid, formerly: former_uid.as_deref().and_then(Uid::new) })
         }
         (None, Some(token), _) => Task::Forward(Subject::EmailAccount { token: token.clone() }),
-        (None, None, _) => return vec![Outcome::Rejected(Reason::Malformed)],
+        (None, None, _) => return None,
     };
     let work = Work { task, api_key: api_key.clone() };
     let deadline = Deadline::after(Instant::now(), until.saturating_duration_since(Instant::now()).mul_f64(0.9));
     let mut result = settle(gateway, side, &work, 0, deadline).await;
-    let events: Vec<_> = told.iter().map(|told| Event::told(&told.id, told.happened, api_key.clone())).collect();
+    let told = told.iter().map(|told| Event::told(&told.id, told.happened, api_key.clone()));
+    let mut events: Vec<_> = told.collect();
+    if events.is_empty() {
+        events.push(Event::default());
+    }
     let page = Page {
         journal,
         connection: side.config.name.as_str(),
@@ -201,14 +208,19 @@ pub async fn finish(
     write_down(&page, side, &events, &[work], &work_of, std::slice::from_mut(&mut result)).await;
     let first = events.first().cloned().unwrap_or_default();
     let tell = |settled: &RouteEffect| tell(gateway, side, &first, settled, result.subscriber.clone()).outcome;
-    result.routes.iter().map(tell).collect()
+    Some(result.routes.iter().map(tell).collect())
 }
 
 fn payload(work: &Work, events: &[&Event]) -> Payload {
-    let events = events.iter().map(|event| ToldEvent { id: event.id.clone(), happened: event.happened }).collect();
+    let told = events.iter().map(|event| ToldEvent { id: event.id.clone(), happened: event.happened }).collect();
     match &work.task {
-        Task::Forward(subject) => Payload::of_account(subject, work.api_key.clone(), events),
-        Task::Remove(uid) => Payload::of_deleted(uid, work.api_key.clone(), events),
+        Task::Forward(subject) => Payload::of_account(subject, work.api_key.clone(), told),
+        Task::Remove(uid) => Payload::of_deleted(uid, work.api_key.clone(), told),
+        Task::SetAside(_) => {
+            let first = events.first();
+            let event = first.map(|event| event.id.clone()).unwrap_or_default();
+            Payload::NotUnderstood { event, said: first.and_then(|event| event.said.clone()) }
+        }
     }
 }
 
@@ -243,11 +255,12 @@ fn refuse(gateway: &Gateway, side: &GigyaSide, rejection: Rejection) -> Refusal 
 fn pieces_of_work(events: &[Event]) -> (Vec<Work>, Vec<Option<usize>>) {
     let mut works: Vec<Work> = Vec::new();
     let mut known: HashMap<Task, usize> = HashMap::new();
-    let work_of = events.iter().map(|event| {
+    let work_of = events.iter().enumerate().map(|(place, event)| {
         let task = match &event.kind {
+            EventKind::Malformed => Task::SetAside(place),
             EventKind::Changed(subject) => Task::Forward(subject.clone()),
             EventKind::Deleted(uid) => Task::Remove(uid.clone()),
-            EventKind::Ignored | EventKind::Malformed => return None,
+            EventKind::Ignored => return None,
         };
         Some(*known.entry(task.clone()).or_insert_with(|| {
             works.push(Work { task, api_key: event.api_key.clone() });
@@ -289,6 +302,10 @@ async fn settle_account(gateway: &Gateway, side: &GigyaSide, work: &Work, deadli
             (reading, None, None, links)
         }
         Task::Remove(uid) => (Ok(Reading::NotFound), Some(uid), None, Links::of(side, &[uid], deadline).await),
+        Task::SetAside(_) => {
+            let routes = vec![RouteEffect::nowhere(Outcome::Rejected(Reason::Malformed))];
+            return AccountOutcome { routes, ..AccountOutcome::default() };
+        }
     };
     match reading {
         Ok(Reading::Found(account)) => {

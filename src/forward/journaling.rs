@@ -139,6 +139,8 @@ impl Page<'_> {
                 entries.receipts.push(self.receipt(group, route, change));
                 is_needed = true;
             }
+            // Of what this replica remembers, all was written before.
+            (None, Outcome::Unchanged) if route.mark.is_remembered => {}
             (None, Outcome::Unchanged) => {
                 // An opt-out that is in effect has a receipt, whoever wrote it.
                 let is_out = found.is_some();
@@ -146,17 +148,18 @@ impl Page<'_> {
                 is_needed |= is_out;
                 entries.seen.push(Seen { receipt, is_out });
             }
-            (None, Outcome::Rejected(reason)) => {
-                entries.rejected.push(SetAside {
-                    event: self.key(group, route),
-                    direction: self.direction.label(),
-                    reason,
-                    person: (group.person)(route),
-                    payload: (group.payload)().to_bytes(),
-                });
-                is_needed = true;
-            }
-            (None, Outcome::Applied | Outcome::Skipped(_) | Outcome::Deferred(_)) => {}
+            (None, Outcome::Applied | Outcome::Rejected(_) | Outcome::Skipped(_) | Outcome::Deferred(_)) => {}
+        }
+        // Whatever else of it was done.
+        if let Outcome::Rejected(reason) = outcome {
+            entries.rejected.push(SetAside {
+                event: self.key(group, route),
+                direction: self.direction.label(),
+                reason,
+                person: (group.person)(route),
+                payload: (group.payload)().to_bytes(),
+            });
+            is_needed = true;
         }
         is_needed
     }

@@ -52,6 +52,9 @@ pub enum Payload {
     NotUnderstood {
         /// The event's id, if it had one.
         event: String,
+        /// What it said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<String>,
     },
 }
 
@@ -140,7 +143,9 @@ impl Payload {
 
     /// A notice of an ESP's.
     pub fn of_notice(notice: &Notice) -> Self {
-        let Ok(news) = &notice.news else { return Self::NotUnderstood { event: notice.id.clone() } };
+        let Ok(news) = &notice.news else {
+            return Self::NotUnderstood { event: notice.id.clone(), said: notice.said.clone() };
+        };
         Self::Subscriber {
             event: notice.id.clone(),
             audiences: notice.audiences.iter().map(|audience| audience.as_str().to_owned()).collect(),
@@ -174,7 +179,7 @@ impl Payload {
             what: (*what).into(),
         };
         let audiences = audiences.iter().map(|audience| Audience::new(audience)).collect();
-        Some(Notice { id: event.clone(), audiences, news: Ok(news) })
+        Some(Notice { id: event.clone(), audiences, news: Ok(news), said: None })
     }
 }
 
@@ -242,7 +247,7 @@ mod tests {
                 what,
             };
             let audiences = vec![Audience::new("a1"), Audience::new("a2")];
-            let notice = Notice { id: "e1".to_owned(), audiences, news: Ok(news) };
+            let notice = Notice { id: "e1".to_owned(), audiences, news: Ok(news), said: None };
             let payload = Payload::parse(&Payload::of_notice(&notice).to_bytes()).unwrap();
             let back = payload.to_notice().unwrap();
             assert_eq!((&back.id, &back.audiences), (&notice.id, &notice.audiences));

@@ -98,7 +98,9 @@ impl Subscriber<'_> {
         course.done.push(last);
         let Course { done, look_again, rests_at, .. } = course;
         let effect = Effect::combined(done).unwrap_or(last);
-        if let (true, Some(rests_at)) = (effect.outcome.is_settled(), rests_at) {
+        // What was refused may still be where it was.
+        let is_at_rest = matches!(effect.outcome, Outcome::Applied | Outcome::Unchanged | Outcome::Skipped(_));
+        if let (true, Some(rests_at)) = (is_at_rest, rests_at) {
             self.links.are_left_but(self.ends, &rests_at);
         }
         Settled { effect, look_again }
@@ -376,9 +378,11 @@ impl Subscriber<'_> {
         let others = held.strays.iter().map(|record| (record, true));
         for (record, is_theirs) in present.chain(others).chain(held.orphans.iter().map(|record| (record, false))) {
             let desired = if is_theirs { desired } else { gently };
-            match self.take_out_record(desired, record, course).await? {
-                Step::Settled(effect) => effects.push(effect),
-                Step::LookAgain => return Ok(Step::LookAgain),
+            match self.take_out_record(desired, record, course).await {
+                Ok(Step::Settled(effect)) => effects.push(effect),
+                Ok(Step::LookAgain) => return Ok(Step::LookAgain),
+                // One that is refused keeps no other from being taken out.
+                Err(fault) => effects.push(fault.outcome().into()),
             }
         }
         let nothing_held = match desired {

@@ -36,6 +36,8 @@ pub struct Event {
     pub happened: Option<Timestamp>,
     /// What it means for the gateway.
     pub kind: EventKind,
+    /// The event as it was sent, where it can't be understood.
+    pub said: Option<String>,
 }
 
 /// What an event means for the gateway.
@@ -113,11 +115,16 @@ impl Notification {
             };
             format!("{what}, at line {} column {}", error.line(), error.column())
         })?;
-        let events: Vec<_> = wire.events.into_iter().map(Event::parse).collect();
-        if !events.is_empty() && events.iter().all(Option::is_none) {
+        let events: Vec<_> = wire.events.into_iter().map(|raw| (raw, Event::parse(raw))).collect();
+        if !events.is_empty() && events.iter().all(|(_, event)| event.is_none()) {
             return Err("not a Gigya notification: none of its events has the shape of one".to_owned());
         }
-        let events = events.into_iter().map(Option::unwrap_or_default).collect();
+        let with_raw = |(raw, event): (&RawValue, Option<Event>)| {
+            let event = event.unwrap_or_default();
+            let said = (event.kind == EventKind::Malformed).then(|| raw.get().to_owned());
+            Event { said, ..event }
+        };
+        let events = events.into_iter().map(with_raw).collect();
         Ok(Self { events, nonce: wire.nonce, timestamp: wire.timestamp })
     }
 }
@@ -125,7 +132,7 @@ impl Notification {
 impl Default for Event {
     /// What is no event, among others that are.
     fn default() -> Self {
-        Self { id: String::new(), call_id: None, api_key: None, happened: None, kind: EventKind::Malformed }
+        Self { id: String::new(), call_id: None, api_key: None, happened: None, kind: EventKind::Malformed, said: None }
     }
 }
 
@@ -184,6 +191,7 @@ impl From<WireEvent> for Event {
             api_key: wire.api_key,
             happened: wire.timestamp.as_i64().and_then(|seconds| Timestamp::from_second(seconds).ok()),
             kind,
+            said: None,
         }
     }
 }

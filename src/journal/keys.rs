@@ -116,7 +116,7 @@ impl Keys {
     /// in any order anyway, and must not wait for a system that they have nothing to do with.
     pub fn queue(&self, connection: &str, person: &Person, otherwise: &[u8]) -> Hash {
         let (account, address) = self.person(person);
-        self.queue_of(connection, account.or(address).as_ref().map(|who| &who[..]), otherwise)
+        self.queue_of(connection, address.or(account).as_ref().map(|who| &who[..]), otherwise)
     }
 
     /// The same, of somebody whose hash is known.

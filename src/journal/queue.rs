@@ -116,7 +116,7 @@ pub(super) async fn add_rejected(
     leased_to: Timestamp,
 ) -> Result<PendingId, JournalFault> {
     let id = Uuid::now_v7().to_string();
-    let sql = "SELECT COALESCE(person, address) FROM journal_rejected WHERE id = $1";
+    let sql = "SELECT COALESCE(address, person) FROM journal_rejected WHERE id = $1";
     let row = sqlx::query(sql).bind(rejected.id.0.clone()).fetch_optional(&mut *connection).await?;
     let who: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose()?.flatten();
     let queue = keys.queue_of(&rejected.event.connection, who.as_deref(), &rejected.payload);

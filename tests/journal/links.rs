@@ -51,7 +51,7 @@ async fn a_change_whose_webhook_is_lost_is_made_up_for_by_the_next() {
 /// How an address is held at Campaign Monitor when it becomes somebody's, or stops being theirs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum There {
-    Nobody,
+    Empty,
     In,
     /// Opted out before they opted in, in Gigya.
     OutBefore,
@@ -62,7 +62,7 @@ enum There {
 #[tokio::test]
 async fn at_an_address_that_is_there_already_the_last_word_counts() {
     let left = [There::In, There::OutBefore, There::OutSince];
-    let taken = [There::Nobody, There::In, There::OutBefore, There::OutSince];
+    let taken = [There::Empty, There::In, There::OutBefore, There::OutSince];
     for (left, taken) in left.into_iter().flat_map(|left| taken.map(|taken| (left, taken))) {
         moves_to_one_that_is_there(left, taken).await;
     }
@@ -71,7 +71,7 @@ async fn at_an_address_that_is_there_already_the_last_word_counts() {
 async fn moves_to_one_that_is_there(left: There, taken: There) {
     let town = Town::forgetful().await;
     let (list, cm, gigya) = (&town.sandbox.list, &town.sandbox.campaign_monitor, &town.sandbox.gigya);
-    if taken != There::Nobody {
+    if taken != There::Empty {
         cm.form_subscribe(list, &address("anna"));
     }
     if taken == There::OutBefore {

@@ -6,6 +6,7 @@ use gigya_esp_gateway::domain::Reason;
 use gigya_esp_gateway::journal::{Entries, Journal, Person, Unfinished, Whom};
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
 use gigya_esp_gateway::sandbox::{Esps, Setup, Weather};
+use jiff::SignedDuration;
 
 fn setup() -> Setup {
     Setup::default().with_lines("on_deadline = \"journal\"")
@@ -205,7 +206,7 @@ async fn what_has_no_connection_or_route_anymore_is_set_aside() {
             connection: connection.to_owned(),
             direction: "esp_to_gigya",
             person: Person { account: None, address: Some(email("ann")) },
-            received: town.journal().now(),
+            received: town.journal().now() - SignedDuration::from_hours(2), // another replica may know more at first
             reason: Reason::Unavailable,
             payload: payload.as_bytes().to_vec(),
         };

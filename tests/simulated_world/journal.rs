@@ -324,7 +324,7 @@ fn subjects(event: &Unfinished) -> Vec<String> {
 fn events(event: &Unfinished) -> Vec<String> {
     match Payload::parse(&event.payload) {
         Some(Payload::Account { events, .. }) => events.into_iter().map(|told| told.id).collect(),
-        Some(Payload::Subscriber { event, .. } | Payload::NotUnderstood { event }) => vec![event],
+        Some(Payload::Subscriber { event, .. } | Payload::NotUnderstood { event, .. }) => vec![event],
         None => Vec::new(),
     }
 }

@@ -84,6 +84,7 @@ pub fn receive(
             id: content_id(settings, [audience.as_str(), text]),
             audiences: vec![audience.clone()],
             news: Err(Outcome::Rejected(Reason::Malformed)),
+            said: Some(text.to_owned()),
         },
     };
     Ok(callback.events.into_iter().map(notice).collect())
@@ -153,7 +154,17 @@ impl JsonEvent {
                 what: self.what(settings),
             }
         });
-        Notice { id, audiences: vec![audience.clone()], news: news.ok_or(Outcome::Rejected(Reason::Malformed)) }
+        let said = news.is_none().then(|| self.said());
+        Notice { id, audiences: vec![audience.clone()], news: news.ok_or(Outcome::Rejected(Reason::Malformed)), said }
+    }
+
+    /// As far as it was read.
+    fn said(&self) -> String {
+        let Self { r#type, date, email_address, old_email_address, state, .. } = self;
+        let said = serde_json::json!({
+            "Type": r#type, "Date": date, "EmailAddress": email_address, "OldEmailAddress": old_email_address, "State": state,
+        });
+        said.to_string()
     }
 
     fn what(&self, settings: &Settings) -> What {

@@ -43,6 +43,8 @@ pub struct Event {
     pub business_unit: Option<String>,
     /// What it says.
     pub what: What,
+    /// The event as it was sent, where it leaves open whom it is about.
+    pub said: Option<String>,
 }
 
 /// What an event says.
@@ -107,10 +109,18 @@ pub fn parse(body: &[u8]) -> Result<Callback, String> {
 /// One event. What is none is malformed by itself, and keeps no other one from being heard.
 fn event(value: &Value) -> Event {
     match WireEvent::deserialize(value) {
-        Ok(wire) => wire.into_event(),
+        Ok(wire) => {
+            let event = wire.into_event();
+            let is_clear = match &event.what {
+                What::Unsubscribed(told) => told.address.is_some(),
+                What::Ignored => true,
+                What::Malformed => false,
+            };
+            Event { said: (!is_clear).then(|| value.to_string()), ..event }
+        }
         Err(_) => {
             let id = hex::encode(&Sha256::digest(value.to_string())[..12]);
-            Event { id, business_unit: None, what: What::Malformed }
+            Event { id, business_unit: None, what: What::Malformed, said: Some(value.to_string()) }
         }
     }
 }
@@ -118,7 +128,7 @@ fn event(value: &Value) -> Event {
 impl WireEvent {
     fn into_event(self) -> Event {
         let what = if self.event_category_type == UNSUBSCRIBE { self.unsubscribed() } else { What::Ignored };
-        Event { id: self.content_id(), business_unit: text(&self.mid), what }
+        Event { id: self.content_id(), business_unit: text(&self.mid), what, said: None }
     }
 
     fn unsubscribed(&self) -> What {

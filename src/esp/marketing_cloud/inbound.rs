@@ -66,7 +66,10 @@ pub async fn notices(settings: &Settings, client: &Client, events: Vec<Event>, d
 }
 
 fn notice(settings: &Settings, found: &Result<Subscribers, Fault>, event: Event) -> Notice {
-    let without = |outcome| Notice { id: event.id.clone(), audiences: Vec::new(), news: Err(outcome) };
+    let without = |outcome| {
+        let said = event.said.clone().filter(|_| matches!(outcome, Outcome::Rejected(_)));
+        Notice { id: event.id.clone(), audiences: Vec::new(), news: Err(outcome), said }
+    };
     // One stray event keeps none of the others from being heard.
     if !is_ours(settings, &event) {
         tracing::warn!(connection = settings.name.as_str(), event = event.id, "event of an unlisted business unit");
@@ -95,7 +98,7 @@ fn notice(settings: &Settings, found: &Result<Subscribers, Fault>, event: Event)
     // The address that was mailed may be the one that Gigya knows.
     let former_address = mailed.filter(|mailed| *mailed != address);
     let news = News { address, former_address, uid, what };
-    Notice { id: event.id, audiences: audiences(settings, told, subscriber), news: Ok(news) }
+    Notice { id: event.id, audiences: audiences(settings, told, subscriber), news: Ok(news), said: None }
 }
 
 /// The audiences that somebody left.

@@ -20,6 +20,8 @@ const WORDS = {
   "rejected: refused_by_other_side": "The other side refuses this, and always will. Recorded for a person.",
   "deferred: unavailable": "The other side can’t be reached or is failing. The sender must try again.",
   "deferred: rate_limited": "The other side asks to slow down. The sender must try again.",
+  "deferred: journal_unavailable": "The gateway's journal can't be read or written, and must have it. The sender must try again.",
+  "deferred: journaled": "It is written in the gateway's journal and will be finished; the sender need not come again.",
   "deferred: deadline_reached": "There was no time left. The sender must try again.",
   "deferred: configuration": "The other side refuses the gateway’s credentials. A person must act; the sender tries on.",
   "deferred: unsettled": "Both sides kept changing meanwhile. The sender must try again.",
