@@ -16,6 +16,7 @@ mod chain;
 mod commit;
 mod database;
 mod entries;
+mod existing;
 mod fault;
 mod flavour;
 mod forget;
