@@ -1,6 +1,6 @@
 //! `check`: whether the configuration is right, and what it means. Shows no token or secret.
 
-use super::{ConfigFile, Ended, failed, online};
+use super::{ConfigFile, Ended, failed, online, out};
 use crate::config::{Config, GigyaAuth, GigyaWebhookAuth};
 use crate::esp;
 use crate::forward::Gateway;
@@ -26,7 +26,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, ExitCode> {
     let config = args.file.load()?;
     let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| failed(&error))?);
     Gateway::new(&config, &transport, &WallClock::system()).map_err(|error| failed(&error))?;
-    print!("{}", summary(&config, &transport));
+    out::write(format_args!("{}", summary(&config, &transport)));
     if args.online { online::run(&config) } else { Ok(Ended::Well.into()) }
 }
 

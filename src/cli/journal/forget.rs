@@ -2,10 +2,11 @@
 
 use super::desk::{ConnectionArgs, Desk, WhomArgs, unusable};
 use super::words::counted;
-use crate::cli::{Ended, failed};
+use crate::cli::out::say;
+use crate::cli::{Ended, failed, out};
 use crate::journal::Erasable;
 use clap::Args;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// Whom to erase.
@@ -26,25 +27,25 @@ pub async fn run(desk: &Desk, args: &ForgetArgs) -> Result<ExitCode, ExitCode> {
     let found = desk.journal.erasable(&whom).await.map_err(unusable)?;
     if found.others > 0 {
         let others = counted(found.others, "other receipt");
-        println!("Of accounts that had this address there are {others}: erase these, too, with --uid.");
+        say!("Of accounts that had this address there are {others}: erase these, too, with --uid.");
     }
     if (found.receipts, found.links, found.rejected) == (0, 0, 0) {
-        println!("The journal has nothing of this person that could be erased.");
+        say!("The journal has nothing of this person that could be erased.");
         return Ok(left(found));
     }
-    println!(
+    say!(
         "The journal has of this person: {}, {}, {}.\nReceipts stay in the chain, without anything that leads to the person; \
          the rest is deleted. This can't be undone.",
         counted(found.receipts, "receipt"),
         counted(found.links, "link"),
-        counted(found.rejected, "event set aside").replace("asides", "aside")
+        format!("{} set aside", counted(found.rejected, "event"))
     );
     if !args.yes && !is_confirmed()? {
-        println!("Nothing was erased. To erase it: --yes");
+        say!("Nothing was erased. To erase it: --yes");
         return Ok(Ended::LeftToDo.into());
     }
     let erased = desk.journal.forget(&whom).await.map_err(unusable)?;
-    println!("Erased. The journal has a receipt of that, which doesn't say of whom.");
+    say!("Erased. The journal has a receipt of that, which doesn't say of whom.");
     Ok(left(erased))
 }
 
@@ -53,10 +54,10 @@ fn left(found: Erasable) -> ExitCode {
     if found.unfinished == 0 {
         return Ended::Well.into();
     }
-    println!(
-        "{} of this person are unfinished, and were left, as one of them may be an opt-out. There are receipts of them once \
-         they are done: come again then.",
-        found.unfinished
+    say!(
+        "{} of this person left unfinished, as an opt-out may be among them. They have receipts once they are done: come again \
+         then.",
+        counted(found.unfinished, "event")
     );
     Ended::LeftToDo.into()
 }
@@ -66,8 +67,7 @@ fn is_confirmed() -> Result<bool, ExitCode> {
     if !stdin.is_terminal() {
         return Ok(false);
     }
-    print!("Type erase to erase it: ");
-    std::io::stdout().flush().map_err(|error| failed(&error))?;
+    out::write(format_args!("Type erase to erase it: "));
     let mut line = String::new();
     stdin.read_line(&mut line).map_err(|error| failed(&error))?;
     Ok(line.trim() == "erase")

@@ -2,6 +2,7 @@
 
 use super::desk::{Desk, unusable};
 use super::words::{counted, moment};
+use crate::cli::out::say;
 use crate::cli::{Ended, failed};
 use crate::journal::{Journal, Pruned};
 use clap::Args;
@@ -29,10 +30,10 @@ pub async fn run(desk: &Desk, args: &PruneArgs) -> Result<ExitCode, ExitCode> {
     };
     let Pruned { receipts: gone, rejected: gone_aside } = pruned.map_err(unusable)?;
     let verb = if args.dry_run { "would go" } else { "went" };
-    println!("{} written before {} {verb} (keep_receipts).", counted(gone, "receipt"), moment(receipts));
-    println!("{} set aside last before {} {verb} (keep_rejected).", counted(gone_aside, "event"), moment(rejected));
+    say!("{} written before {} {verb} (keep_receipts).", counted(gone, "receipt"), moment(receipts));
+    say!("{} set aside last before {} {verb} (keep_rejected).", counted(gone_aside, "event"), moment(rejected));
     if !args.dry_run && gone > 0 {
-        println!("The chain begins later now, and a receipt in it says so: journal verify holds.");
+        say!("The chain begins later now, and a receipt in it says so: journal verify holds.");
     }
     Ok(Ended::Well.into())
 }

@@ -3,6 +3,7 @@
 use super::desk::{Desk, unusable};
 use super::words::counted;
 use crate::cli::Ended;
+use crate::cli::out::say;
 use crate::cli::progress::Progress;
 use crate::journal::{JournalFault, Noted, Verified};
 use clap::Args;
@@ -24,14 +25,17 @@ pub struct VerifyArgs {
 pub async fn run(desk: &Desk, args: &VerifyArgs) -> Result<ExitCode, ExitCode> {
     let verified = verify(desk, &args.expect).await.map_err(unusable)?;
     if args.json {
-        println!("{:#}", as_json(&verified));
+        say!("{:#}", as_json(&verified));
     } else {
         for broken in &verified.broken {
-            println!("place {}: {}", broken.seq, broken.what);
+            say!("place {}: {}", broken.seq, broken.what);
         }
-        println!("{}", conclusion(&verified));
-        println!("Keep this elsewhere, where nobody who can write the journal can: {}", verified.end());
-        println!("Later, journal verify --expect {} shows that nothing up to here was touched.", verified.end());
+        say!("{}", conclusion(&verified));
+        if !verified.broken.is_empty() {
+            return Ok(Ended::Failed.into());
+        }
+        say!("Keep this elsewhere, where nobody who can write the journal can: {}", verified.end());
+        say!("Later, journal verify --expect {} shows that nothing up to here was touched.", verified.end());
     }
     Ok(if verified.broken.is_empty() { Ended::Well } else { Ended::Failed }.into())
 }

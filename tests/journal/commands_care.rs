@@ -1,0 +1,90 @@
+//! What the `journal` command takes care of: that asking changes nothing, that nothing is hidden by it, and that whoever reads
+//! what it says isn't misled.
+
+use crate::office::Office;
+use crate::town::address;
+use std::fs::File;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asking_makes_no_journal_and_changes_none() {
+    let office = Office::open().await;
+    std::fs::write(office.file("empty.db"), b"").unwrap();
+    let empty = [("GATEWAY_JOURNAL__SQLITE", "empty.db")];
+    std::fs::write(office.file("other-key"), "k".repeat(40)).unwrap();
+    let keys = office.keys().await;
+    let toml = std::fs::read_to_string(office.file("gateway.toml")).unwrap();
+    let (_, own) = toml.split_once("\nkeys = [").unwrap();
+    let both = format!("[{{ file = \"other-key\" }}, {}", own.lines().next().unwrap());
+    for arguments in [
+        &["status"][..],
+        &["verify"],
+        &["receipts", "--address", "a@b"],
+        &["forget", "--address", "a@b", "--yes"],
+        &["rejected", "list"],
+        &["pending", "list"],
+        &["prune"],
+    ] {
+        let ran = office.journal_with(arguments, &empty).await;
+        assert_eq!(ran.code, 1, "{arguments:?}: {ran:?}");
+        assert!(ran.err.contains("journal.sqlite: there is no journal in it"), "{arguments:?}: {}", ran.err);
+        assert_eq!(std::fs::read(office.file("empty.db")).unwrap(), b"", "{arguments:?}");
+        let ran = office.journal_with(arguments, &[("GATEWAY_JOURNAL__KEYS", &both)]).await;
+        assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
+        assert_eq!(office.keys().await, keys, "{arguments:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_no_further_ends_it_quietly_and_a_full_disk_does_not() {
+    let office = Office::open().await;
+    let uid = office.leaver("ann").await;
+    for arguments in [
+        &["receipts", "--address", "ann@example.org"][..],
+        &["verify"],
+        &["status"],
+        &["rejected", "list"],
+        &["pending", "list"],
+        &["prune"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ran = office.journal_to(arguments, writer).await;
+        assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
+        assert!(!ran.err.contains("panicked") && !ran.err.contains("error"), "{arguments:?}: {}", ran.err);
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let ran = office.journal_to(arguments, full).await;
+        assert_eq!(ran.code, 1, "{arguments:?}: {ran:?}");
+        assert!(ran.err.contains("error: standard output can't be written"), "{arguments:?}: {}", ran.err);
+    }
+    // What was asked for is done, whoever listens.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(office.journal_to(&["forget", "--uid", &uid, "--yes"], writer).await.code, 0);
+    let ran = office.journal(&["receipts", "--uid", &uid]).await;
+    assert!(ran.out.starts_with("The journal has no receipt of"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_that_does_not_hold_is_nothing_to_be_noted() {
+    let office = Office::open().await;
+    office.leaver("ann").await;
+    let ran = office.journal(&["verify"]).await;
+    assert!(ran.code == 0 && ran.out.contains("Keep this elsewhere"), "{ran:?}");
+    office.intruder("UPDATE journal_receipt SET accepted_at = accepted_at - 1 WHERE seq = 1").await;
+    let ran = office.journal(&["verify"]).await;
+    assert!(ran.code == 1 && ran.out.contains("DOES NOT HOLD"), "{ran:?}");
+    assert!(!ran.out.contains("Keep this") && !ran.out.contains("--expect"), "{}", ran.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_says_who_accepted() {
+    let office = Office::open().await;
+    office.leaver("ann").await;
+    office.sandbox.clock.advance(jiff::SignedDuration::from_secs(2));
+    let table = office.journal(&["receipts", "--address", &address("ann")]).await.out;
+    let header = table.lines().next().unwrap();
+    assert!(header.contains("CHANGE") && header.contains("FROM -> TO"), "{table}");
+    let out =
+        table.lines().find(|line| line.trim_start().starts_with("opt_out ") && !line.contains("(found)")).unwrap();
+    assert!(out.contains("Gigya main -> news "), "{table}");
+}
