@@ -5,6 +5,7 @@ use super::fault::JournalFault;
 use super::flavour::Flavour;
 use super::keys::{Keys, Sealed, Sealer, random};
 use super::lending::{Lending, timely};
+use super::place::Place;
 use super::queue::{Claimed, Waiting};
 use super::reader::Reader;
 use super::server::Server;
@@ -44,6 +45,7 @@ pub struct Database {
     /// How a transaction begins that will write.
     pub(super) begin: &'static str,
     pub(super) flavour: Flavour,
+    place: Place,
     clock: WallClock,
 }
 
@@ -110,7 +112,8 @@ impl Database {
         let writer = Writer::start(server, connection, Arc::clone(&keys), clock.clone());
         let lending = Arc::new(Lending::of(readers.clone()));
         let reader = Reader::start(Arc::clone(&lending), Arc::clone(&keys));
-        Ok(Self { lending, reader, readers, writer, keys, begin: begin_with, flavour, clock })
+        let place = Place::of(&journal.store);
+        Ok(Self { lending, reader, readers, writer, keys, begin: begin_with, flavour, place, clock })
     }
 }
 
@@ -126,6 +129,7 @@ async fn begin(server: &Server, configured: &[SecretString]) -> Result<(AnyConne
 #[async_trait]
 impl Journal for Database {
     async fn links(&self, gigya: &ConnectionName, uids: &[&Uid]) -> Result<Vec<Link>, JournalFault> {
+        self.place.check()?;
         self.reader.links(uids.iter().map(|uid| self.keys.account(gigya, uid)).collect()).await
     }
 
@@ -135,17 +139,22 @@ impl Journal for Database {
         lent.back(uids)
     }
 
-    async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid) -> Result<bool, JournalFault> {
+    async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid, route: &str) -> Result<bool, JournalFault> {
         let mut lent = self.lending.lend().await?;
-        let removed = timely(receipts::was_removed(lent.connection(), &self.keys.account(gigya, uid))).await;
+        let removed = timely(receipts::was_removed(lent.connection(), &self.keys.account(gigya, uid), route)).await;
         lent.back(removed)
     }
 
     async fn commit(&self, entries: Entries) -> Result<(), JournalFault> {
-        if entries.is_empty() { Ok(()) } else { self.writer.write(entries).await }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.place.check()?;
+        self.writer.write(entries).await
     }
 
     async fn claim(&self, owner: &str, lease: Duration, most: usize) -> Result<Vec<Claimed>, JournalFault> {
+        self.place.check()?;
         let mut lent = self.lending.lend().await?;
         let claimed = timely(queue::claim(lent.connection(), &self.keys, owner, self.now(), lease, most)).await;
         lent.back(claimed)
@@ -165,6 +174,14 @@ impl Journal for Database {
         let mut lent = self.lending.lend().await?;
         let waiting = timely(queue::waiting(lent.connection())).await;
         lent.back(waiting)
+    }
+
+    /// What is in SQLite's log of writes goes to the file, so that a copy of the file is a copy of the journal.
+    async fn close(&self) {
+        let Some(statement) = self.flavour.after_erasing() else { return };
+        if let Err(error) = sqlx::query(statement).execute(&self.readers).await {
+            tracing::warn!(fault = %JournalFault::from(error), "the journal's log of writes stays beside its file");
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -449,10 +449,15 @@ async fn is_out(connection: &mut AnyConnection, keys: &Keys, seen: &Seen) -> Res
     Ok(false)
 }
 
-/// Whether an account was taken out.
-pub(super) async fn was_removed(connection: &mut AnyConnection, person: &Hash) -> Result<bool, JournalFault> {
-    let sql = "SELECT seq FROM journal_receipt WHERE person = $1 AND change = 'removal' LIMIT 1";
-    Ok(sqlx::query(sql).bind(person.to_vec()).fetch_optional(connection).await?.is_some())
+/// Whether an account was taken out by a route.
+pub(super) async fn was_removed(
+    connection: &mut AnyConnection,
+    person: &Hash,
+    route: &str,
+) -> Result<bool, JournalFault> {
+    let sql = "SELECT seq FROM journal_receipt WHERE person = $1 AND route = $2 AND change = 'removal' LIMIT 1";
+    let found = sqlx::query(sql).bind(person.to_vec()).bind(route.to_owned()).fetch_optional(connection);
+    Ok(found.await?.is_some())
 }
 
 /// Receipts by what stands for a person, the earliest first.
