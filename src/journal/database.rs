@@ -78,6 +78,12 @@ pub enum OpenError {
         "journal.keys: none of the keys opens this journal; add the key that it was made with, after the one that is to be used"
     )]
     Keys,
+    /// What is in it was written with keys that are gone.
+    #[error(
+        "the journal has entries, and its table journal_key lacks the keys that they were written with: nobody would be found in \
+         it; restore journal_key from the same backup as the other tables, or begin an empty journal"
+    )]
+    KeysGone,
 }
 
 impl OpenError {
@@ -122,8 +128,8 @@ async fn begin(server: &Server, configured: &[SecretString]) -> Result<(AnyConne
     let failed = |fault| unusable(server.key, fault);
     let mut connection = server.connect(PATIENCE).await.map_err(failed)?;
     migrate(&mut connection, server).await?;
-    let keys = keys(&mut connection, server.begin, configured).await.map_err(failed)?;
-    Ok((connection, keys.ok_or(OpenError::Keys)?))
+    let keys = keys(&mut connection, server.begin, configured).await.map_err(failed)??;
+    Ok((connection, keys))
 }
 
 #[async_trait]
@@ -225,16 +231,29 @@ async fn migrate(connection: &mut AnyConnection, server: &Server) -> Result<(), 
     })
 }
 
-/// The journal's own keys: made if there are none, wrapped anew if the configured key is another one. None if no
-/// configured key opens them.
+/// Whether something was written, and not with the keys that are there. Asked in one statement, as others may be making the
+/// keys just now.
+async fn are_keys_gone(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    let some = |table: &str| format!("(SELECT COUNT(*) FROM (SELECT 1 FROM {table} LIMIT 1) AS {table}_row)");
+    let rows = ["journal_receipt", "journal_link", "journal_rejected", "journal_pending"].map(some).join(" + ");
+    let sql = format!("SELECT (SELECT COUNT(*) FROM journal_key), {rows}");
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(connection).await?;
+    let (keys, rows): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(keys < 2 && rows > 0)
+}
+
+/// The journal's own keys: made if there is nothing yet, wrapped anew if the configured key is another one.
 async fn keys(
     connection: &mut AnyConnection,
     begin: &'static str,
     configured: &[SecretString],
-) -> Result<Option<Keys>, JournalFault> {
+) -> Result<Result<Keys, OpenError>, JournalFault> {
     let sealers: Vec<_> = configured.iter().map(Sealer::configured).collect::<Result<_, _>>()?;
-    let Some(first) = sealers.first() else { return Ok(None) };
+    let Some(first) = sealers.first() else { return Ok(Err(OpenError::Keys)) };
     let mut transaction = connection.begin_with(begin).await?;
+    if are_keys_gone(&mut transaction).await? {
+        return Ok(Err(OpenError::KeysGone));
+    }
     for name in ["lookup", "data"] {
         // Of replicas that begin together, the first one's stay.
         sqlx::query("INSERT INTO journal_key (name, wrapped) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
@@ -250,7 +269,7 @@ async fn keys(
         let wrapped: Vec<u8> = row.await?.try_get(0)?;
         let opened =
             sealers.iter().enumerate().find_map(|(at, sealer)| Some((at, sealer.open(Sealed::Key, &wrapped).ok()?)));
-        let Some((by, key)) = opened else { return Ok(None) };
+        let Some((by, key)) = opened else { return Ok(Err(OpenError::Keys)) };
         if by > 0 {
             sqlx::query("UPDATE journal_key SET wrapped = $1 WHERE name = $2")
                 .bind(first.seal(Sealed::Key, &key))
@@ -267,5 +286,5 @@ async fn keys(
     transaction.commit().await?;
     let data = unwrapped.pop().unwrap_or_default();
     let lookup = unwrapped.pop().unwrap_or_default();
-    Keys::new(lookup, &data).map(Some)
+    Keys::new(lookup, &data).map(Ok)
 }

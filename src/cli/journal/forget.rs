@@ -39,6 +39,13 @@ pub async fn run(desk: &Desk, args: &ForgetArgs) -> Result<ExitCode, ExitCode> {
         counted(found.links, "link"),
         counted(found.rejected, "event set aside").replace("asides", "aside")
     );
+    if found.held > 0 {
+        println!(
+            "Careful: {} not given up, so a list may hold the address still, and once they are erased nothing leads there \
+             anymore. If the account isn't deleted yet, delete it first, and come again when the gateway has taken it out.",
+            if found.held == 1 { "1 link is".to_owned() } else { format!("{} links are", found.held) }
+        );
+    }
     if !args.yes && !is_confirmed()? {
         println!("Nothing was erased. To erase it: --yes");
         return Ok(Ended::LeftToDo.into());
@@ -50,14 +57,22 @@ pub async fn run(desk: &Desk, args: &ForgetArgs) -> Result<ExitCode, ExitCode> {
 
 /// What has to be waited for.
 fn left(found: Erasable) -> ExitCode {
-    if found.unfinished == 0 {
+    if (found.unfinished, found.kept) == (0, 0) {
         return Ended::Well.into();
     }
-    println!(
-        "{} of this person are unfinished, and were left, as one of them may be an opt-out. There are receipts of them once \
-         they are done: come again then.",
-        found.unfinished
-    );
+    if found.unfinished > 0 {
+        println!(
+            "{} of this person are unfinished, and were left, as one of them may be an opt-out. There are receipts of them \
+             once they are done: come again then.",
+            found.unfinished
+        );
+    }
+    if found.kept > 0 {
+        println!(
+            "Kept until what is unfinished is done, which may have to find by them whom to take out: {}.",
+            counted(found.kept, "link")
+        );
+    }
     Ended::LeftToDo.into()
 }
 
