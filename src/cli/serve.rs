@@ -50,7 +50,7 @@ async fn serve(
     let gateway = Gateway::with_journal(&config, &transport, &clock, journal.clone());
     let live = Live::new(gateway.map_err(|error| failed(&error))?);
     let stop = http::stop_signal().map_err(|error| failed(&error))?;
-    let finishing = journal.map(|journal| tokio::spawn(finish_all(live.clone(), journal, stop.clone())));
+    let finishing = journal.clone().map(|journal| tokio::spawn(finish_all(live.clone(), journal, stop.clone())));
     let upkeep = metrics.clone();
     tokio::spawn(async move {
         // The exporter keeps every measured time until somebody sums them up.
@@ -80,6 +80,9 @@ async fn serve(
     {
         // Another replica takes it up when its lease has ended.
         tracing::warn!("an unfinished event is left to others");
+    }
+    if let Some(journal) = journal {
+        journal.close().await;
     }
     tracing::info!("stopped");
     Ok(Ended::Well.into())

@@ -478,7 +478,7 @@ async fn remove_gone(
     account.address = account.address.or_else(|| links.last());
     let each = side.routes.iter().map(|ends| async {
         if account.address.is_none() && !ends.esp.finds_by_uid() {
-            return RouteEffect::on(&ends.route, nowhere_to_be_found(side, uid, links, deadline).await);
+            return RouteEffect::on(&ends.route, nowhere_to_be_found(side, ends, uid, links, deadline).await);
         }
         let subscriber =
             Subscriber { side, ends, account: &account, formerly, also_at: &[], links, api_key: None, deadline };
@@ -494,12 +494,18 @@ async fn remove_gone(
 }
 
 /// For an account of which nothing tells where its subscriber is.
-async fn nowhere_to_be_found(side: &GigyaSide, uid: &Uid, links: &Links, deadline: Deadline) -> Effect {
+async fn nowhere_to_be_found(
+    side: &GigyaSide,
+    ends: &RouteEnds,
+    uid: &Uid,
+    links: &Links,
+    deadline: Deadline,
+) -> Effect {
     let Some(journal) = &side.journal else { return Outcome::Rejected(Reason::AddressUnknown).into() };
     if links.are_lost {
         return Outcome::Deferred(Reason::JournalUnavailable).into();
     }
-    let was_removed = journal.was_removed(&side.config.name, uid);
+    let was_removed = journal.was_removed(&side.config.name, uid, &ends.label);
     match within(deadline.left().unwrap_or_default(), was_removed).await {
         Ok(true) => Effect::found(Change::Removal, None),
         Ok(false) => Outcome::Rejected(Reason::AddressUnknown).into(),

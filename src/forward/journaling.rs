@@ -171,8 +171,11 @@ impl Page<'_> {
             direction: self.direction.label(),
             change,
             person: (group.person)(route),
-            // When an account was closed, no consent tells: the event does.
-            acted: if change == Change::Removal { group.happened } else { route.effect.acted },
+            // When an account was closed, or a name changed, no consent tells: the event does.
+            acted: match change {
+                Change::Removal | Change::Profile => group.happened,
+                Change::OptIn | Change::OptOut => route.effect.acted,
+            },
             received: self.received,
             accepted: route.mark.at.unwrap_or(self.received),
             call_id: route.mark.call.as_ref().map(CallId::as_str).map(ToOwned::to_owned),

@@ -50,7 +50,7 @@ impl<'a> Plan<'a> {
 
     fn statements(&self) -> usize {
         let Entries { rejected, unfinished, finished, .. } = self.entries;
-        let rows = rejected.len() + finished.len() + self.known.again();
+        let rows = rejected.len() + finished.len() + self.known.statements();
         self.links.statements() + rows + statements(unfinished.len()) + statements(self.drafts.len())
     }
 

@@ -5,6 +5,7 @@ use super::fault::JournalFault;
 use super::flavour::Flavour;
 use super::keys::{Keys, Sealed, Sealer, random};
 use super::lending::{Lending, timely};
+use super::place::Place;
 use super::queue::{Claimed, Waiting};
 use super::reader::Reader;
 use super::server::Server;
@@ -44,6 +45,7 @@ pub struct Database {
     /// How a transaction begins that will write.
     pub(super) begin: &'static str,
     pub(super) flavour: Flavour,
+    place: Place,
     clock: WallClock,
 }
 
@@ -95,6 +97,12 @@ pub enum OpenError {
         "journal.keys: none of the keys opens this journal; add the key that it was made with, after the one that is to be used"
     )]
     Keys,
+    /// What is in it was written with keys that are gone.
+    #[error(
+        "the journal has entries, and its table journal_key lacks the keys that they were written with: nobody would be found in \
+         it; restore journal_key from the same backup as the other tables, or begin an empty journal"
+    )]
+    KeysGone,
 }
 
 impl OpenError {
@@ -122,11 +130,11 @@ impl Database {
                 begun => break begun?,
             }
         };
-        Ok(Self::with(server, connection, keys, clock))
+        Ok(Self::with(server, connection, keys, Place::of(&journal.store), clock))
     }
 
     /// With a connection to it that writes.
-    pub(super) fn with(server: Server, connection: AnyConnection, keys: Keys, clock: WallClock) -> Self {
+    pub(super) fn with(server: Server, connection: AnyConnection, keys: Keys, place: Place, clock: WallClock) -> Self {
         let keys = Arc::new(keys);
         let (begin_with, flavour) = (server.begin, server.flavour);
         let readers = server.pool(READERS);
@@ -134,7 +142,7 @@ impl Database {
         let writer = Writer::start(server, connection, Arc::clone(&keys), clock.clone());
         let lending = Arc::new(Lending::of(readers.clone()));
         let reader = Reader::start(Arc::clone(&lending), Arc::clone(&keys));
-        Self { lending, reader, readers, writer, keys, begin: begin_with, flavour, clock }
+        Self { lending, reader, readers, writer, keys, begin: begin_with, flavour, place, clock }
     }
 }
 
@@ -143,13 +151,14 @@ async fn begin(server: &Server, configured: &[SecretString]) -> Result<(AnyConne
     let failed = |fault| unusable(server.key, fault);
     let mut connection = server.connect(PATIENCE).await.map_err(failed)?;
     migrate(&mut connection, server).await?;
-    let keys = keys(&mut connection, server.begin, configured).await.map_err(failed)?;
-    Ok((connection, keys.ok_or(OpenError::Keys)?))
+    let keys = keys(&mut connection, server.begin, configured).await.map_err(failed)??;
+    Ok((connection, keys))
 }
 
 #[async_trait]
 impl Journal for Database {
     async fn links(&self, gigya: &ConnectionName, uids: &[&Uid]) -> Result<Vec<Link>, JournalFault> {
+        self.place.check()?;
         self.reader.links(uids.iter().map(|uid| self.keys.account(gigya, uid)).collect()).await
     }
 
@@ -159,17 +168,22 @@ impl Journal for Database {
         lent.back(uids)
     }
 
-    async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid) -> Result<bool, JournalFault> {
+    async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid, route: &str) -> Result<bool, JournalFault> {
         let mut lent = self.lending.lend().await?;
-        let removed = timely(receipts::was_removed(lent.connection(), &self.keys.account(gigya, uid))).await;
+        let removed = timely(receipts::was_removed(lent.connection(), &self.keys.account(gigya, uid), route)).await;
         lent.back(removed)
     }
 
     async fn commit(&self, entries: Entries) -> Result<(), JournalFault> {
-        if entries.is_empty() { Ok(()) } else { self.writer.write(entries).await }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.place.check()?;
+        self.writer.write(entries).await
     }
 
     async fn claim(&self, owner: &str, lease: Duration, most: usize) -> Result<Vec<Claimed>, JournalFault> {
+        self.place.check()?;
         let mut lent = self.lending.lend().await?;
         let claimed = timely(queue::claim(lent.connection(), &self.keys, owner, self.now(), lease, most)).await;
         lent.back(claimed)
@@ -189,6 +203,14 @@ impl Journal for Database {
         let mut lent = self.lending.lend().await?;
         let waiting = timely(queue::waiting(lent.connection())).await;
         lent.back(waiting)
+    }
+
+    /// What is in SQLite's log of writes goes to the file, so that a copy of the file is a copy of the journal.
+    async fn close(&self) {
+        let Some(statement) = self.flavour.after_erasing() else { return };
+        if let Err(error) = sqlx::query(statement).execute(&self.readers).await {
+            tracing::warn!(fault = %JournalFault::from(error), "the journal's log of writes stays beside its file");
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -232,16 +254,29 @@ async fn migrate(connection: &mut AnyConnection, server: &Server) -> Result<(), 
     })
 }
 
-/// The journal's own keys: made if there are none, wrapped anew if the configured key is another one. None if no
-/// configured key opens them.
+/// Whether something was written, and not with the keys that are there. Asked in one statement, as others may be making the
+/// keys just now.
+async fn are_keys_gone(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    let some = |table: &str| format!("(SELECT COUNT(*) FROM (SELECT 1 FROM {table} LIMIT 1) AS {table}_row)");
+    let rows = ["journal_receipt", "journal_link", "journal_rejected", "journal_pending"].map(some).join(" + ");
+    let sql = format!("SELECT (SELECT COUNT(*) FROM journal_key), {rows}");
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(connection).await?;
+    let (keys, rows): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(keys < 2 && rows > 0)
+}
+
+/// The journal's own keys: made if there is nothing yet, wrapped anew if the configured key is another one.
 async fn keys(
     connection: &mut AnyConnection,
     begin: &'static str,
     configured: &[SecretString],
-) -> Result<Option<Keys>, JournalFault> {
+) -> Result<Result<Keys, OpenError>, JournalFault> {
     let sealers: Vec<_> = configured.iter().map(Sealer::configured).collect::<Result<_, _>>()?;
-    let Some(first) = sealers.first() else { return Ok(None) };
+    let Some(first) = sealers.first() else { return Ok(Err(OpenError::Keys)) };
     let mut transaction = connection.begin_with(begin).await?;
+    if are_keys_gone(&mut transaction).await? {
+        return Ok(Err(OpenError::KeysGone));
+    }
     for name in ["lookup", "data"] {
         // Of replicas that begin together, the first one's stay.
         sqlx::query("INSERT INTO journal_key (name, wrapped) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
@@ -257,7 +292,7 @@ async fn keys(
         let wrapped: Vec<u8> = row.await?.try_get(0)?;
         let opened =
             sealers.iter().enumerate().find_map(|(at, sealer)| Some((at, sealer.open(Sealed::Key, &wrapped).ok()?)));
-        let Some((by, key)) = opened else { return Ok(None) };
+        let Some((by, key)) = opened else { return Ok(Err(OpenError::Keys)) };
         if by > 0 {
             sqlx::query("UPDATE journal_key SET wrapped = $1 WHERE name = $2")
                 .bind(first.seal(Sealed::Key, &key))
@@ -274,5 +309,5 @@ async fn keys(
     transaction.commit().await?;
     let data = unwrapped.pop().unwrap_or_default();
     let lookup = unwrapped.pop().unwrap_or_default();
-    Keys::new(lookup, &data).map(Some)
+    Keys::new(lookup, &data).map(Ok)
 }

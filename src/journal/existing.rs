@@ -4,6 +4,7 @@
 use super::database::{Database, MIGRATIONS, OpenError, PATIENCE, unusable};
 use super::fault::JournalFault;
 use super::keys::{Keys, Sealed, Sealer};
+use super::place::Place;
 use super::server::Server;
 use crate::config;
 use crate::upstream::WallClock;
@@ -24,7 +25,7 @@ impl Database {
         let keys = tokio::time::timeout(PATIENCE, look(&server, &journal.keys));
         let keys = keys.await.map_err(|_| failed(JournalFault::late()))??;
         let connection = server.connect(PATIENCE).await.map_err(failed)?;
-        Ok(Self::with(server, connection, keys, clock))
+        Ok(Self::with(server, connection, keys, Place::of(&journal.store), clock))
     }
 }
 
@@ -64,7 +65,11 @@ async fn keys(connection: &mut AnyConnection, server: &Server, configured: &[Sec
     for name in ["lookup", "data"] {
         let row = sqlx::query("SELECT wrapped FROM journal_key WHERE name = $1").bind(name);
         let row = row.fetch_optional(&mut *connection).await.map_err(|error| failed(error.into()))?;
-        let row = row.ok_or(OpenError::NotMade { key: server.key })?;
+        let Some(row) = row else {
+            // The chain's beginning is written together with them.
+            let begun = number(connection, "SELECT COUNT(*) FROM journal_chain").await.map_err(failed)?;
+            return Err(if begun == 0 { OpenError::NotMade { key: server.key } } else { OpenError::KeysGone });
+        };
         let wrapped: Vec<u8> = row.try_get(0).map_err(|error| failed(error.into()))?;
         let key = sealers.iter().find_map(|sealer| sealer.open(Sealed::Key, &wrapped).ok());
         unwrapped.push(key.ok_or(OpenError::Keys)?);

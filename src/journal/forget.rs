@@ -26,8 +26,14 @@ pub enum Whom {
 pub struct Erasable {
     /// Receipts, which no longer say then whom they are about.
     pub receipts: u64,
-    /// Links.
+    /// Links that nothing unfinished needs.
     pub links: u64,
+    /// Of these, links that aren't given up: a list may hold the address still, and without its link nobody takes it out
+    /// when the account is deleted.
+    pub held: u64,
+    /// Links that are left: of an account or an address that something unfinished is about, which may need them to find
+    /// whom to take out.
+    pub kept: u64,
     /// Events set aside.
     pub rejected: u64,
     /// Unfinished events. They are left, as dropping them could lose an opt-out; once they are finished, there are receipts
@@ -36,6 +42,10 @@ pub struct Erasable {
     /// With an address: other receipts of the accounts that had it.
     pub others: u64,
 }
+
+/// That something unfinished is about a link's account or address.
+const IS_NEEDED: &str = "EXISTS (SELECT 1 FROM journal_pending AS pending \
+                         WHERE pending.person = journal_link.person OR pending.address = journal_link.address)";
 
 /// A condition that a row of the person meets, and the hash in it.
 type Criterion = (&'static str, Vec<u8>);
@@ -48,9 +58,12 @@ impl Database {
     pub async fn erasable(&self, whom: &Whom) -> Result<Erasable, JournalFault> {
         let mut look = self.readers.begin_with(self.flavour.look()).await?;
         let criteria = self.criteria(&mut look, whom).await?;
+        let links = Links::find(&mut look, &criteria).await?;
         let mut found = Erasable {
             receipts: count(select(&mut look, "seq", "journal_receipt", &criteria).await?.len()),
-            links: count(select(&mut look, "person", "journal_link", &criteria).await?.len()),
+            links: links.free,
+            held: links.held,
+            kept: links.kept,
             rejected: count(select(&mut look, "id", "journal_rejected", &criteria).await?.len()),
             unfinished: count(select(&mut look, "id", "journal_pending", &criteria).await?.len()),
             others: 0,
@@ -82,14 +95,17 @@ impl Database {
             seqs.insert(row.try_get::<i64, _>(0)?);
         }
         for seq in &seqs {
-            let sql = "UPDATE journal_receipt SET person = NULL, address = NULL, salt = NULL, event = '', event_key = 0, \
-                       call_id = NULL WHERE seq = $1";
+            let sql = "UPDATE journal_receipt SET person = NULL, address = NULL, salt = NULL, request = '', event = '', \
+                       event_key = 0, call_id = NULL WHERE seq = $1";
             sqlx::query(sql).bind(*seq).execute(&mut *transaction).await?;
         }
+        let links = Links::find(&mut transaction, &criteria).await?;
         let erased = Erasable {
             receipts: count(seqs.len()),
-            links: delete(&mut transaction, "journal_link", &criteria).await?,
-            rejected: delete(&mut transaction, "journal_rejected", &criteria).await?,
+            links: delete(&mut transaction, "journal_link", &format!("NOT {IS_NEEDED}"), &criteria).await?,
+            held: links.held,
+            kept: links.kept,
+            rejected: delete(&mut transaction, "journal_rejected", "1 = 1", &criteria).await?,
             unfinished: count(select(&mut transaction, "id", "journal_pending", &criteria).await?.len()),
             others: 0,
         };
@@ -139,10 +155,40 @@ async fn select(
     Ok(rows)
 }
 
-async fn delete(connection: &mut AnyConnection, table: &str, criteria: &[Criterion]) -> Result<u64, JournalFault> {
+/// A person's links, counted.
+#[derive(Default)]
+struct Links {
+    free: u64,
+    held: u64,
+    kept: u64,
+}
+
+impl Links {
+    async fn find(connection: &mut AnyConnection, criteria: &[Criterion]) -> Result<Self, JournalFault> {
+        let columns = format!("CASE WHEN {IS_NEEDED} THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END, left_at");
+        let mut links = Self::default();
+        for row in select(connection, &columns, "journal_link", criteria).await? {
+            let (is_needed, left_at): (i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+            if is_needed == 0 {
+                links.free += 1;
+                links.held += u64::from(left_at.is_none());
+            } else {
+                links.kept += 1;
+            }
+        }
+        Ok(links)
+    }
+}
+
+async fn delete(
+    connection: &mut AnyConnection,
+    table: &str,
+    and: &str,
+    criteria: &[Criterion],
+) -> Result<u64, JournalFault> {
     let mut gone = 0;
     for (condition, hash) in criteria {
-        let sql = format!("DELETE FROM {table} WHERE {condition}");
+        let sql = format!("DELETE FROM {table} WHERE {condition} AND {and}");
         gone += sqlx::query(AssertSqlSafe(sql)).bind(hash.clone()).execute(&mut *connection).await?.rows_affected();
     }
     Ok(gone)

@@ -26,6 +26,7 @@ mod keys;
 mod lending;
 mod links;
 mod opening;
+mod place;
 mod prune;
 mod queue;
 mod reader;
@@ -64,8 +65,11 @@ pub trait Journal: Send + Sync {
     /// if there are no others.
     async fn uids_at(&self, gigya: &ConnectionName, address: &Email) -> Result<Vec<Uid>, JournalFault>;
 
-    /// Whether an account was taken out before, as receipts have it.
-    async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid) -> Result<bool, JournalFault>;
+    /// Whether an account was taken out by a route before, as receipts have it.
+    async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid, route: &str) -> Result<bool, JournalFault>;
+
+    /// Leaves everything in order before the process ends.
+    async fn close(&self) {}
 
     /// Writes all of it, or none.
     async fn commit(&self, entries: Entries) -> Result<(), JournalFault>;

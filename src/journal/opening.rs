@@ -82,8 +82,14 @@ impl Journal for Opening {
         self.now_there()?.uids_at(gigya, address).await
     }
 
-    async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid) -> Result<bool, JournalFault> {
-        self.now_there()?.was_removed(gigya, uid).await
+    async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid, route: &str) -> Result<bool, JournalFault> {
+        self.now_there()?.was_removed(gigya, uid, route).await
+    }
+
+    async fn close(&self) {
+        if let Some(database) = self.opened.get() {
+            database.close().await;
+        }
     }
 
     async fn commit(&self, entries: Entries) -> Result<(), JournalFault> {

@@ -2,7 +2,7 @@
 //! it, a beginning that is missing counts as broken.
 
 use super::Journal;
-use super::chain::Beginning;
+use super::chain::{Beginning, DID_NOT_HOLD};
 use super::database::Database;
 use super::fault::JournalFault;
 use super::keys::Hash;
@@ -30,11 +30,28 @@ impl Database {
     /// # Errors
     /// If it can't be written. What is gone by then is told of by a receipt; the rest is there still.
     pub async fn prune(&self, receipts: Timestamp, rejected: Timestamp) -> Result<Pruned, JournalFault> {
+        self.prune_with(receipts, rejected, "").await
+    }
+
+    /// The same, of a journal whose chain is known not to hold: the receipt says that, too.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn prune_broken(&self, receipts: Timestamp, rejected: Timestamp) -> Result<Pruned, JournalFault> {
+        self.prune_with(receipts, rejected, DID_NOT_HOLD).await
+    }
+
+    async fn prune_with(
+        &self,
+        receipts: Timestamp,
+        rejected: Timestamp,
+        remark: &str,
+    ) -> Result<Pruned, JournalFault> {
         let sql = "DELETE FROM journal_rejected WHERE last_at < $1";
         let gone = sqlx::query(sql).bind(micros(rejected)).execute(&self.readers).await?.rows_affected();
         let mut pruned = Pruned { receipts: 0, rejected: gone };
         loop {
-            let gone = meeting_nobody(async || self.prune_some(receipts).await).await?;
+            let gone = meeting_nobody(async || self.prune_some(receipts, remark).await).await?;
             if gone == 0 {
                 return Ok(pruned);
             }
@@ -42,7 +59,7 @@ impl Database {
         }
     }
 
-    async fn prune_some(&self, before: Timestamp) -> Result<u64, JournalFault> {
+    async fn prune_some(&self, before: Timestamp, remark: &str) -> Result<u64, JournalFault> {
         let mut transaction = self.readers.begin_with(self.begin).await?;
         let Some((last, hash)) = through(&mut transaction, before).await? else { return Ok(0) };
         let sql = "SELECT seq, hash FROM journal_receipt ORDER BY seq LIMIT 1 OFFSET $1";
@@ -56,7 +73,8 @@ impl Database {
         let gone = sqlx::query(sql).bind(through).execute(&mut *transaction).await?.rows_affected();
         let sql = "UPDATE journal_chain SET first_seq = $1, first_hash = $2 WHERE id = 1";
         sqlx::query(sql).bind(through).bind(hash.to_vec()).execute(&mut *transaction).await?;
-        let draft = Draft::about_the_journal(Kind::Pruning, Beginning { seq: through, hash }.to_string());
+        let beginning = Beginning { seq: through, hash };
+        let draft = Draft::about_the_journal(Kind::Pruning, format!("{beginning}{remark}"));
         receipts::append_one(&mut transaction, draft, self.now()).await?;
         transaction.commit().await?;
         Ok(gone)

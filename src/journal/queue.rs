@@ -15,6 +15,9 @@ use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row};
 use std::time::Duration;
 use uuid::Uuid;
 
+/// How long an event that can't be read waits until it is looked at again.
+const UNREADABLE_FOR: SignedDuration = SignedDuration::from_hours(1);
+
 /// Which unfinished event. Later ones are greater.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PendingId(pub String);
@@ -179,7 +182,8 @@ pub(super) async fn remove(connection: &mut AnyConnection, finished: &[PendingId
     Ok(())
 }
 
-/// Leases what is due and nobody works on; of one person's events, the earliest only.
+/// Leases what is due and nobody works on; of one person's events, the earliest only. What can't be read is put off, and stays:
+/// it was acknowledged, and the key that opens it may come back.
 pub(super) async fn claim(
     connection: &mut AnyConnection,
     keys: &Keys,
@@ -198,17 +202,21 @@ pub(super) async fn claim(
     .bind(i64::try_from(most).unwrap_or(i64::MAX))
     .fetch_all(&mut *connection)
     .await?;
-    let leased_to = micros(now.saturating_add(SignedDuration::try_from(lease).unwrap_or_default()).unwrap_or(now));
-    let mut claimed = Vec::new();
+    let leased_to = now.saturating_add(SignedDuration::try_from(lease).unwrap_or_default()).unwrap_or(now);
+    let (mut claimed, mut unreadable) = (Vec::new(), 0_u64);
     for row in due {
-        let (id, before): (String, i64) = (row.try_get(0)?, row.try_get(6)?);
+        let sealed: Vec<u8> = row.try_get(3)?;
+        let Ok(payload) = keys.open(Sealed::Pending, &sealed) else {
+            unreadable += put_off_unreadable(connection, &row, now).await?;
+            continue;
+        };
+        let (id, before, received): (String, i64, i64) = (row.try_get(0)?, row.try_get(6)?, row.try_get(4)?);
         // Only who finds the lease as it was read gets it.
         let sql = "UPDATE journal_pending SET owner = $1, leased_to = $2 WHERE id = $3 AND leased_to = $4";
-        let taken = sqlx::query(sql).bind(owner.to_owned()).bind(leased_to).bind(id.clone()).bind(before);
+        let taken = sqlx::query(sql).bind(owner.to_owned()).bind(micros(leased_to)).bind(id.clone()).bind(before);
         if taken.execute(&mut *connection).await?.rows_affected() == 0 {
             continue;
         }
-        let (sealed, received): (Vec<u8>, i64) = (row.try_get(3)?, row.try_get(4)?);
         claimed.push(Claimed {
             id: PendingId(id),
             owner: owner.to_owned(),
@@ -216,14 +224,31 @@ pub(super) async fn claim(
             direction: row.try_get(2)?,
             received: time(received),
             attempts: row.try_get(5)?,
-            payload: keys.open(Sealed::Pending, &sealed).unwrap_or_else(|fault| {
-                // It must not hold up the others: empty as it is, it is set aside.
-                tracing::error!(%fault, "an unfinished event can't be read");
-                Vec::new()
-            }),
+            payload,
         });
     }
+    if unreadable > 0 {
+        tracing::error!(
+            events = unreadable,
+            "unfinished events can't be read and are put off for an hour: they were changed, or written with another key; \
+             restore the journal's keys, or journal_pending, from a backup"
+        );
+    }
     Ok(claimed)
+}
+
+/// Puts one off, unless somebody else did meanwhile; how many were.
+async fn put_off_unreadable(connection: &mut AnyConnection, row: &AnyRow, now: Timestamp) -> Result<u64, JournalFault> {
+    let (id, before): (String, i64) = (row.try_get(0)?, row.try_get(6)?);
+    let sql = "UPDATE journal_pending SET attempts = attempts + 1, reason = $1, next_at = $2 \
+               WHERE id = $3 AND leased_to = $4 AND next_at <= $5";
+    let put_off = sqlx::query(sql)
+        .bind(Reason::JournalUnavailable.label())
+        .bind(micros(now.saturating_add(UNREADABLE_FOR).unwrap_or(now)))
+        .bind(id)
+        .bind(before)
+        .bind(micros(now));
+    Ok(put_off.execute(connection).await?.rows_affected())
 }
 
 /// Gives one back, unless somebody else has it by now.

@@ -31,6 +31,17 @@ pub fn placeholders(connection: &AnyConnection, rows: usize, columns: usize) -> 
     rows_of(rows, columns, connection.backend_name() != "SQLite")
 }
 
+/// A list of so many, in a statement that has so many placeholders before it: `($3, $4)`, or `(?, ?)`.
+pub fn list(connection: &AnyConnection, before: usize, length: usize) -> String {
+    let each: Vec<_> = (before + 1..=before + length).map(|number| placeholder(connection, number)).collect();
+    format!("({})", each.join(", "))
+}
+
+/// One of a statement's placeholders, which are counted from one.
+pub fn placeholder(connection: &AnyConnection, number: usize) -> String {
+    if connection.backend_name() == "SQLite" { "?".to_owned() } else { format!("${number}") }
+}
+
 fn rows_of(rows: usize, columns: usize, are_numbered: bool) -> String {
     let mut text = String::new();
     for row in 0..rows {

@@ -205,3 +205,14 @@ impl Heard {
         self.0.lock().unwrap().iter().filter(|heard| *heard == outcome).count()
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_is_moved_away() {
+    let town = Town::ordinary().await;
+    let people = good_times(&town).await;
+    let (file, away) = (town.shelf.file(), town.shelf.file().with_extension("away"));
+    std::fs::rename(&file, &away).unwrap();
+    everybody_acts(&town, &people).await;
+    std::fs::rename(&away, &file).unwrap();
+    everything_is_there(&town).await;
+}

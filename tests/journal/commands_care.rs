@@ -1,7 +1,7 @@
 //! What the `journal` command takes care of: that asking changes nothing, that nothing is hidden by it, and that whoever reads
 //! what it says isn't misled.
 
-use crate::office::Office;
+use crate::office::{Office, contains};
 use crate::town::address;
 use std::fs::File;
 
@@ -87,4 +87,45 @@ async fn the_table_says_who_accepted() {
     let out =
         table.lines().find(|line| line.trim_start().starts_with("opt_out ") && !line.contains("(found)")).unwrap();
     assert!(out.contains("Gigya main -> news "), "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_tampered_with_is_not_pruned_away() {
+    let office = Office::open().await;
+    office.remembers_others(2).await;
+    office.leaver("ann").await;
+    office.leaver("ben").await;
+    // Somebody makes a young opt-out old, so that it goes, and takes the evidence along.
+    let seq = office.receipts("ann").await["changes"][0]["seq"].as_i64().unwrap();
+    assert_eq!(seq, 3);
+    office.intruder("UPDATE journal_receipt SET written_at = 0 WHERE seq = 3").await;
+    let settings = [("GATEWAY_JOURNAL__KEEP_RECEIPTS", "365d")];
+    for arguments in [&["prune"][..], &["prune", "--dry-run"]] {
+        let ran = office.journal_with(arguments, &settings).await;
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.out.contains("place 3: its content is not what was written"), "{ran:?}");
+        assert!(ran.err.contains("nothing was pruned") && ran.err.contains("--even-if-broken"), "{ran:?}");
+    }
+    let verified = office.journal(&["verify"]).await;
+    assert!(verified.code == 1 && !verified.out.contains("were pruned"), "it is there still: {verified:?}");
+
+    let ran = office.journal_with(&["prune", "--even-if-broken"], &settings).await;
+    assert!(ran.code == 0 && ran.out.contains("3 receipts written before"), "{ran:?}");
+    let verified = office.journal(&["verify"]).await;
+    assert_eq!(verified.code, 0, "{verified:?}");
+    assert!(verified.out.contains("although the chain did not hold then"), "{}", verified.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_is_left_of_an_erased_person_leads_to_log_lines() {
+    let office = Office::open().await;
+    let uid = office.leaver("ann").await;
+    let changes = office.receipts("ann").await["changes"].clone();
+    let requests: Vec<_> = changes.as_array().unwrap().iter().map(|change| change["request_id"].clone()).collect();
+    assert!(requests.iter().all(|request| contains(&office.bytes(), request.as_str().unwrap().as_bytes())));
+    assert_eq!(office.journal(&["forget", "--uid", &uid, "--yes"]).await.code, 0);
+    for request in &requests {
+        assert!(!contains(&office.bytes(), request.as_str().unwrap().as_bytes()), "{request}");
+    }
+    assert_eq!(office.journal(&["verify"]).await.code, 0);
 }

@@ -4,7 +4,7 @@
 use crate::town::{NEWSLETTER, Town, address, forgetful};
 use gigya_esp_gateway::sandbox::campaign_monitor::{ListSettings, State};
 use gigya_esp_gateway::sandbox::marketing_cloud::Status;
-use gigya_esp_gateway::sandbox::{Esps, Temper};
+use gigya_esp_gateway::sandbox::{Esps, Setup, Temper};
 
 const SECOND_LIST: &str = "b58ee1d3039b8bec838e6d1482a8a966";
 
@@ -351,4 +351,25 @@ async fn what_waits_twice_is_worked_on_twice_and_ends_once() {
     town.quiet().await;
     assert_eq!((town.esp("ann"), town.esp("anna")), (None, Some(State::Deleted)));
     assert_eq!(town.held_links().await, 0);
+}
+
+#[tokio::test]
+async fn being_taken_out_at_one_esp_is_no_proof_for_another() {
+    let setup = Setup { esps: Esps::Both, ..forgetful() };
+    let mut town = Town::with(setup).await;
+    let uid = town.subscriber("ann").await;
+    // Of before the journal, as far as that knows; and gone from Gigya with her address.
+    town.forget_links().await;
+    for told in 1..=2 {
+        town.outcomes();
+        if told == 1 {
+            town.sandbox.gigya.delete(&uid);
+        } else {
+            town.sandbox.gigya.fire_deletion_of(&uid);
+        }
+        town.quiet().await;
+        let outcomes = town.outcomes();
+        assert!(outcomes.contains(&"rejected:address_unknown".to_owned()), "told {told} times: {outcomes:?}");
+    }
+    assert_eq!(town.esp("ann"), Some(State::Active), "nobody could know where she is");
 }

@@ -131,6 +131,11 @@ impl Town {
         sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut self.file().await).await.unwrap();
     }
 
+    /// Takes all links off.
+    pub async fn forget_links(&self) {
+        sqlx::query("DELETE FROM journal_link").execute(&mut self.file().await).await.unwrap();
+    }
+
     async fn file(&self) -> SqliteConnection {
         let JournalStore::Sqlite(file) = &self.shelf.store else { panic!("not a file") };
         let url = format!("sqlite://{}", file.display());

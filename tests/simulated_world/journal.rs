@@ -231,11 +231,13 @@ impl Journal for MemoryJournal {
         .await
     }
 
-    async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid) -> Result<bool, JournalFault> {
+    async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid, route: &str) -> Result<bool, JournalFault> {
+        let route = route.to_owned();
         let account = (gigya.clone(), uid.clone());
         self.call(move |state, _| {
             let is_that = |told: &Told| {
-                told.receipt.person.account.as_ref() == Some(&account) && told.receipt.change == Change::Removal
+                let is_theirs = told.receipt.person.account.as_ref() == Some(&account);
+                is_theirs && told.receipt.event.route == route && told.receipt.change == Change::Removal
             };
             state.receipts.iter().any(is_that)
         })

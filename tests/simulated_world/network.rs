@@ -225,8 +225,8 @@ impl Journal for Finishers {
         self.journal.uids_at(gigya, address).await
     }
 
-    async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid) -> Result<bool, JournalFault> {
-        self.journal.was_removed(gigya, uid).await
+    async fn was_removed(&self, gigya: &ConnectionName, uid: &Uid, route: &str) -> Result<bool, JournalFault> {
+        self.journal.was_removed(gigya, uid, route).await
     }
 
     async fn commit(&self, entries: Entries) -> Result<(), JournalFault> {

@@ -40,6 +40,13 @@ pub async fn run(desk: &Desk, args: &ForgetArgs) -> Result<ExitCode, ExitCode> {
         counted(found.links, "link"),
         format!("{} set aside", counted(found.rejected, "event"))
     );
+    if found.held > 0 {
+        say!(
+            "Careful: {} not given up, so a list may hold the address still, and once they are erased nothing leads there \
+             anymore. If the account isn't deleted yet, delete it first, and come again when the gateway has taken it out.",
+            if found.held == 1 { "1 link is".to_owned() } else { format!("{} links are", found.held) }
+        );
+    }
     if !args.yes && !is_confirmed()? {
         say!("Nothing was erased. To erase it: --yes");
         return Ok(Ended::LeftToDo.into());
@@ -51,14 +58,22 @@ pub async fn run(desk: &Desk, args: &ForgetArgs) -> Result<ExitCode, ExitCode> {
 
 /// What has to be waited for.
 fn left(found: Erasable) -> ExitCode {
-    if found.unfinished == 0 {
+    if (found.unfinished, found.kept) == (0, 0) {
         return Ended::Well.into();
     }
-    say!(
-        "{} of this person left unfinished, as an opt-out may be among them. They have receipts once they are done: come again \
-         then.",
-        counted(found.unfinished, "event")
-    );
+    if found.unfinished > 0 {
+        say!(
+            "{} of this person left unfinished, as an opt-out may be among them. They have receipts once they are done: come \
+             again then.",
+            counted(found.unfinished, "event")
+        );
+    }
+    if found.kept > 0 {
+        say!(
+            "Kept until what is unfinished is done, which may have to find by them whom to take out: {}.",
+            counted(found.kept, "link")
+        );
+    }
     Ended::LeftToDo.into()
 }
 

@@ -227,7 +227,8 @@ fn chain(report: &Report) -> String {
     let pruned = match chain.first {
         1 => String::new(),
         first => format!(
-            " Receipts before place {first} were removed when they were older than they are kept; a receipt says so."
+            " Receipts before place {first} were removed when they were older than they are kept; a receipt says so.{}",
+            if chain.pruned_broken { " <strong>The chain did not hold then.</strong>" } else { "" }
         ),
     };
     format!(

@@ -27,9 +27,7 @@ pub async fn run(desk: &Desk, args: &VerifyArgs) -> Result<ExitCode, ExitCode> {
     if args.json {
         say!("{:#}", as_json(&verified));
     } else {
-        for broken in &verified.broken {
-            say!("place {}: {}", broken.seq, broken.what);
-        }
+        tell_broken(&verified);
         say!("{}", conclusion(&verified));
         if !verified.broken.is_empty() {
             return Ok(Ended::Failed.into());
@@ -38,6 +36,13 @@ pub async fn run(desk: &Desk, args: &VerifyArgs) -> Result<ExitCode, ExitCode> {
         say!("Later, journal verify --expect {} shows that nothing up to here was touched.", verified.end());
     }
     Ok(if verified.broken.is_empty() { Ended::Well } else { Ended::Failed }.into())
+}
+
+/// What doesn't hold, a line each.
+pub fn tell_broken(verified: &Verified) {
+    for broken in &verified.broken {
+        say!("place {}: {}", broken.seq, broken.what);
+    }
 }
 
 /// Walks the chain; says so to whoever waits.
@@ -50,9 +55,12 @@ pub async fn verify(desk: &Desk, noted: &[Noted]) -> Result<Verified, JournalFau
 /// Whether all holds, in a sentence.
 pub fn conclusion(verified: &Verified) -> String {
     let receipts = counted(verified.receipts, "receipt");
-    let pruned = match verified.first {
-        1 => String::new(),
-        first => format!(" Those before place {first} were pruned."),
+    let pruned = match (verified.first, verified.pruned_broken) {
+        (1, _) => String::new(),
+        (first, false) => format!(" Those before place {first} were pruned."),
+        (first, true) => {
+            format!(" Those before place {first} were pruned, some of them although the chain did not hold then.")
+        }
     };
     let erased = match verified.erased {
         0 => String::new(),
@@ -68,6 +76,7 @@ pub fn as_json(verified: &Verified) -> Value {
     json!({
         "holds": verified.broken.is_empty(), "receipts": verified.receipts, "erased": verified.erased,
         "first_seq": verified.first, "last_seq": verified.last, "last_hash": verified.hash,
+        "pruned_broken": verified.pruned_broken,
         "broken": broken.collect::<Vec<_>>(),
     })
 }

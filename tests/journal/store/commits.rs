@@ -3,7 +3,7 @@
 use super::shelf::{email, found_out, key, main, on_each, opted_out, receipt, uid};
 use futures_util::future::join_all;
 use gigya_esp_gateway::domain::Change;
-use gigya_esp_gateway::journal::{Entries, Journal, Kind};
+use gigya_esp_gateway::journal::{Entries, Journal, Kind, Receipt};
 use sqlx::Executor;
 
 #[tokio::test]
@@ -98,6 +98,52 @@ async fn somebody_found_to_be_out_gets_a_receipt_unless_there_is_one() {
         journal.commit(Entries { receipts: vec![opted_in], ..Entries::default() }).await.unwrap();
         journal.commit(found_out("ann", "e4")).await.unwrap();
         assert_eq!(journal.receipts_at(&email("ann")).await.unwrap().len(), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_events_that_come_again_at_once_are_each_judged_for_themselves() {
+    on_each(async |shelf| {
+        let journal = shelf.open().await;
+        let name = |n: usize| format!("p{n}");
+        let mut before = Entries::default();
+        for n in 0..100 {
+            // Everybody opted out once; then every third one in again; and profiles say nothing of either.
+            before.append(opted_out(&name(n), &format!("out{n}")));
+            for (change, is_one) in [(Change::OptIn, n % 3 == 0), (Change::Profile, n % 2 == 0)] {
+                let change = Receipt { change, ..receipt(&name(n), &format!("{change:?}{n}")) };
+                before.receipts.extend(is_one.then_some(change));
+            }
+        }
+        journal.commit(before).await.unwrap();
+        let mut again = Entries::default();
+        for n in 0..100 {
+            for _ in 0..=n % 3 {
+                again.append(found_out(&name(n), &format!("out{n}")));
+            }
+            let mut by_address = found_out(&name(n), &format!("new{n}"));
+            by_address.seen[0].receipt.person.account = None;
+            again.append(by_address);
+            let mut elsewhere = found_out(&name(n), &format!("elsewhere{n}"));
+            elsewhere.seen[0].receipt.event.route = "another".to_owned();
+            elsewhere.seen[0].is_out = n == 7;
+            again.append(elsewhere);
+        }
+        journal.commit(again).await.unwrap();
+        for n in 0..100 {
+            let found = journal.receipts_at(&email(&name(n))).await.unwrap();
+            let times = i64::try_from(n % 3).unwrap() + 1;
+            assert_eq!((found[0].redeliveries, found[0].redelivered), (times, Some(shelf.now())), "{n}");
+            let new: Vec<_> = found.iter().filter(|receipt| receipt.was_found).map(|one| one.route.as_str()).collect();
+            let expected = match n {
+                7 => vec!["another"],
+                n if n % 3 == 0 => vec!["main/newsletter -> news/a"],
+                _ => vec![],
+            };
+            assert_eq!(new, expected, "{n}");
+        }
+        assert_eq!(journal.verify(&[]).await.unwrap().broken, []);
     })
     .await;
 }

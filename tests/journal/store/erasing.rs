@@ -2,7 +2,7 @@
 
 use super::shelf::{email, link, linked, main, on_each, opted_out, set_aside, uid, unfinished};
 use gigya_esp_gateway::domain::Reason;
-use gigya_esp_gateway::journal::{Journal, Kind, Pruned, Whom};
+use gigya_esp_gateway::journal::{Entries, Journal, Kind, Pruned, Whom};
 use std::time::Duration;
 
 #[tokio::test]
@@ -44,16 +44,46 @@ async fn a_person_is_forgotten_and_the_chain_holds() {
         }
         journal.commit(unfinished("ann", "an opt-out, maybe")).await.unwrap();
         let erased = journal.forget(&Whom::Account(main(), uid("ann"))).await.unwrap();
-        assert_eq!((erased.receipts, erased.links, erased.rejected, erased.unfinished), (1, 1, 1, 1));
+        assert_eq!((erased.receipts, erased.links, erased.rejected, erased.unfinished), (1, 0, 1, 1));
         assert_eq!(journal.receipts_at(&email("ann")).await.unwrap().len(), 0);
         assert_eq!(journal.receipts_at(&email("ben")).await.unwrap().len(), 1);
-        assert_eq!(journal.links(&main(), &[&uid("ann")]).await.unwrap(), []);
+        assert_eq!(journal.links(&main(), &[&uid("ann")]).await.unwrap(), [link("ann", "ann")], "it is needed");
         assert_eq!(journal.links(&main(), &[&uid("ben")]).await.unwrap(), [link("ben", "ben")]);
         assert_eq!(journal.waiting().await.unwrap().unfinished, 1, "what could be an opt-out is never dropped");
         let verified = journal.verify(&[]).await.unwrap();
         assert_eq!((verified.erased, verified.broken), (1, vec![]));
         let last = journal.receipts_at(&email("ben")).await.unwrap().remove(0);
         assert_ne!(last.kind, Kind::Erasure);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn links_stay_for_as_long_as_something_unfinished_needs_them() {
+    on_each(async |shelf| {
+        let journal = shelf.open().await;
+        let ann = Whom::Account(main(), uid("ann"));
+        for name in ["old", "new"] {
+            journal.commit(linked(link("ann", name), true)).await.unwrap();
+        }
+        journal.commit(linked(link("ann", "old"), false)).await.unwrap();
+        // Its deletion was acknowledged; it names the account alone.
+        let mut deleted = unfinished("ann", "deleted");
+        deleted.unfinished[0].person.address = None;
+        journal.commit(deleted).await.unwrap();
+        for whom in [&ann, &Whom::Address(email("new"))] {
+            let erased = journal.forget(whom).await.unwrap();
+            assert_eq!((erased.links, erased.held), (0, 0));
+            assert!(erased.kept > 0);
+            assert_eq!(journal.links(&main(), &[&uid("ann")]).await.unwrap().len(), 2);
+        }
+        let claimed = journal.claim("one", Duration::from_mins(1), 16).await.unwrap();
+        let finished = vec![claimed[0].id.clone()];
+        journal.commit(Entries { finished, ..Entries::default() }).await.unwrap();
+        let found = journal.erasable(&ann).await.unwrap();
+        assert_eq!((found.links, found.held, found.kept), (2, 1, 0), "one of them a list may hold still");
+        assert_eq!(journal.forget(&ann).await.unwrap(), found);
+        assert_eq!(journal.links(&main(), &[&uid("ann")]).await.unwrap(), []);
     })
     .await;
 }

@@ -103,6 +103,22 @@ async fn another_key_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_journal_without_the_keys_that_it_was_written_with_is_refused() {
+    on_each(async |shelf| {
+        shelf.open().await.commit(linked(link("ann", "ann"), true)).await.unwrap();
+        for gone in ["DELETE FROM journal_key WHERE name = 'data'", "DELETE FROM journal_key"] {
+            shelf.raw().await.execute(gone).await.unwrap();
+            let refused = shelf.open_with(&[KEY]).await.err().unwrap().to_string();
+            assert!(refused.contains("restore journal_key from the same backup"), "{refused}");
+        }
+        assert_eq!(shelf.number("SELECT COUNT(*) FROM journal_key").await, 0, "none are made in their place");
+        shelf.raw().await.execute("DELETE FROM journal_link").await.unwrap();
+        shelf.open().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_journal_of_a_later_version_is_refused() {
     on_each(async |shelf| {
         drop(shelf.open().await);

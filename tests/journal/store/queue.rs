@@ -116,17 +116,30 @@ async fn whose_lease_has_ended_has_nothing_to_give_back() {
 }
 
 #[tokio::test]
-async fn one_that_cannot_be_read_does_not_hold_up_the_others() {
+async fn one_that_cannot_be_read_stays_and_does_not_hold_up_the_others() {
     on_each(async |shelf: Shelf| {
         let journal = shelf.open().await;
         journal.commit(unfinished("ann", "good")).await.unwrap();
-        journal.commit(unfinished("ben", "bad")).await.unwrap();
-        let (smallest, zeros) =
-            if shelf.is_sqlite() { ("MAX(id)", "x'0011'") } else { ("MAX(id)", "'\\x0011'::bytea") };
-        let damage =
-            format!("UPDATE journal_pending SET sealed = {zeros} WHERE id = (SELECT {smallest} FROM journal_pending)");
-        shelf.raw().await.execute(sqlx::AssertSqlSafe(damage)).await.unwrap();
-        assert_eq!(payloads(&claim(&journal, "one").await), ["good", ""]);
+        journal.commit(unfinished("ben", "unreadable")).await.unwrap();
+        let mut raw = shelf.raw().await;
+        let kept = "CREATE TABLE kept AS SELECT id, sealed FROM journal_pending ORDER BY id DESC LIMIT 1";
+        raw.execute(kept).await.unwrap();
+        let zeros = if shelf.is_sqlite() { "x'0011'" } else { "'\\x0011'::bytea" };
+        let damage = format!("UPDATE journal_pending SET sealed = {zeros} WHERE id = (SELECT id FROM kept)");
+        raw.execute(sqlx::AssertSqlSafe(damage)).await.unwrap();
+        let claimed = claim(&journal, "one").await;
+        assert_eq!(payloads(&claimed), ["good"]);
+        finish(&journal, &claimed[0], Entries::default()).await;
+        let left = journal.unfinished(16).await.unwrap();
+        assert_eq!((left.len(), left[0].reason.as_str(), left[0].attempts), (1, "journal_unavailable", 1));
+        assert_eq!(left[0].next.duration_since(shelf.now()).as_mins(), 60);
+        shelf.after(Duration::from_mins(59));
+        assert!(claim(&journal, "one").await.is_empty());
+        // Somebody sets it right.
+        let mended = "UPDATE journal_pending SET sealed = (SELECT sealed FROM kept) WHERE id = (SELECT id FROM kept)";
+        raw.execute(mended).await.unwrap();
+        shelf.after(Duration::from_mins(1));
+        assert_eq!(payloads(&claim(&journal, "one").await), ["unreadable"]);
     })
     .await;
 }
