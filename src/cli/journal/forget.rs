@@ -1,10 +1,11 @@
 //! `journal forget`.
 
 use super::desk::{ConnectionArgs, Desk, WhomArgs, unusable};
-use super::words::counted;
+use super::words::{counted, harmless};
 use crate::cli::out::say;
 use crate::cli::{Ended, failed, out};
-use crate::journal::Erasable;
+use crate::domain::{ConnectionName, Uid};
+use crate::journal::{Erasable, Whom};
 use clap::Args;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -25,9 +26,9 @@ pub struct ForgetArgs {
 pub async fn run(desk: &Desk, args: &ForgetArgs) -> Result<ExitCode, ExitCode> {
     let whom = args.whom.whom(&args.connection, &desk.config)?;
     let found = desk.journal.erasable(&whom).await.map_err(unusable)?;
-    if found.others > 0 {
-        let others = counted(found.others, "other receipt");
-        say!("Of accounts that had this address there are {others}: erase these, too, with --uid.");
+    if let Whom::Address(address) = &whom {
+        let accounts = desk.journal.accounts_at(address).await.map_err(unusable)?;
+        tell_accounts(&accounts, found.others);
     }
     if (found.receipts, found.links, found.rejected) == (0, 0, 0) {
         say!("The journal has nothing of this person that could be erased.");
@@ -53,12 +54,35 @@ pub async fn run(desk: &Desk, args: &ForgetArgs) -> Result<ExitCode, ExitCode> {
     }
     let erased = desk.journal.forget(&whom).await.map_err(unusable)?;
     say!("Erased. The journal has a receipt of that, which doesn't say of whom.");
-    Ok(left(erased))
+    // What leads from the address to its accounts' other receipts is erased by now.
+    Ok(left(Erasable { others: found.others, ..erased }))
+}
+
+/// Whom to erase besides an address: once it is erased, nothing leads from it to them anymore.
+fn tell_accounts(accounts: &[(ConnectionName, Uid)], others: u64) {
+    if !accounts.is_empty() {
+        say!("Accounts that had this address; each is erased by its UID, under all its addresses:");
+        for (gigya, uid) in accounts {
+            say!("    --uid {} --connection {gigya}", harmless(uid.expose()));
+        }
+    }
+    if others == 0 {
+        return;
+    }
+    let receipts = counted(others, "other receipt");
+    if accounts.is_empty() {
+        say!(
+            "Accounts that had this address have {receipts}, and the journal can't tell their UIDs: look for them in Gigya, \
+             and note them before you erase the address."
+        );
+    } else {
+        say!("Accounts that had this address have {receipts}: these stay. Note the UIDs before you erase the address.");
+    }
 }
 
 /// What has to be waited for.
 fn left(found: Erasable) -> ExitCode {
-    if (found.unfinished, found.kept) == (0, 0) {
+    if (found.unfinished, found.kept, found.others) == (0, 0, 0) {
         return Ended::Well.into();
     }
     if found.unfinished > 0 {
@@ -73,6 +97,9 @@ fn left(found: Erasable) -> ExitCode {
             "Kept until what is unfinished is done, which may have to find by them whom to take out: {}.",
             counted(found.kept, "link")
         );
+    }
+    if found.others > 0 {
+        say!("Left, of accounts that had this address: {}. Erase them with --uid.", counted(found.others, "receipt"));
     }
     Ended::LeftToDo.into()
 }

@@ -39,8 +39,9 @@ enum JournalCommand {
     Verify(verify::VerifyArgs),
     /// Erases a person from the journal, once told to. The chain holds, and a receipt says that somebody was erased.
     ///
-    /// Exit status: 0 erased, or there was nothing; 3 not confirmed, or events of this person are unfinished still, for which
-    /// the links are kept: come again when they are done; 1 nothing was erased, as the journal can't be written.
+    /// Exit status: 0 erased, or there was nothing; 3 not confirmed, or something is left: events of this person are unfinished
+    /// still, for which the links are kept (come again when they are done), or accounts that had the address have receipts under
+    /// others (erase them by UID); 1 nothing was erased, as the journal can't be written.
     Forget(forget::ForgetArgs),
     /// Events that can never be forwarded as they are: why, what to do, and to try them again.
     #[command(subcommand)]
