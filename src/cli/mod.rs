@@ -11,6 +11,7 @@ mod progress;
 mod register;
 mod sandbox;
 mod serve;
+mod stored;
 
 pub use ended::Ended;
 

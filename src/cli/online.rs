@@ -2,7 +2,7 @@
 
 use super::far_sides::{self, Wishes};
 use super::progress::Progress;
-use super::{Ended, failed};
+use super::{Ended, failed, stored};
 use crate::cli::out::say;
 use crate::config::Config;
 use crate::esp::setup::{Finding, SetUp, State};
@@ -13,7 +13,13 @@ use std::process::ExitCode;
 pub fn run(config: &Config) -> Result<ExitCode, ExitCode> {
     let sides = far_sides::connect(config, &[], Wishes::default())?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| failed(&error))?;
-    let findings = runtime.block_on(prove(&sides));
+    let findings = runtime.block_on(async {
+        let mut findings = prove(&sides).await;
+        if let Some(journal) = &config.journal {
+            findings.push(stored::prove(journal).await);
+        }
+        findings
+    });
     for finding in &findings {
         say!("{}", line(finding));
     }

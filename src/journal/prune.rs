@@ -41,12 +41,7 @@ impl Database {
         self.prune_with(receipts, rejected, DID_NOT_HOLD).await
     }
 
-    async fn prune_with(
-        &self,
-        receipts: Timestamp,
-        rejected: Timestamp,
-        remark: &str,
-    ) -> Result<Pruned, JournalFault> {
+    async fn prune_with(&self, receipts: Timestamp, rejected: Timestamp, remark: &str) -> Result<Pruned, JournalFault> {
         let sql = "DELETE FROM journal_rejected WHERE last_at < $1";
         let gone = sqlx::query(sql).bind(micros(rejected)).execute(&self.readers).await?.rows_affected();
         let mut pruned = Pruned { receipts: 0, rejected: gone };

@@ -129,3 +129,48 @@ async fn nothing_that_is_left_of_an_erased_person_leads_to_log_lines() {
     }
     assert_eq!(office.journal(&["verify"]).await.code, 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_leads_from_an_address_to_its_accounts_is_told_before_it_goes() {
+    let office = Office::open().await;
+    let uid = office.leaver("ann").await;
+    let asked = office.journal(&["forget", "--address", "ann@example.org"]).await;
+    assert!(asked.code == 3 && asked.out.contains(&format!("    --uid {uid} --connection main\n")), "{asked:?}");
+    // All that there is of the account is under this address.
+    let erased = office.journal(&["forget", "--address", "ann@example.org", "--yes"]).await;
+    assert!(erased.code == 0 && erased.out.contains(&uid), "{erased:?}");
+    let again = office.journal(&["forget", "--address", "ann@example.org", "--yes"]).await;
+    assert!(again.code == 0 && !again.out.contains(&uid), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_says_where_the_journal_is_and_proves_that_it_opens() {
+    let office = Office::open().await;
+    let ran = office.check(&[], &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("journal in SQLite, ") && ran.out.contains("journal.db: receipts kept "), "{}", ran.out);
+    let keys = office.keys().await;
+    let ran = office.check(&["--online"], &[]).await;
+    assert!(ran.out.contains("ok       journal: SQLite: these keys open it"), "{ran:?}");
+
+    std::fs::write(office.file("other-key"), "k".repeat(40)).unwrap();
+    std::fs::write(office.file("letter.db"), "Dear Ann, this is no journal. Yours, Ben").unwrap();
+    for (setting, value, verdict, says) in [
+        ("GATEWAY_JOURNAL__KEYS", "[{ file = \"other-key\" }]", "problem ", "none of the keys opens this journal"),
+        (
+            "GATEWAY_JOURNAL__SQLITE",
+            "elsewhere.db",
+            "remark  ",
+            "elsewhere.db yet: the gateway makes it when it starts",
+        ),
+        ("GATEWAY_JOURNAL__SQLITE", "no-folder/journal.db", "problem ", "there is no folder "),
+        ("GATEWAY_JOURNAL__SQLITE", "letter.db", "problem ", "no journal"),
+    ] {
+        let ran = office.check(&["--online"], &[(setting, value)]).await;
+        let line = ran.out.lines().find(|line| line.contains(" journal: SQLite: ")).unwrap();
+        assert!(line.starts_with(verdict) && line.contains(says), "{value}: {ran:?}");
+        assert_eq!(ran.code == 1, verdict == "problem ", "{value}: {ran:?}");
+    }
+    assert!(!office.file("elsewhere.db").exists());
+    assert_eq!(office.keys().await, keys);
+}
