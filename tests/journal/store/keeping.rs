@@ -98,6 +98,27 @@ async fn an_event_set_aside_again_is_the_same_one() {
 }
 
 #[tokio::test]
+async fn many_events_are_set_aside_at_once_each_as_often_as_it_came() {
+    on_each(async |shelf| {
+        let journal = shelf.open().await;
+        for _ in 0..2 {
+            let mut many = Entries::default();
+            for n in 0..100 {
+                many.append(set_aside("ann", &format!("e{n}"), Reason::AddressUnknown));
+                many.append(set_aside("ann", &format!("e{}", n / 2), Reason::Malformed));
+            }
+            journal.commit(many).await.unwrap();
+        }
+        let all = journal.rejected().await.unwrap();
+        assert_eq!((all.len(), all.iter().map(|one| one.times).sum::<i64>()), (100, 400));
+        let times = |event: &str| all.iter().find(|one| one.event.event == event).unwrap().times;
+        assert_eq!((times("e7"), times("e70")), (6, 2));
+        assert!(all.iter().all(|one| one.payload == format!("payload of {}", one.event.event).into_bytes()));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn retrying_puts_an_event_among_the_unfinished_ones_once() {
     on_each(async |shelf| {
         let journal = shelf.open().await;
