@@ -115,7 +115,7 @@ async fn last_changes(
     column: &'static str,
     hashes: &[Hash],
 ) -> Result<HashMap<Hash, HashMap<String, bool>>, JournalFault> {
-    let mut last: HashMap<Hash, HashMap<String, bool>> = HashMap::new();
+    let mut told: HashMap<Hash, HashMap<String, bool>> = HashMap::new();
     for piece in pieces(hashes) {
         let list = list(connection, 0, piece.len());
         let sql = format!(
@@ -130,8 +130,8 @@ async fn last_changes(
             let (hash, change): (Vec<u8>, String) = (row.try_get(0)?, row.try_get(2)?);
             let hash = Hash::try_from(hash).map_err(|_| JournalFault::unreadable())?;
             let is_out = matches!(Kind::parse(&change), Some(Kind::Change(change)) if change.ends_mail());
-            last.entry(hash).or_default().insert(row.try_get(1)?, is_out);
+            told.entry(hash).or_default().insert(row.try_get(1)?, is_out);
         }
     }
-    Ok(last)
+    Ok(told)
 }
