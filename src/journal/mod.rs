@@ -24,6 +24,7 @@ mod forget;
 mod gather;
 mod health;
 mod keys;
+mod known;
 mod lending;
 mod links;
 mod opening;

@@ -174,3 +174,17 @@ async fn a_check_says_where_the_journal_is_and_proves_that_it_opens() {
     assert!(!office.file("elsewhere.db").exists());
     assert_eq!(office.keys().await, keys);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pruning_ends_even_if_the_beginning_was_moved() {
+    let office = Office::open().await;
+    office.remembers_others(3).await;
+    let moved = "UPDATE journal_chain SET first_seq = 2, first_hash = (SELECT hash FROM journal_receipt WHERE seq = 2)";
+    office.intruder(moved).await;
+    let settings = [("GATEWAY_JOURNAL__KEEP_RECEIPTS", "365d")];
+    let ran = office.journal_with(&["prune"], &settings).await;
+    assert!(ran.code == 1 && ran.out.contains("no pruning tells of that"), "{ran:?}");
+    let ran = office.journal_with(&["prune", "--even-if-broken"], &settings).await;
+    assert!(ran.code == 0 && ran.out.contains("3 receipts written before"), "{ran:?}");
+    assert_eq!(office.journal(&["verify"]).await.code, 0);
+}
