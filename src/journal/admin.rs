@@ -9,7 +9,7 @@ use super::rejected::{self, Rejected, RejectedId};
 use super::rows::{micros, time};
 use crate::domain::{ConnectionName, Email, Uid};
 use jiff::Timestamp;
-use sqlx::Row;
+use sqlx::{Any, Row, Transaction};
 use std::time::Duration;
 
 /// How much there is in a journal.
@@ -128,13 +128,14 @@ impl Database {
     /// # Errors
     /// If it can't be read.
     pub async fn census(&self) -> Result<Census, JournalFault> {
+        let mut look = self.without_hurry(self.flavour.look()).await?;
         let row = sqlx::query(
             "SELECT (SELECT COUNT(*) FROM journal_receipt), (SELECT written_at FROM journal_receipt ORDER BY seq LIMIT 1), \
              (SELECT written_at FROM journal_receipt ORDER BY seq DESC LIMIT 1), (SELECT COUNT(*) FROM journal_link), \
              (SELECT COUNT(*) FROM journal_rejected), (SELECT MIN(first_at) FROM journal_rejected), \
              (SELECT COUNT(*) FROM journal_pending), (SELECT MIN(received_at) FROM journal_pending)",
         )
-        .fetch_one(&self.readers)
+        .fetch_one(&mut *look)
         .await?;
         let at = |column: usize| row.try_get::<Option<i64>, _>(column).map(|at| at.map(time));
         Ok(Census {
@@ -146,7 +147,7 @@ impl Database {
             oldest_rejected: at(5)?,
             unfinished: row.try_get(6)?,
             oldest_unfinished: at(7)?,
-            bytes: sqlx::query(self.flavour.size()).fetch_one(&self.readers).await?.try_get(0)?,
+            bytes: sqlx::query(self.flavour.size()).fetch_one(&mut *look).await?.try_get(0)?,
         })
     }
 
@@ -155,17 +156,20 @@ impl Database {
     /// # Errors
     /// If it can't be read.
     pub async fn older_than(&self, receipts: Timestamp, rejected: Timestamp) -> Result<super::Pruned, JournalFault> {
-        let mut connection = self.readers.acquire().await?;
-        let through = super::prune::through(&mut connection, receipts).await?.map_or(0, |(seq, _)| seq);
-        let row = sqlx::query(
-            "SELECT (SELECT COUNT(*) FROM journal_receipt WHERE seq <= $1), \
-             (SELECT COUNT(*) FROM journal_rejected WHERE last_at < $2)",
-        )
-        .bind(through)
-        .bind(micros(rejected))
-        .fetch_one(&mut *connection)
-        .await?;
-        let count = |column: usize| row.try_get::<i64, _>(column).map(|count| u64::try_from(count).unwrap_or_default());
-        Ok(super::Pruned { receipts: count(0)?, rejected: count(1)? })
+        let mut look = self.without_hurry(self.flavour.look()).await?;
+        let receipts = super::prune::count(&mut look, receipts).await?;
+        let sql = "SELECT COUNT(*) FROM journal_rejected WHERE last_at < $1";
+        let rejected: i64 = sqlx::query(sql).bind(micros(rejected)).fetch_one(&mut *look).await?.try_get(0)?;
+        let [receipts, rejected] = [receipts, rejected].map(|count| u64::try_from(count).unwrap_or_default());
+        Ok(super::Pruned { receipts, rejected })
+    }
+
+    /// A transaction for a person who asks, whose statements take as long as they need: a webhook's would be given up.
+    pub(super) async fn without_hurry(&self, begin: &'static str) -> Result<Transaction<'static, Any>, JournalFault> {
+        let mut transaction = self.readers.begin_with(begin).await?;
+        if let Some(setting) = self.flavour.without_hurry() {
+            sqlx::query(setting).execute(&mut *transaction).await?;
+        }
+        Ok(transaction)
     }
 }

@@ -4,7 +4,8 @@
 use super::entries::Entries;
 use super::fault::JournalFault;
 use super::keys::Keys;
-use super::receipts::{self, Draft, Head, Known};
+use super::known::{self, Known};
+use super::receipts::{self, Draft, Head};
 use super::rows::statements;
 use super::{links, queue, rejected};
 use jiff::Timestamp;
@@ -22,7 +23,7 @@ impl<'a> Plan<'a> {
     /// Looks what is there. Reads only, and outside of any transaction: who counts or tells the same at the same time does no
     /// harm.
     pub async fn make(connection: &mut AnyConnection, keys: &Keys, entries: &'a Entries) -> Result<Self, JournalFault> {
-        let known = receipts::look_up(connection, keys, &entries.seen).await?;
+        let known = known::look_up(connection, keys, &entries.seen).await?;
         let mut drafts: Vec<_> = entries.receipts.iter().map(|receipt| Draft::of(receipt, false, keys)).collect();
         for seen in &known.without {
             let draft = Draft::of(&seen.receipt, true, keys);
@@ -50,11 +51,20 @@ impl<'a> Plan<'a> {
 
     fn statements(&self) -> usize {
         let Entries { rejected, unfinished, finished, .. } = self.entries;
-        let rows = rejected.len() + finished.len() + self.known.statements();
-        self.links.statements() + rows + statements(unfinished.len()) + statements(self.drafts.len())
+        let several = [rejected.len(), unfinished.len(), self.drafts.len()].map(statements).iter().sum::<usize>();
+        self.links.statements() + finished.len() + self.known.statements() + several
     }
 
-    /// Writes it, receipts behind `head`, without which there are none; says where the chain ends then.
+    /// Where the chain ends, if receipts are to be joined to it and that isn't known.
+    pub async fn head(&self, connection: &mut AnyConnection, head: Option<Head>) -> Result<Option<Head>, JournalFault> {
+        match head {
+            None if self.has_receipts() => Head::read(connection).await.map(Some),
+            head => Ok(head),
+        }
+    }
+
+    /// Writes it, receipts behind `head`; if that isn't known it is read at the last moment, as other replicas go on
+    /// meanwhile. Says where the chain ends then.
     pub async fn write(
         &self,
         connection: &mut AnyConnection,
@@ -68,7 +78,7 @@ impl<'a> Plan<'a> {
         queue::add(connection, keys, unfinished, now).await?;
         queue::remove(connection, finished).await?;
         self.known.count(connection, now).await?;
-        match head {
+        match self.head(connection, head).await? {
             Some(head) if self.has_receipts() => receipts::append(connection, &self.drafts, now, head).await.map(Some),
             head => Ok(head),
         }

@@ -173,7 +173,15 @@ impl Journal for Database {
     }
 
     async fn tidy(&self) -> Result<u64, JournalFault> {
-        links::tidy(&self.readers, self.now()).await
+        let mut all = 0;
+        loop {
+            let mut lent = self.lending.lend().await?;
+            let tidied = timely(links::tidy(lent.connection(), self.now())).await;
+            match lent.back(tidied)? {
+                0 => return Ok(all),
+                some => all += some,
+            }
+        }
     }
 
     async fn waiting(&self) -> Result<Waiting, JournalFault> {

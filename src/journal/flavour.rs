@@ -23,6 +23,24 @@ impl Flavour {
         }
     }
 
+    /// Lets the statements of a transaction take as long as they need.
+    pub const fn without_hurry(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("SET LOCAL statement_timeout = 0"),
+        }
+    }
+
+    /// Makes who joins receipts to the chain wait, first thing in a transaction, until others that asked for the same are
+    /// done. Of no table: who notes in one how far the chain has come holds its receipts by then, and they would wait for
+    /// each other. SQLite has one writer at a time anyway.
+    pub const fn take_turns(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("SELECT pg_advisory_xact_lock(7306364)::text"),
+        }
+    }
+
     /// Asks for the bytes that the journal takes.
     pub const fn size(self) -> &'static str {
         match self {

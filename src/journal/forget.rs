@@ -56,7 +56,7 @@ impl Database {
     /// # Errors
     /// If it can't be read.
     pub async fn erasable(&self, whom: &Whom) -> Result<Erasable, JournalFault> {
-        let mut look = self.readers.begin_with(self.flavour.look()).await?;
+        let mut look = self.without_hurry(self.flavour.look()).await?;
         let criteria = self.criteria(&mut look, whom).await?;
         let links = Links::find(&mut look, &criteria).await?;
         let mut found = Erasable {

@@ -12,8 +12,8 @@ use crate::domain::{Audience, ConnectionName, Email, Uid};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row};
-use std::collections::BTreeMap;
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a link that was given up is told of: longer than a webhook takes to come again.
 const LEFT_IS_KEPT: SignedDuration = SignedDuration::from_hours(24);
@@ -117,7 +117,10 @@ impl Stored {
 pub struct Changes<'a> {
     /// A statement may hold a key once only: of several writings of one link, the last counts.
     held: BTreeMap<Key<'a>, &'a LinkChange>,
-    left: Vec<(Key<'a>, i64)>,
+    /// Those that are given up by the same commit, so that they are told of for a while. Not where there is one already:
+    /// somebody else may have gone back to the address.
+    passing: BTreeMap<Key<'a>, &'a LinkChange>,
+    left: BTreeSet<(Key<'a>, i64)>,
 }
 
 type Key<'a> = (Hash, &'a str, &'a str, Hash);
@@ -126,43 +129,24 @@ impl<'a> Changes<'a> {
     /// In their order.
     pub fn of(keys: &Keys, changes: &'a [LinkChange]) -> Self {
         let (held, left): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.holds);
-        let held = held.into_iter().map(|change| (key(keys, change), change)).collect();
-        let mut left: Vec<_> = left.into_iter().map(|change| (key(keys, change), change.link.hold)).collect();
-        left.sort_unstable();
-        Self { held, left }
+        let left: BTreeSet<_> = left.into_iter().map(|change| (key(keys, change), change.link.hold)).collect();
+        let held = held.into_iter().map(|change| (key(keys, change), change));
+        let (mut passing, held): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            held.partition(|(key, change)| left.contains(&(*key, change.link.hold)));
+        passing.retain(|key, _| !held.contains_key(key));
+        Self { held, passing, left }
     }
 
     /// How many statements it takes to write them.
     pub fn statements(&self) -> usize {
-        statements(self.held.len()) + self.left.len()
+        statements(self.held.len()) + statements(self.passing.len()) + self.left.len()
     }
 
     /// Writes them: what is made first, then what is given up.
     pub async fn write(&self, connection: &mut AnyConnection, keys: &Keys, now: Timestamp) -> Result<(), JournalFault> {
-        let held: Vec<_> = self.held.iter().collect();
-        for piece in pieces(&held) {
-            let sql = format!(
-                "INSERT INTO journal_link (person, esp, audience, address, gigya, sealed, since, hold) VALUES {} \
-                 ON CONFLICT (person, esp, audience, address) \
-                 DO UPDATE SET since = excluded.since, hold = excluded.hold, left_at = NULL",
-                placeholders(connection, piece.len(), 8)
-            );
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for ((person, esp, audience, address), LinkChange { gigya, link, .. }) in piece {
-                let plain = Plain { uid: link.uid.expose().into(), address: link.address.expose().into() };
-                let plain = serde_json::to_vec(&plain).expect("two texts can be written as JSON");
-                query = query
-                    .bind(person.to_vec())
-                    .bind((*esp).to_owned())
-                    .bind((*audience).to_owned())
-                    .bind(address.to_vec())
-                    .bind(gigya.as_str().to_owned())
-                    .bind(keys.seal(Sealed::Link, &plain))
-                    .bind(micros(now))
-                    .bind(link.hold);
-            }
-            query.execute(&mut *connection).await?;
-        }
+        let anew = "DO UPDATE SET since = excluded.since, hold = excluded.hold, left_at = NULL";
+        hold(connection, keys, now, &self.held, anew).await?;
+        hold(connection, keys, now, &self.passing, "DO NOTHING").await?;
         for ((person, esp, audience, address), hold) in &self.left {
             sqlx::query(
                 "UPDATE journal_link SET left_at = $1 WHERE person = $2 AND esp = $3 AND audience = $4 AND address = $5 \
@@ -181,11 +165,45 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// Takes off what was given up long enough ago. Returns how many went.
-pub async fn tidy(pool: &AnyPool, now: Timestamp) -> Result<u64, JournalFault> {
+/// Writes links; what else, where there is one already.
+async fn hold(
+    connection: &mut AnyConnection,
+    keys: &Keys,
+    now: Timestamp,
+    held: &BTreeMap<Key<'_>, &LinkChange>,
+    otherwise: &'static str,
+) -> Result<(), JournalFault> {
+    for piece in pieces(&Vec::from_iter(held)) {
+        let sql = format!(
+            "INSERT INTO journal_link (person, esp, audience, address, gigya, sealed, since, hold) VALUES {} \
+             ON CONFLICT (person, esp, audience, address) {otherwise}",
+            placeholders(connection, piece.len(), 8)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for ((person, esp, audience, address), LinkChange { gigya, link, .. }) in piece {
+            let plain = Plain { uid: link.uid.expose().into(), address: link.address.expose().into() };
+            let plain = serde_json::to_vec(&plain).expect("two texts can be written as JSON");
+            query = query
+                .bind(person.to_vec())
+                .bind((*esp).to_owned())
+                .bind((*audience).to_owned())
+                .bind(address.to_vec())
+                .bind(gigya.as_str().to_owned())
+                .bind(keys.seal(Sealed::Link, &plain))
+                .bind(micros(now))
+                .bind(link.hold);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Takes off some of what was given up long enough ago: as much as is done soon, the first first. Returns how many went.
+pub async fn tidy(connection: &mut AnyConnection, now: Timestamp) -> Result<u64, JournalFault> {
     let before = micros(now.saturating_sub(LEFT_IS_KEPT).unwrap_or(Timestamp::MIN));
-    let gone = sqlx::query("DELETE FROM journal_link WHERE left_at < $1").bind(before).execute(pool).await?;
-    Ok(gone.rows_affected())
+    let sql = "DELETE FROM journal_link WHERE left_at <= (SELECT MAX(left_at) FROM \
+               (SELECT left_at FROM journal_link WHERE left_at < $1 ORDER BY left_at LIMIT 1000) AS first_ones)";
+    Ok(sqlx::query(sql).bind(before).execute(connection).await?.rows_affected())
 }
 
 fn key<'a>(keys: &Keys, LinkChange { gigya, link, .. }: &'a LinkChange) -> Key<'a> {

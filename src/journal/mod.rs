@@ -22,6 +22,7 @@ mod forget;
 mod gather;
 mod health;
 mod keys;
+mod known;
 mod lending;
 mod links;
 mod opening;

@@ -30,51 +30,62 @@ impl Database {
     /// # Errors
     /// If it can't be written. What is gone by then is told of by a receipt; the rest is there still.
     pub async fn prune(&self, receipts: Timestamp, rejected: Timestamp) -> Result<Pruned, JournalFault> {
+        let mut transaction = self.without_hurry(self.begin).await?;
         let sql = "DELETE FROM journal_rejected WHERE last_at < $1";
-        let gone = sqlx::query(sql).bind(micros(rejected)).execute(&self.readers).await?.rows_affected();
+        let gone = sqlx::query(sql).bind(micros(rejected)).execute(&mut *transaction).await?.rows_affected();
+        transaction.commit().await?;
         let mut pruned = Pruned { receipts: 0, rejected: gone };
-        loop {
-            let gone = meeting_nobody(async || self.prune_some(receipts).await).await?;
-            if gone == 0 {
-                return Ok(pruned);
-            }
-            pruned.receipts += gone;
+        while let Some(through) = self.first_to_go(receipts).await? {
+            pruned.receipts += meeting_nobody(async || self.prune_through(through).await).await?;
         }
+        Ok(pruned)
     }
 
-    async fn prune_some(&self, before: Timestamp) -> Result<u64, JournalFault> {
+    /// Of the first receipts, the last that may go, if any may. Never past one that is young enough: the chain is cut at one
+    /// place.
+    async fn first_to_go(&self, before: Timestamp) -> Result<Option<Beginning>, JournalFault> {
+        let sql = "SELECT seq, hash, written_at FROM journal_receipt ORDER BY seq LIMIT $1";
+        let rows = sqlx::query(sql).bind(AT_ONCE).fetch_all(&self.readers).await?;
+        let mut last = None;
+        for row in &rows {
+            if row.try_get::<i64, _>(2)? >= micros(before) {
+                break;
+            }
+            last = Some(row);
+        }
+        let Some(last) = last else { return Ok(None) };
+        let hash = Hash::try_from(last.try_get::<Vec<u8>, _>(1)?).map_err(|_| JournalFault::unreadable())?;
+        Ok(Some(Beginning { seq: last.try_get(0)?, hash }))
+    }
+
+    /// Removes receipts up to a place, and says so; nothing if somebody else has by now. What others wait for, the end of the
+    /// chain and the note of it, is taken in the order in which all do.
+    async fn prune_through(&self, through: Beginning) -> Result<u64, JournalFault> {
         let mut transaction = self.readers.begin_with(self.begin).await?;
-        let Some((last, hash)) = through(&mut transaction, before).await? else { return Ok(0) };
-        let sql = "SELECT seq, hash FROM journal_receipt ORDER BY seq LIMIT 1 OFFSET $1";
-        let row = sqlx::query(sql).bind(AT_ONCE - 1).fetch_optional(&mut *transaction).await?;
-        let (through, hash) = match row {
-            Some(row) if row.try_get::<i64, _>(0)? < last => (row.try_get(0)?, row.try_get(1)?),
-            _ => (last, hash),
-        };
-        let hash = Hash::try_from(hash).map_err(|_| JournalFault::unreadable())?;
-        let sql = "DELETE FROM journal_receipt WHERE seq <= $1";
-        let gone = sqlx::query(sql).bind(through).execute(&mut *transaction).await?.rows_affected();
-        let sql = "UPDATE journal_chain SET first_seq = $1, first_hash = $2 WHERE id = 1";
-        sqlx::query(sql).bind(through).bind(hash.to_vec()).execute(&mut *transaction).await?;
-        let draft = Draft::about_the_journal(Kind::Pruning, Beginning { seq: through, hash }.to_string());
+        let draft = Draft::about_the_journal(Kind::Pruning, through.to_string());
         receipts::append_one(&mut transaction, draft, self.now()).await?;
+        let sql = "UPDATE journal_chain SET first_seq = $1, first_hash = $2 WHERE id = 1 AND first_seq < $1";
+        let cut = sqlx::query(sql).bind(through.seq).bind(through.hash.to_vec()).execute(&mut *transaction).await?;
+        if cut.rows_affected() == 0 {
+            transaction.rollback().await?;
+            return Ok(0);
+        }
+        let sql = "DELETE FROM journal_receipt WHERE seq <= $1";
+        let gone = sqlx::query(sql).bind(through.seq).execute(&mut *transaction).await?.rows_affected();
         transaction.commit().await?;
         Ok(gone)
     }
 }
 
-/// The last receipt that may go, if any may. Never past one that is young enough: the chain is cut at one place.
-pub(super) async fn through(
-    connection: &mut AnyConnection,
-    before: Timestamp,
-) -> Result<Option<(i64, Vec<u8>)>, JournalFault> {
+/// How many receipts may go.
+pub(super) async fn count(connection: &mut AnyConnection, before: Timestamp) -> Result<i64, JournalFault> {
     let row = sqlx::query(
-        "SELECT seq, hash FROM journal_receipt WHERE seq < \
+        "SELECT COUNT(*) FROM journal_receipt WHERE seq < \
          COALESCE((SELECT MIN(seq) FROM journal_receipt WHERE written_at >= $1), \
-         (SELECT MAX(seq) + 1 FROM journal_receipt)) ORDER BY seq DESC LIMIT 1",
+         (SELECT MAX(seq) + 1 FROM journal_receipt))",
     )
     .bind(micros(before))
-    .fetch_optional(connection)
+    .fetch_one(connection)
     .await?;
-    row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
+    Ok(row.try_get(0)?)
 }

@@ -3,10 +3,11 @@
 use super::entries::{EventKey, SetAside};
 use super::fault::JournalFault;
 use super::keys::{Keys, Sealed};
-use super::rows::{micros, text, time};
+use super::rows::{micros, pieces, placeholders, text, time};
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AnyPool, Row};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row};
+use std::collections::BTreeMap;
 
 /// Which event set aside: the same one each time that it is rejected again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,29 +43,38 @@ pub(super) async fn set_aside(
     rejected: &[SetAside],
     now: Timestamp,
 ) -> Result<(), JournalFault> {
-    let mut with_ids: Vec<_> = rejected.iter().map(|rejected| (id(keys, rejected), rejected)).collect();
-    with_ids.sort_by(|one, other| one.0.cmp(&other.0));
-    for (id, rejected) in with_ids {
-        let (person, address) = keys.person(&rejected.person);
-        sqlx::query(
+    // A statement may hold an id once only: of several events with the same one, the last counts.
+    let mut by_id: BTreeMap<String, (&SetAside, i64)> = BTreeMap::new();
+    for rejected in rejected {
+        let (last, times) = by_id.entry(id(keys, rejected)).or_insert((rejected, 0));
+        (*last, *times) = (rejected, *times + 1);
+    }
+    for piece in pieces(&Vec::from_iter(by_id)) {
+        let sql = format!(
             "INSERT INTO journal_rejected \
-             (id, first_at, last_at, times, connection, direction, route, event, reason, person, address, sealed) \
-             VALUES ($1, $2, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10) \
-             ON CONFLICT (id) DO UPDATE SET last_at = excluded.last_at, times = journal_rejected.times + 1, \
+             (id, first_at, last_at, times, connection, direction, route, event, reason, person, address, sealed) VALUES {} \
+             ON CONFLICT (id) DO UPDATE SET last_at = excluded.last_at, times = journal_rejected.times + excluded.times, \
              reason = excluded.reason, sealed = excluded.sealed",
-        )
-        .bind(id)
-        .bind(micros(now))
-        .bind(rejected.event.connection.clone())
-        .bind(rejected.direction)
-        .bind(rejected.event.route.clone())
-        .bind(text(&rejected.event.event))
-        .bind(rejected.reason.label())
-        .bind(person.map(|hash| hash.to_vec()))
-        .bind(address.map(|hash| hash.to_vec()))
-        .bind(keys.seal(Sealed::Rejected, &rejected.payload))
-        .execute(&mut *connection)
-        .await?;
+            placeholders(connection, piece.len(), 12)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (id, (rejected, times)) in piece {
+            let (person, address) = keys.person(&rejected.person);
+            query = query
+                .bind(id.clone())
+                .bind(micros(now))
+                .bind(micros(now))
+                .bind(*times)
+                .bind(rejected.event.connection.clone())
+                .bind(rejected.direction)
+                .bind(rejected.event.route.clone())
+                .bind(text(&rejected.event.event))
+                .bind(rejected.reason.label())
+                .bind(person.map(|hash| hash.to_vec()))
+                .bind(address.map(|hash| hash.to_vec()))
+                .bind(keys.seal(Sealed::Rejected, &rejected.payload));
+        }
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -83,15 +93,14 @@ fn id(keys: &Keys, rejected: &SetAside) -> String {
 
 /// All of them, the earliest first.
 pub(super) async fn all(pool: &AnyPool, keys: &Keys) -> Result<Vec<Rejected>, JournalFault> {
-    let rows =
-        sqlx::query(sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM journal_rejected ORDER BY first_at, id")));
+    let rows = sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM journal_rejected ORDER BY first_at, id")));
     rows.fetch_all(pool).await?.iter().map(|row| read(row, keys)).collect()
 }
 
 /// One of them.
 pub(super) async fn one(pool: &AnyPool, keys: &Keys, id: &RejectedId) -> Result<Option<Rejected>, JournalFault> {
     let sql = format!("SELECT {COLUMNS} FROM journal_rejected WHERE id = $1");
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.0.clone()).fetch_optional(pool).await?;
+    let row = sqlx::query(AssertSqlSafe(sql)).bind(id.0.clone()).fetch_optional(pool).await?;
     row.as_ref().map(|row| read(row, keys)).transpose()
 }
 

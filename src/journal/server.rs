@@ -29,8 +29,13 @@ const SQLITE: Statements = &[
 
 /// What takes longer is ended over there: a replica that is gone or frozen in the midst of a commit would hold all others
 /// up, as they join their receipts to one chain.
-const POSTGRES: Statements =
-    &["SET statement_timeout = '2s'", "SET lock_timeout = '1500ms'", "SET idle_in_transaction_session_timeout = '3s'"];
+const POSTGRES: Statements = &[
+    "SET statement_timeout = '2s'",
+    "SET lock_timeout = '1500ms'",
+    "SET idle_in_transaction_session_timeout = '3s'",
+    // What is committed stays, whatever the server or this user is set to: also if a standby that is waited for takes over.
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')",
+];
 
 /// A database.
 pub struct Server {

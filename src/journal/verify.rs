@@ -78,7 +78,7 @@ impl Database {
     /// # Errors
     /// If it can't be read. What it finds to be wrong is no error.
     pub async fn verify(&self, noted: &[Noted]) -> Result<Verified, JournalFault> {
-        let mut look = self.readers.begin_with(self.flavour.look()).await?;
+        let mut look = self.without_hurry(self.flavour.look()).await?;
         let ends = Ends::read(&mut look).await?;
         let mut walk = Walk::from(&ends, noted);
         loop {

@@ -31,6 +31,8 @@ const TO_CONNECT: Duration = Duration::from_millis(1500);
 
 /// How often it is noted how far the chain has come.
 const TO_NOTE: Duration = Duration::from_secs(1);
+/// The longest that a writer waits who was too late several times.
+const LONGEST_STEP_BACK: Duration = Duration::from_millis(10);
 
 /// Hands entries to the task that writes.
 pub struct Writer {
@@ -118,26 +120,34 @@ impl Scribe {
     /// A connection may have gone stale unnoticed: then once more. And replicas may meet: then until it is done.
     async fn commit(&mut self, entries: &Entries) -> Result<(), JournalFault> {
         let begun = Instant::now();
-        let mut result = self.commit_once(entries).await;
+        let mut meetings = Meetings::default();
+        let mut result = self.commit_once(entries, &meetings).await;
         let mut is_second = false;
         while let Err(Failed { fault, is_undone: true }) = &result
             && (fault.has_met() && begun.elapsed() < TIME || fault.may_work_now() && !is_second)
         {
-            is_second |= !fault.has_met();
-            result = self.commit_once(entries).await;
+            if fault.has_met() {
+                meetings.one_more().await;
+            } else {
+                is_second = true;
+            }
+            result = self.commit_once(entries, &meetings).await;
         }
         meter::journal_committed(result.is_ok(), begun.elapsed());
         result.map_err(|failed| failed.fault)
     }
 
-    async fn commit_once(&mut self, entries: &Entries) -> Result<(), Failed> {
+    async fn commit_once(&mut self, entries: &Entries, meetings: &Meetings) -> Result<(), Failed> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.server.connect(TO_CONNECT).await.map_err(Failed::before)?,
         };
-        let head = self.head.take();
-        let notes = self.noted.is_none_or(|noted| noted.elapsed() >= TO_NOTE);
-        let writing = write(&mut connection, self.server.begin, &self.keys, entries, &self.clock, head, notes);
+        let manner = Manner {
+            begin: self.server.begin,
+            take_turns: self.server.flavour.take_turns().filter(|_| meetings.are_many()),
+            notes: self.noted.is_none_or(|noted| noted.elapsed() >= TO_NOTE),
+        };
+        let writing = write(&mut connection, &manner, &self.keys, entries, &self.clock, self.head.take());
         let writing = tokio::time::timeout(TIME, AssertUnwindSafe(writing).catch_unwind());
         let result = match writing.await {
             Ok(Ok(Ok((head, was_noted)))) => {
@@ -176,30 +186,40 @@ impl Failed {
     }
 }
 
+/// How entries are written.
+struct Manner {
+    /// How a transaction begins.
+    begin: &'static str,
+    /// What it asks for first, should others have been quicker too often.
+    take_turns: Option<&'static str>,
+    /// Whether it is to be noted how far the chain has come.
+    notes: bool,
+}
+
 async fn write(
     connection: &mut AnyConnection,
-    begin: &'static str,
+    manner: &Manner,
     keys: &Keys,
     entries: &Entries,
     clock: &WallClock,
     head: Option<Head>,
-    notes: bool,
 ) -> Result<(Option<Head>, bool), Failed> {
     let plan = Plan::make(connection, keys, entries).await.map_err(Failed::before)?;
-    let head = match head {
-        None if plan.has_receipts() => Some(Head::read(connection).await.map_err(Failed::before)?),
-        head => head,
-    };
     if plan.is_nothing() {
         return Ok((head, false));
     }
-    let notes = notes && plan.has_receipts();
-    if plan.is_one() && !notes {
+    let notes = manner.notes && plan.has_receipts();
+    let take_turns = manner.take_turns.filter(|_| plan.has_receipts());
+    if plan.is_one() && !notes && take_turns.is_none() {
+        let head = plan.head(connection, head).await.map_err(Failed::before)?;
         // If the answer is lost, it may have been done; and if it is refused, it wasn't.
         let failed = |fault: JournalFault| if fault.has_met() { Failed::before(fault) } else { Failed::after(fault) };
         return plan.write(connection, keys, clock.now(), head).await.map(|head| (head, false)).map_err(failed);
     }
-    let mut transaction = connection.begin_with(begin).await.map_err(|error| Failed::before(error.into()))?;
+    let mut transaction = connection.begin_with(manner.begin).await.map_err(|error| Failed::before(error.into()))?;
+    if let Some(take_turns) = take_turns {
+        sqlx::query(take_turns).execute(&mut *transaction).await.map_err(|error| Failed::before(error.into()))?;
+    }
     let head = plan.write(&mut transaction, keys, clock.now(), head).await.map_err(Failed::before)?;
     if let (Some(head), true) = (head, notes) {
         head.note(&mut transaction).await.map_err(Failed::before)?;
@@ -211,10 +231,30 @@ async fn write(
 /// Does something again for as long as other writers are quicker.
 pub(super) async fn meeting_nobody<T>(doing: impl AsyncFn() -> Result<T, JournalFault>) -> Result<T, JournalFault> {
     let begun = Instant::now();
+    let mut meetings = Meetings::default();
     loop {
         match doing().await {
-            Err(fault) if fault.has_met() && begun.elapsed() < TIME => {}
+            Err(fault) if fault.has_met() && begun.elapsed() < TIME => meetings.one_more().await,
             done => return done,
         }
+    }
+}
+
+/// How often other writers were quicker.
+#[derive(Default)]
+struct Meetings(u32);
+
+impl Meetings {
+    /// Counts one; after several, waits a moment, each writer another one.
+    async fn one_more(&mut self) {
+        self.0 += 1;
+        if self.0 > 2 {
+            tokio::time::sleep(LONGEST_STEP_BACK.mul_f64(fastrand::f64())).await;
+        }
+    }
+
+    /// Whether it is time to take turns.
+    const fn are_many(&self) -> bool {
+        self.0 > 5
     }
 }

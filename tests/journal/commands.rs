@@ -155,6 +155,7 @@ async fn whatever_was_changed_is_found() {
     ] {
         let office = Office::open().await;
         office.leaver("ann").await;
+        // Of one there may be no more than two receipts.
         office.leaver("ben").await;
         assert_eq!(office.journal(&["verify"]).await.code, 0);
         // As the gateway does within a second.

@@ -30,6 +30,25 @@ async fn two_thousand_commits_by_four_replicas_are_all_there_once() {
 }
 
 #[tokio::test]
+async fn a_dozen_replicas_that_write_all_the_time_all_come_through() {
+    on_each(async |shelf| {
+        let replicas = join_all((0..12).map(|_| shelf.open())).await;
+        let writers = replicas.iter().enumerate().map(async |(n, replica)| {
+            for commit in 0..20 {
+                // Two statements, so that it takes a transaction, too.
+                let mut entries = opted_out(&format!("p{n}"), &format!("e{n}-{commit}"));
+                entries.append(super::shelf::linked(super::shelf::link(&format!("p{n}"), &format!("a{commit}")), true));
+                replica.commit(entries).await.unwrap();
+            }
+        });
+        join_all(writers).await;
+        let verified = replicas[0].verify(&[]).await.unwrap();
+        assert_eq!((verified.receipts, verified.broken), (240, vec![]));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_the_database_does_not_take_fails_alone() {
     on_each(async |shelf| {
         let journal = shelf.open().await;

@@ -34,6 +34,28 @@ async fn old_receipts_are_pruned_and_the_chain_goes_on() {
 }
 
 #[tokio::test]
+async fn two_who_prune_at_once_cut_the_chain_once() {
+    on_each(async |shelf| {
+        let journals = [shelf.open().await, shelf.open().await];
+        for begin in 0..5 {
+            for n in 0..50 {
+                journals[0].commit(opted_out(&format!("p{n}"), &format!("e{begin}-{n}"))).await.unwrap();
+            }
+            shelf.after(Duration::from_hours(24));
+            let now = shelf.now();
+            let pruning = journals.iter().chain(&journals).map(|journal| journal.prune(now, now));
+            let pruned = futures_util::future::join_all(pruning).await;
+            let gone: u64 = pruned.into_iter().map(|pruned| pruned.unwrap().receipts).sum();
+            let verified = journals[1].verify(&[]).await.unwrap();
+            assert_eq!(verified.broken, []);
+            let remain = verified.last - verified.first + 1;
+            assert_eq!((gone, remain), (50 + u64::from(begin > 0), 1), "the pruning's own receipt stays");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_person_is_forgotten_and_the_chain_holds() {
     on_each(async |shelf| {
         let journal = shelf.open().await;

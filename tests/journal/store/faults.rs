@@ -3,7 +3,8 @@
 use super::shelf::{Shelf, email, found_out, link, linked, main, opted_out, uid};
 use super::silence::Proxy;
 use futures_util::StreamExt;
-use gigya_esp_gateway::journal::{Journal, JournalFault};
+use gigya_esp_gateway::domain::ConnectionName;
+use gigya_esp_gateway::journal::{Journal, JournalFault, Link};
 use sqlx::Executor;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -167,4 +168,39 @@ async fn a_server_that_says_nothing_is_given_up_in_time_and_comes_back() {
     again_until_it_works(async || journal.commit(found_out("ben", "e2")).await).await;
     again_until_it_works(async || journal.links(&main, &of_ann).await).await;
     assert_eq!(journal.verify(&[]).await.unwrap().receipts, 2);
+}
+
+#[tokio::test]
+async fn what_is_committed_is_on_the_disk_whatever_the_database_is_set_to() {
+    let Some(shelf) = Shelf::postgres().await else { return };
+    drop(shelf.open().await);
+    let mut raw = shelf.raw().await;
+    let checked = "ALTER TABLE journal_link ADD CONSTRAINT durable CHECK (current_setting('synchronous_commit') = esp)";
+    raw.execute(checked).await.unwrap();
+    for (set, must_be) in [("off", "on"), ("local", "on"), ("on", "on"), ("remote_apply", "remote_apply")] {
+        let set = format!("ALTER DATABASE {} SET synchronous_commit = {set}", shelf.database());
+        raw.execute(sqlx::AssertSqlSafe(set)).await.unwrap();
+        let link = Link { esp: ConnectionName::new(must_be), ..link("ann", "ann") };
+        shelf.open().await.commit(linked(link, true)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_asks_for_may_take_its_time() {
+    let Some(shelf) = Shelf::postgres().await else { return };
+    let journal = shelf.open().await;
+    journal.commit(opted_out("ann", "e1")).await.unwrap();
+    // A table that takes longer to read than a webhook may wait.
+    let mut raw = shelf.raw().await;
+    for slow in [
+        "ALTER TABLE journal_receipt RENAME TO stored",
+        "CREATE FUNCTION slow() RETURNS boolean LANGUAGE sql VOLATILE AS 'SELECT pg_sleep(2.2) IS NOT NULL'",
+        "CREATE VIEW journal_receipt AS SELECT * FROM stored WHERE slow()",
+    ] {
+        raw.execute(slow).await.unwrap();
+    }
+    journal.commit(found_out("ann", "e1")).await.unwrap_err();
+    let now = shelf.now();
+    assert_eq!(journal.older_than(now, now).await.unwrap().receipts, 0);
+    assert_eq!(journal.verify(&[]).await.unwrap().receipts, 1);
 }

@@ -53,6 +53,37 @@ async fn of_one_commit_links_are_made_first_and_given_up_then() {
 }
 
 #[tokio::test]
+async fn what_is_made_to_be_given_up_gives_up_nothing_that_somebody_else_made() {
+    on_each(async |shelf| {
+        let journal = shelf.open().await;
+        // A former UID's links are taken over, and given up, while its person goes back to one of the addresses.
+        let taken_over = |address: &str| {
+            let mut entries = linked(link("ann", address), true);
+            entries.append(linked(link("ann", address), false));
+            entries
+        };
+        let back = Link { hold: 8, ..link("ann", "before") };
+        journal.commit(linked(back.clone(), true)).await.unwrap();
+        journal.commit(taken_over("before")).await.unwrap();
+        assert_eq!(journal.links(&main(), &[&uid("ann")]).await.unwrap(), std::slice::from_ref(&back));
+        // In one commit with it, which of them comes first doesn't matter.
+        for (mut first, second) in [
+            (linked(Link { hold: 8, ..link("ann", "a") }, true), taken_over("a")),
+            (taken_over("b"), linked(Link { hold: 8, ..link("ann", "b") }, true)),
+        ] {
+            first.append(second);
+            journal.commit(first).await.unwrap();
+        }
+        journal.commit(taken_over("new")).await.unwrap();
+        let mut found = journal.links(&main(), &[&uid("ann")]).await.unwrap();
+        found.sort_by_key(|link| link.address.expose().to_owned());
+        let live = |address: &str| Link { address: email(address), ..back.clone() };
+        assert_eq!(found, [live("a"), live("b"), back.clone(), left(link("ann", "new"))]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn replicas_that_change_the_same_links_at_once_all_come_through() {
     on_each(async |shelf| {
         let replicas = [shelf.open().await, shelf.open().await];
@@ -78,6 +109,28 @@ async fn journal_is_readable(journal: &dyn Journal) {
 }
 
 #[tokio::test]
+async fn all_that_was_given_up_long_ago_is_taken_off_and_nothing_else() {
+    on_each(async |shelf| {
+        let journal = shelf.open().await;
+        for day in 0..3 {
+            let mut entries = Entries::default();
+            for n in 0..800 {
+                entries.append(linked(link("ann", &format!("a{day}-{n}")), true));
+                if n > 0 {
+                    entries.append(linked(link("ann", &format!("a{day}-{n}")), false));
+                }
+            }
+            journal.commit(entries).await.unwrap();
+            shelf.after(Duration::from_hours(15));
+        }
+        assert_eq!(journal.tidy().await.unwrap(), 2 * 799);
+        assert_eq!(journal.links(&main(), &[&uid("ann")]).await.unwrap().len(), 2 + 800);
+        assert_eq!(journal.tidy().await.unwrap(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_event_set_aside_again_is_the_same_one() {
     on_each(async |shelf| {
         let journal = shelf.open().await;
@@ -93,6 +146,27 @@ async fn an_event_set_aside_again_is_the_same_one() {
         assert_eq!(journal.waiting().await.unwrap().rejected, 2);
         assert!(journal.drop_rejected(&all[1].id).await.unwrap());
         assert!(!journal.drop_rejected(&all[1].id).await.unwrap(), "it is gone");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_events_are_set_aside_at_once_each_as_often_as_it_came() {
+    on_each(async |shelf| {
+        let journal = shelf.open().await;
+        for _ in 0..2 {
+            let mut many = Entries::default();
+            for n in 0..100 {
+                many.append(set_aside("ann", &format!("e{n}"), Reason::AddressUnknown));
+                many.append(set_aside("ann", &format!("e{}", n / 2), Reason::Malformed));
+            }
+            journal.commit(many).await.unwrap();
+        }
+        let all = journal.rejected().await.unwrap();
+        assert_eq!((all.len(), all.iter().map(|one| one.times).sum::<i64>()), (100, 400));
+        let times = |event: &str| all.iter().find(|one| one.event.event == event).unwrap().times;
+        assert_eq!((times("e7"), times("e70")), (6, 2));
+        assert!(all.iter().all(|one| one.payload == format!("payload of {}", one.event.event).into_bytes()));
     })
     .await;
 }
