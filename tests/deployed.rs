@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used)] // helpers are tests too
 
 use gigya_esp_gateway::config::{Config, JournalStore};
+use gigya_esp_gateway::journal::Database;
 use gigya_esp_gateway::telemetry::metrics::{FAMILIES, Kind};
+use gigya_esp_gateway::upstream::WallClock;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +20,7 @@ const CASES: &str = concat!(
 const DASHBOARD: &str = include_str!("../deploy/observability/grafana-dashboard.json");
 const RUNBOOKS: &str = include_str!("../docs/runbooks.md");
 const README: &str = include_str!("../deploy/README.md");
+const PRUNE: &str = include_str!("../deploy/gigya-esp-gateway-prune.service");
 const UNIT: &str = include_str!("../deploy/gigya-esp-gateway.service");
 const KUBERNETES: &str = include_str!("../deploy/kubernetes/overlays/example/gateway.toml");
 const DEPLOYMENT: &str = include_str!("../deploy/kubernetes/base/deployment.yaml");
@@ -230,18 +233,18 @@ fn under_systemd_secrets_are_credentials_and_there_is_time_to_stop() {
     }
 }
 
-/// Needs to be root, as the script says, and leave to mount.
-#[test]
-fn a_command_beside_systemd_has_the_services_secrets() {
+/// The README's configuration as it is, and the folder of secrets. None where the script can't do what it needs to: be root,
+/// and mount.
+fn beside_systemd(name: &str) -> Option<(Secrets, PathBuf)> {
     let may_mount = Command::new("unshare").args(["--mount", "true"]).output().is_ok_and(|ran| ran.status.success());
     if !may_mount {
         eprintln!("not tried: this process may not make mount namespaces");
-        return;
+        return None;
     }
     let (_, section) = README.split_once("## systemd").unwrap();
     let (_, config) = section.split_once("```toml\n").unwrap();
     let config = config.split("```").next().unwrap();
-    let secrets = Secrets::plant("with-credentials", config, CREDENTIALS);
+    let secrets = Secrets::plant(name, config, CREDENTIALS);
     std::fs::write(secrets.0.join("gateway.toml"), config).unwrap();
     let own = secrets.0.join("own");
     std::fs::create_dir_all(&own).unwrap();
@@ -250,12 +253,48 @@ fn a_command_beside_systemd_has_the_services_secrets() {
             std::fs::rename(file.path(), own.join(name)).unwrap();
         }
     }
+    Some((secrets, own))
+}
+
+/// Runs the script; whether all was well, and what was said.
+fn with_credentials(secrets: &Secrets, own: &Path, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/with-credentials"));
-    command.arg("check").env("SECRETS", &own).env("GATEWAY_CONFIG", secrets.0.join("gateway.toml"));
+    command.args(arguments).env("SECRETS", own).env("GATEWAY_CONFIG", secrets.0.join("gateway.toml"));
     let ran = command.env("GATEWAY_BINARY", env!("CARGO_BIN_EXE_gigya-esp-gateway")).output().unwrap();
-    let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
-    assert!(ran.status.success() && said.contains("The configuration is valid."), "{said}");
     assert!(!Path::new(CREDENTIALS).exists(), "nothing of it is left");
+    (ran.status.success(), String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned())
+}
+
+#[test]
+fn a_command_beside_systemd_has_the_services_secrets() {
+    let Some((secrets, own)) = beside_systemd("with-credentials") else { return };
+    let (is_well, said) = with_credentials(&secrets, &own, &["check"]);
+    assert!(is_well && said.contains("The configuration is valid."), "{said}");
+}
+
+/// The journal is somewhere else here, as the machine may have one.
+#[tokio::test]
+async fn what_prunes_under_systemd_finds_secrets_and_journal() {
+    let command = PRUNE.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let (script, arguments) = command.split_once(' ').unwrap();
+    assert!(README.contains(&format!("sudo install -m 0755 deploy/with-credentials {script}\n")), "{script}");
+    let timer = include_str!("../deploy/gigya-esp-gateway-prune.timer");
+    assert!(timer.contains("\nOnCalendar=") && timer.contains("\nWantedBy=timers.target\n"));
+    let Some((secrets, own)) = beside_systemd("prune") else { return };
+    let (file, journal) = (secrets.0.join("gateway.toml"), secrets.0.join("journal.db"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let elsewhere = text.replace("/var/lib/gigya-esp-gateway/journal.db", journal.to_str().unwrap());
+    assert_ne!(text, elsewhere);
+    std::fs::write(&file, elsewhere).unwrap();
+    let settings = gigya_esp_gateway::config::Journal {
+        store: JournalStore::Sqlite(journal.clone()),
+        keys: vec![std::fs::read_to_string(own.join("journal-key")).unwrap().into()],
+        keep_receipts: Duration::MAX,
+        keep_rejected: Duration::MAX,
+    };
+    drop(Database::open(&settings, WallClock::system()).await.unwrap());
+    let (is_well, said) = with_credentials(&secrets, &own, &arguments.split(' ').collect::<Vec<_>>());
+    assert!(is_well && said.contains("0 receipts written before"), "{said}");
 }
 
 #[test]

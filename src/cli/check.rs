@@ -1,9 +1,10 @@
 //! `check`: whether the configuration is right, and what it means. Shows no token or secret.
 
-use super::{ConfigFile, Ended, failed, online};
-use crate::config::{Config, GigyaAuth, GigyaWebhookAuth};
+use super::{ConfigFile, Ended, failed, online, out};
+use crate::config::{Config, GigyaAuth, GigyaWebhookAuth, JournalStore};
 use crate::esp;
 use crate::forward::Gateway;
+use crate::http::words::length;
 use crate::upstream::{HttpTransport, Transport, WallClock};
 use clap::Args;
 use std::fmt::Write;
@@ -15,8 +16,8 @@ use std::sync::Arc;
 pub struct CheckArgs {
     #[command(flatten)]
     file: ConfigFile,
-    /// Asks every system, too: proves credentials, permissions, lists, fields and webhooks, and changes nothing; a permission that
-    /// only a change would prove is named. Exit status 1 if there is a problem, or something couldn't be looked at.
+    /// Asks every system, too: proves credentials, permissions, lists, fields, webhooks, and that the journal can be opened, and
+    /// changes nothing; a permission that only a change would prove is named. Exit status 1 if there is a problem, or something couldn't be looked at.
     #[arg(long)]
     online: bool,
 }
@@ -26,7 +27,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, ExitCode> {
     let config = args.file.load()?;
     let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| failed(&error))?);
     Gateway::new(&config, &transport, &WallClock::system()).map_err(|error| failed(&error))?;
-    print!("{}", summary(&config, &transport));
+    out::write(format_args!("{}", summary(&config, &transport)));
     if args.online { online::run(&config) } else { Ok(Ended::Well.into()) }
 }
 
@@ -59,6 +60,14 @@ fn summary(config: &Config, transport: &Arc<dyn Transport>) -> String {
     }
     for route in &config.routes {
         line(format!("route {}: {} fields, on_inactive {:?}", route.label(), route.fields.len(), route.on_inactive));
+    }
+    if let Some(journal) = &config.journal {
+        let place = match &journal.store {
+            JournalStore::Sqlite(path) => format!("SQLite, {}", path.display()),
+            JournalStore::Postgres(_) => "PostgreSQL".to_owned(),
+        };
+        let (receipts, rejected) = (length(journal.keep_receipts), length(journal.keep_rejected));
+        line(format!("journal in {place}: receipts kept {receipts}, events set aside {rejected}, by journal prune"));
     }
     line("The configuration is valid.".to_owned());
     text

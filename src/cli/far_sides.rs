@@ -1,6 +1,7 @@
 //! The far side of every connection that is configured, as `register` and `check --online` see it.
 
 use super::{Ended, failed};
+use crate::cli::out::complain;
 use crate::config::Config;
 use crate::esp::setup::{self, SetUp, Site};
 use crate::gigya::GigyaSetUp;
@@ -34,7 +35,7 @@ pub fn connect(config: &Config, only: &[String], wishes: Wishes) -> Result<Vec<B
     all.extend(config.esps.values().map(|esp| setup::connect(esp, &site, Arc::clone(&transport))));
     if let Some(name) = only.iter().find(|name| !all.iter().any(|side| is_named(side.as_ref(), name))) {
         let known: Vec<_> = all.iter().map(|side| side.connection().to_owned()).collect();
-        eprintln!("error: there is no connection {name}; configured are {}", known.join(", "));
+        complain!("error: there is no connection {name}; configured are {}", known.join(", "));
         return Err(Ended::Refused.into());
     }
     all.retain(|side| only.is_empty() || only.iter().any(|name| is_named(side.as_ref(), name)));

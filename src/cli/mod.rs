@@ -6,15 +6,18 @@ mod far_sides;
 mod journal;
 mod online;
 mod openapi;
+mod out;
 mod progress;
 mod register;
 mod sandbox;
 mod serve;
+mod stored;
 
 pub use ended::Ended;
 
 use crate::config::{Config, Environment};
 use clap::{Args, Parser, Subcommand};
+use out::complain;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -59,7 +62,7 @@ impl ConfigFile {
     /// Reads and checks it; what is wrong goes to standard error.
     fn load(&self) -> Result<Config, ExitCode> {
         Config::load(&self.config, &Environment::of_process()).map_err(|errors| {
-            eprintln!("{errors}");
+            complain!("{errors}");
             Ended::Refused.into()
         })
     }
@@ -77,12 +80,12 @@ impl Cli {
             Command::Openapi => openapi::run(),
             Command::Sandbox(args) => sandbox::run(&args),
         };
-        ended.unwrap_or_else(|code| code)
+        out::end(ended.unwrap_or_else(|code| code))
     }
 }
 
 /// Says what went wrong, for commands that end because of it.
 fn failed(what: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("error: {what}");
+    complain!("error: {what}");
     Ended::Failed.into()
 }

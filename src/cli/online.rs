@@ -2,7 +2,8 @@
 
 use super::far_sides::{self, Wishes};
 use super::progress::Progress;
-use super::{Ended, failed};
+use super::{Ended, failed, stored};
+use crate::cli::out::say;
 use crate::config::Config;
 use crate::esp::setup::{Finding, SetUp, State};
 use futures_util::future::{join, join_all};
@@ -12,18 +13,24 @@ use std::process::ExitCode;
 pub fn run(config: &Config) -> Result<ExitCode, ExitCode> {
     let sides = far_sides::connect(config, &[], Wishes::default())?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| failed(&error))?;
-    let findings = runtime.block_on(prove(&sides));
+    let findings = runtime.block_on(async {
+        let mut findings = prove(&sides).await;
+        if let Some(journal) = &config.journal {
+            findings.push(stored::prove(journal).await);
+        }
+        findings
+    });
     for finding in &findings {
-        println!("{}", line(finding));
+        say!("{}", line(finding));
     }
     let problems = findings.iter().filter(|finding| verdict(finding.state) == "problem").count();
     let unknown = findings.iter().filter(|finding| verdict(finding.state) == "unknown").count();
     if problems + unknown == 0 {
-        println!("Everything that can be proved is proved.");
+        say!("Everything that can be proved is proved.");
         return Ok(Ended::Well.into());
     }
     let plural = if problems == 1 { "" } else { "s" };
-    println!("{problems} problem{plural}, {unknown} unknown.");
+    say!("{problems} problem{plural}, {unknown} unknown.");
     Ok(Ended::Failed.into())
 }
 

@@ -1,5 +1,6 @@
 //! What a long command is about, while it is: a spinner on a terminal, plain lines elsewhere. On standard error.
 
+use crate::cli::out::complain;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -25,7 +26,7 @@ impl Progress {
     pub fn tell(&self, line: &str) {
         match &self.0 {
             Some(bar) => bar.set_message(line.to_owned()),
-            None => eprintln!("{line}"),
+            None => complain!("{line}"),
         }
     }
 }

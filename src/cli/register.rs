@@ -3,6 +3,7 @@
 use super::far_sides::{self, Wishes};
 use super::progress::Progress;
 use super::{ConfigFile, Ended, failed};
+use crate::cli::out::{complain, say};
 use crate::esp::setup::{Finding, SetUp, State, Step};
 use clap::Args;
 use comfy_table::{Table, presets};
@@ -45,7 +46,7 @@ pub struct RegisterArgs {
 pub fn run(args: &RegisterArgs) -> Result<ExitCode, ExitCode> {
     let config = args.file.load()?;
     if config.server.public_url.is_none() {
-        eprintln!(
+        complain!(
             "error: server.public_url is missing: it says where senders reach the webhook port from outside\n    \
              write public_url = \"https://gateway.example.com\" below [server]"
         );
@@ -53,7 +54,7 @@ pub fn run(args: &RegisterArgs) -> Result<ExitCode, ExitCode> {
     }
     let moved_from = args.moved_from.as_ref().map(|url| url.trim_end_matches('/').to_owned());
     if moved_from == config.server.public_url {
-        eprintln!("error: --moved-from is where the gateway is now: give the public_url that it had before");
+        complain!("error: --moved-from is where the gateway is now: give the public_url that it had before");
         return Err(Ended::Refused.into());
     }
     let wishes = Wishes { secret_file: args.signature_key_file.clone(), moved_from, new_key: args.new_signature_key };
@@ -69,7 +70,7 @@ async fn register(args: &RegisterArgs, sides: &[Box<dyn SetUp>]) -> ExitCode {
         return code(before.iter().map(of_plan).max().unwrap_or(Outcome::Done));
     }
     if !args.json {
-        println!("{}\n", table(&before));
+        say!("{}\n", table(&before));
     }
     let steps = mend(sides, &before).await;
     let after = if steps.is_empty() { before } else { survey(sides).await };
@@ -134,24 +135,24 @@ fn names(sides: &[Box<dyn SetUp>]) -> Vec<&str> {
 
 fn show(args: &RegisterArgs, findings: &[Finding], steps: Option<&[Step]>) {
     if args.json {
-        println!("{:#}", as_json(findings, steps));
+        say!("{:#}", as_json(findings, steps));
         return;
     }
     for step in steps.unwrap_or_default() {
         match &step.done {
-            Ok(done) => println!("{}: {}: {done}", step.connection, step.subject),
+            Ok(done) => say!("{}: {}: {done}", step.connection, step.subject),
             Err(trouble) => {
-                println!("{}: {}: FAILED: {}\n    {}", step.connection, step.subject, trouble.what, trouble.fix);
+                say!("{}: {}: FAILED: {}\n    {}", step.connection, step.subject, trouble.what, trouble.fix);
             }
         }
     }
     if steps.is_none_or(|steps| !steps.is_empty()) {
         if steps.is_some() {
-            println!("\nAs it is now:");
+            say!("\nAs it is now:");
         }
-        println!("{}", table(findings));
+        say!("{}", table(findings));
     }
-    println!("{}", conclusion(findings, steps));
+    say!("{}", conclusion(findings, steps));
 }
 
 fn conclusion(findings: &[Finding], steps: Option<&[Step]>) -> String {

@@ -1,6 +1,7 @@
 //! `sandbox`: a simulated Gigya, simulated ESPs and the real gateway, on this machine only.
 
 use super::{Ended, failed};
+use crate::cli::out::say;
 use crate::config::{LogFormat, Telemetry};
 use crate::http;
 use crate::sandbox::gigya::{GigyaSettings, WebhookVersion};
@@ -131,10 +132,10 @@ async fn page(args: &SandboxArgs) -> Result<ExitCode, ExitCode> {
     let setup = setup.with_lines("deadline = \"5s\"\nattempt_timeout = \"2s\"").with_journal(&folder.journal());
     let sandbox = Sandbox::start(setup, Nobody).await.map_err(|error| failed(&error))?;
     let stop = http::stop_signal().map_err(|error| failed(&error))?;
-    println!("The sandbox is on http://{address}/ (stop it with Ctrl-C).");
-    println!("The gateway receives Gigya's webhooks on {}", sandbox.gigya_url(0));
-    println!("Its status page is on http://{}/", sandbox.operations[0]);
-    println!("Its metrics are on http://{}/metrics", sandbox.operations[0]);
+    say!("The sandbox is on http://{address}/ (stop it with Ctrl-C).");
+    say!("The gateway receives Gigya's webhooks on {}", sandbox.gigya_url(0));
+    say!("Its status page is on http://{}/", sandbox.operations[0]);
+    say!("Its metrics are on http://{}/metrics", sandbox.operations[0]);
     let config = folder.write(&sandbox).map_err(|error| failed(&error))?;
     tell_commands(&config);
     let router = page::router(Arc::new(sandbox));
@@ -149,11 +150,11 @@ async fn page(args: &SandboxArgs) -> Result<ExitCode, ExitCode> {
 
 /// What can be tried beside it.
 fn tell_commands(config: &Path) {
-    println!("Beside it, in another terminal (its configuration and journal go when it is stopped):");
+    say!("Beside it, in another terminal (its configuration and journal go when it is stopped):");
     for command in ["receipts --address NAME@example.org", "verify"] {
-        println!("    gigya-esp-gateway journal --config {} {command}", config.display());
+        say!("    gigya-esp-gateway journal --config {} {command}", config.display());
     }
     for command in ["check --online", "register"] {
-        println!("    gigya-esp-gateway {command} --config {}", config.display());
+        say!("    gigya-esp-gateway {command} --config {}", config.display());
     }
 }

@@ -71,6 +71,9 @@ impl fmt::Display for Beginning {
     }
 }
 
+/// What a pruning adds that was told to go on although the chain didn't hold.
+pub const DID_NOT_HOLD: &str = "; the chain did not hold then";
+
 /// Places in the chain, as an erasure tells them: `1-3,7` for 1, 2, 3 and 7.
 #[derive(Clone, Debug, Default)]
 pub struct Ranges(Vec<RangeInclusive<i64>>);

@@ -28,12 +28,12 @@ use tokio::time::Instant;
 /// Connections that read at once; one more writes.
 const READERS: u32 = 4;
 /// How long others may hold the database up that is about to be opened.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long is waited before it is tried once more.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The schema, step by step. A step that was shipped is never changed: another one follows it.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "journal", include_str!("migrations/0001_journal.sql"))];
+pub(super) const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "journal", include_str!("migrations/0001_journal.sql"))];
 
 /// A journal in a database.
 pub struct Database {
@@ -70,6 +70,25 @@ pub enum OpenError {
         /// What to do.
         remedy: &'static str,
     },
+    /// The file isn't there.
+    #[error(
+        "journal.sqlite: there is no {path}: the gateway makes it when it starts; is this the configuration that it runs with?"
+    )]
+    NoFile {
+        /// Which file.
+        path: String,
+    },
+    /// There is something, or nothing, and no journal.
+    #[error(
+        "{key}: there is no journal in it: the gateway makes one when it starts; is this the configuration that it runs with?"
+    )]
+    NotMade {
+        /// The setting that names it.
+        key: &'static str,
+    },
+    /// A former version has it.
+    #[error("the journal is of a former version of the gateway; start this version once, which brings it up to date")]
+    TooOld,
     /// It was written by a later version.
     #[error("the journal was brought up to date by a later version of the gateway; run that one")]
     TooNew,
@@ -111,6 +130,11 @@ impl Database {
                 begun => break begun?,
             }
         };
+        Ok(Self::with(server, connection, keys, Place::of(&journal.store), clock))
+    }
+
+    /// With a connection to it that writes.
+    pub(super) fn with(server: Server, connection: AnyConnection, keys: Keys, place: Place, clock: WallClock) -> Self {
         let keys = Arc::new(keys);
         let (begin_with, flavour) = (server.begin, server.flavour);
         let readers = server.pool(READERS);
@@ -118,8 +142,7 @@ impl Database {
         let writer = Writer::start(server, connection, Arc::clone(&keys), clock.clone());
         let lending = Arc::new(Lending::of(readers.clone()));
         let reader = Reader::start(Arc::clone(&lending), Arc::clone(&keys));
-        let place = Place::of(&journal.store);
-        Ok(Self { lending, reader, readers, writer, keys, begin: begin_with, flavour, place, clock })
+        Self { lending, reader, readers, writer, keys, begin: begin_with, flavour, place, clock }
     }
 }
 
@@ -203,7 +226,7 @@ impl Journal for Database {
     }
 }
 
-fn unusable(key: &'static str, fault: JournalFault) -> OpenError {
+pub(super) fn unusable(key: &'static str, fault: JournalFault) -> OpenError {
     let remedy = if key == "journal.sqlite" {
         "see that the file is a journal, that this user may write it and its folder, and that the disk has room"
     } else {

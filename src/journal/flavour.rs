@@ -41,6 +41,20 @@ impl Flavour {
         }
     }
 
+    /// Counts the tables that every journal has, of [`super::existing::TABLES`].
+    pub const fn tables(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' \
+                 AND name IN ('_sqlx_migrations', 'journal_key', 'journal_chain')"
+            }
+            Self::Postgres => {
+                "SELECT COUNT(to_regclass(name)) \
+                 FROM (VALUES ('_sqlx_migrations'), ('journal_key'), ('journal_chain')) AS wanted (name)"
+            }
+        }
+    }
+
     /// Asks for the bytes that the journal takes.
     pub const fn size(self) -> &'static str {
         match self {

@@ -95,8 +95,8 @@ impl Database {
             seqs.insert(row.try_get::<i64, _>(0)?);
         }
         for seq in &seqs {
-            let sql = "UPDATE journal_receipt SET person = NULL, address = NULL, salt = NULL, event = '', event_key = 0, \
-                       call_id = NULL WHERE seq = $1";
+            let sql = "UPDATE journal_receipt SET person = NULL, address = NULL, salt = NULL, request = '', event = '', \
+                       event_key = 0, call_id = NULL WHERE seq = $1";
             sqlx::query(sql).bind(*seq).execute(&mut *transaction).await?;
         }
         let links = Links::find(&mut transaction, &criteria).await?;

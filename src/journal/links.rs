@@ -86,6 +86,13 @@ pub async fn uids_at(
     Ok(uids)
 }
 
+/// Whose link it is, by what is encrypted of it.
+pub fn uid(keys: &Keys, sealed: &[u8]) -> Result<Uid, JournalFault> {
+    let plain = keys.open(Sealed::Link, sealed)?;
+    let plain: Plain<'_> = serde_json::from_slice(&plain).map_err(|_| JournalFault::unreadable())?;
+    Uid::new(&plain.uid).ok_or(JournalFault::unreadable())
+}
+
 impl Stored {
     fn read(row: &AnyRow) -> Result<Self, JournalFault> {
         let left_at: Option<i64> = row.try_get(4)?;

@@ -11,11 +11,13 @@
 //! the same schema, the same code. No address and no UID is readable in it: they are found by keyed hash and kept
 //! encrypted. Imports `telemetry`, `config` and `domain`.
 
+mod accounts;
 mod admin;
 mod chain;
 mod commit;
 mod database;
 mod entries;
+mod existing;
 mod fault;
 mod flavour;
 mod forget;

@@ -2,7 +2,7 @@
 //! it, a beginning that is missing counts as broken.
 
 use super::Journal;
-use super::chain::Beginning;
+use super::chain::{Beginning, DID_NOT_HOLD};
 use super::database::Database;
 use super::fault::JournalFault;
 use super::keys::Hash;
@@ -30,13 +30,29 @@ impl Database {
     /// # Errors
     /// If it can't be written. What is gone by then is told of by a receipt; the rest is there still.
     pub async fn prune(&self, receipts: Timestamp, rejected: Timestamp) -> Result<Pruned, JournalFault> {
+        self.prune_with(receipts, rejected, "").await
+    }
+
+    /// The same, of a journal whose chain is known not to hold: the receipt says that, too.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn prune_broken(&self, receipts: Timestamp, rejected: Timestamp) -> Result<Pruned, JournalFault> {
+        self.prune_with(receipts, rejected, DID_NOT_HOLD).await
+    }
+
+    async fn prune_with(&self, receipts: Timestamp, rejected: Timestamp, remark: &str) -> Result<Pruned, JournalFault> {
         let mut transaction = self.without_hurry(self.begin).await?;
         let sql = "DELETE FROM journal_rejected WHERE last_at < $1";
         let gone = sqlx::query(sql).bind(micros(rejected)).execute(&mut *transaction).await?.rows_affected();
         transaction.commit().await?;
         let mut pruned = Pruned { receipts: 0, rejected: gone };
         while let Some(through) = self.first_to_go(receipts).await? {
-            pruned.receipts += meeting_nobody(async || self.prune_through(through).await).await?;
+            let gone = meeting_nobody(async || self.prune_through(through, remark).await).await?;
+            if gone == 0 {
+                break;
+            }
+            pruned.receipts += gone;
         }
         Ok(pruned)
     }
@@ -60,9 +76,9 @@ impl Database {
 
     /// Removes receipts up to a place, and says so; nothing if somebody else has by now. What others wait for, the end of the
     /// chain and the note of it, is taken in the order in which all do.
-    async fn prune_through(&self, through: Beginning) -> Result<u64, JournalFault> {
+    async fn prune_through(&self, through: Beginning, remark: &str) -> Result<u64, JournalFault> {
         let mut transaction = self.readers.begin_with(self.begin).await?;
-        let draft = Draft::about_the_journal(Kind::Pruning, through.to_string());
+        let draft = Draft::about_the_journal(Kind::Pruning, format!("{through}{remark}"));
         receipts::append_one(&mut transaction, draft, self.now()).await?;
         let sql = "UPDATE journal_chain SET first_seq = $1, first_hash = $2 WHERE id = 1 AND first_seq < $1";
         let cut = sqlx::query(sql).bind(through.seq).bind(through.hash.to_vec()).execute(&mut *transaction).await?;

@@ -52,10 +52,24 @@ pub struct Server {
 impl Server {
     /// The one that is configured; makes the file, if it is one that isn't there.
     pub fn of(store: &JournalStore) -> Result<Self, OpenError> {
+        if let JournalStore::Sqlite(path) = store {
+            make_file(path)?;
+        }
+        Self::named(store)
+    }
+
+    /// The one that is configured, whose file is there, if it is one.
+    pub fn existing(store: &JournalStore) -> Result<Self, OpenError> {
+        match store {
+            JournalStore::Sqlite(path) if !path.exists() => Err(OpenError::NoFile { path: path.display().to_string() }),
+            _ => Self::named(store),
+        }
+    }
+
+    fn named(store: &JournalStore) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
         let (key, flavour, begin, url, first) = match store {
             JournalStore::Sqlite(path) => {
-                make_file(path)?;
                 // Whoever reads first and writes then could be too late to.
                 ("journal.sqlite", Flavour::Sqlite, "BEGIN IMMEDIATE", sqlite_url(path), SQLITE)
             }
@@ -69,6 +83,11 @@ impl Server {
             remedy: "write \"postgres://user:password@host/database\" into the variable or file",
         })?;
         Ok(Self { key, begin, flavour, options, first })
+    }
+
+    /// A connection that nothing was said on yet.
+    pub async fn bare(&self) -> Result<AnyConnection, JournalFault> {
+        Ok(self.options.connect().await?)
     }
 
     /// A connection; `within` so long, or none.

@@ -1,6 +1,6 @@
 //! Walks the chain of receipts, and says what in it isn't as it was written.
 
-use super::chain::{Beginning, Ranges, join};
+use super::chain::{Beginning, DID_NOT_HOLD, Ranges, join};
 use super::database::Database;
 use super::fault::JournalFault;
 use super::keys::Hash;
@@ -25,6 +25,8 @@ pub struct Verified {
     pub last: i64,
     /// The chain's last hash: keep it elsewhere to be able to show that nothing was cut off at the end.
     pub hash: String,
+    /// Whether something was pruned although the chain didn't hold then.
+    pub pruned_broken: bool,
     /// What doesn't hold, in the chain's order; empty if all does.
     pub broken: Vec<Broken>,
 }
@@ -125,6 +127,7 @@ struct Walk<'a> {
     erasures: Ranges,
     /// What a pruning must have told, if there was one.
     pruning: Option<String>,
+    pruned_broken: bool,
     broken: Vec<Broken>,
 }
 
@@ -140,6 +143,7 @@ impl<'a> Walk<'a> {
             erased: Vec::new(),
             erasures: Ranges::default(),
             pruning: Some(ends.before_first).filter(|begin| begin.seq > 0).map(|begin| begin.to_string()),
+            pruned_broken: false,
             broken: Vec::new(),
         };
         for noted in noted.iter().filter(|noted| noted.seq < seq) {
@@ -193,8 +197,11 @@ impl<'a> Walk<'a> {
         let note = receipt.note.as_deref().unwrap_or_default();
         match receipt.kind {
             Kind::Erasure => self.erasures.add(note),
-            Kind::Pruning if self.pruning.as_deref() == Some(note) => self.pruning = None,
-            Kind::Pruning => {}
+            Kind::Pruning => {
+                let told = note.strip_suffix(DID_NOT_HOLD);
+                self.pruned_broken |= told.is_some();
+                self.pruning.take_if(|pruning| pruning == told.unwrap_or(note));
+            }
             Kind::Change(_) => {}
         }
     }
@@ -228,6 +235,7 @@ impl<'a> Walk<'a> {
             first: ends.before_first.seq + 1,
             last: self.seq,
             hash: self.hash.map(hex::encode).unwrap_or_default(),
+            pruned_broken: self.pruned_broken,
             broken: self.broken,
         }
     }

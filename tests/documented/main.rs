@@ -65,6 +65,11 @@ const RUN_ELSEWHERE: &[(&str, &str, &str)] = &[
         "docker build",
         "needs a daemon; .ci/kubernetes lints the Dockerfile, .ci/heavy builds from its context",
     ),
+    (
+        "deploy/README.md",
+        "sudo install -m 0755 deploy/with-credentials",
+        "needs systemd; tests/deployed runs what it runs",
+    ),
     ("deploy/README.md", "kubectl create namespace", "needs a cluster; .ci/kubernetes renders and validates it"),
     ("deploy/README.md", "kubectl -n gigya-esp-gateway exec", "needs a cluster; tests/registering runs these commands"),
     ("deploy/README.md", "sudo deploy/with-credentials", "needs to be root; tests/deployed runs it where it can"),

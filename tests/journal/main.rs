@@ -3,6 +3,7 @@
 
 mod bad_times;
 mod commands;
+mod commands_care;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod links;

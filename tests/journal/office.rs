@@ -48,13 +48,41 @@ impl Office {
 
     /// The same, with some of the configuration set otherwise.
     pub async fn journal_with(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Ran {
+        let mut command = self.command("journal", arguments);
+        command.envs(settings.iter().copied());
+        run(command).await
+    }
+
+    /// The same, with standard output elsewhere.
+    pub async fn journal_to(&self, arguments: &[&str], out: impl Into<Stdio>) -> Ran {
+        let mut command = self.command("journal", arguments);
+        command.stdout(out).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        // It has the only handle to where it writes.
+        drop(command);
+        finished(tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap())
+    }
+
+    /// Runs `check` to its end.
+    pub async fn check(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Ran {
+        let mut command = self.command("check", arguments);
+        command.envs(settings.iter().copied());
+        run(command).await
+    }
+
+    fn command(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gigya-esp-gateway"));
-        command.env_clear().arg("journal").arg("--config").arg(&self.config).args(arguments).stdin(Stdio::null());
-        command.envs(settings.iter().copied()).current_dir(self.config.parent().unwrap());
-        let Output { status, stdout, stderr } =
-            tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ran { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+        command.env_clear().arg(name).arg("--config").arg(&self.config).args(arguments).stdin(Stdio::null());
+        command.current_dir(self.config.parent().unwrap());
+        command
+    }
+
+    /// The journal's keys, as they are wrapped.
+    pub async fn keys(&self) -> Vec<Vec<u8>> {
+        let pool = self.pool().await;
+        let keys = sqlx::query_scalar("SELECT wrapped FROM journal_key ORDER BY name").fetch_all(&pool).await.unwrap();
+        pool.close().await;
+        keys
     }
 
     /// What `receipts` says of somebody, as JSON.
@@ -169,6 +197,15 @@ impl Office {
     pub fn file(&self, name: &str) -> PathBuf {
         self.config.with_file_name(name)
     }
+}
+
+async fn run(mut command: Command) -> Ran {
+    finished(tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap())
+}
+
+fn finished(Output { status, stdout, stderr }: Output) -> Ran {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
 }
 
 pub fn contains(bytes: &[u8], part: &[u8]) -> bool {

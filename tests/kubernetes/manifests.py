@@ -78,7 +78,7 @@ def check(rendered, gateway):
     selectors = [deployment["selector"]["matchLabels"], one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"]]
     selectors += [service["spec"]["selector"] for service in every("Service")]
     policies = {policy["metadata"]["name"]: policy["spec"] for policy in every("NetworkPolicy")}
-    selectors += [policy["podSelector"]["matchLabels"] for policy in policies.values()]
+    selectors.append(policies["gigya-esp-gateway"]["podSelector"]["matchLabels"])
     selectors += [spread["labelSelector"]["matchLabels"] for spread in pod["topologySpreadConstraints"]]
     for wish in pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]:
         selectors.append(wish["podAffinityTerm"]["labelSelector"]["matchLabels"])
@@ -108,6 +108,8 @@ def check(rendered, gateway):
     journal, way = config["journal"], policies["gigya-esp-gateway-journal"]
     assert "postgres" in journal and "sqlite" not in journal, journal
     assert way["policyTypes"] == ["Egress"] and "ingress" not in way, way
+    (chosen,) = way["podSelector"]["matchExpressions"]
+    assert chosen["operator"] == "In" and labels[chosen["key"]] in chosen["values"], chosen
     for rule_out in way["egress"]:
         assert rule_out["to"] and [port["port"] for port in rule_out["ports"]] == [5432], rule_out
     monitor = one("ServiceMonitor")["spec"]
@@ -131,6 +133,23 @@ def check(rendered, gateway):
     assert closed["readOnlyRootFilesystem"] and closed["allowPrivilegeEscalation"] is False
     assert closed["capabilities"] == {"drop": ["ALL"]}
     assert "memory" in container["resources"]["limits"] and "cpu" in container["resources"]["requests"]
+
+    # What prunes the journal is as closed, has the same configuration and secrets, and is nobody's replica.
+    job = one("CronJob")["spec"]
+    template = job["jobTemplate"]["spec"]["template"]
+    pruning = template["spec"]
+    (pruner,) = pruning["containers"]
+    assert job["concurrencyPolicy"] == "Forbid" and pruner["args"] == ["journal", "prune"], job
+    assert not any(is_chosen(selector, template["metadata"]["labels"]) for selector in selectors), selectors
+    assert template["metadata"]["labels"][chosen["key"]] in chosen["values"], "there is no way to the database"
+    alone = policies["gigya-esp-gateway-prune"]
+    assert is_chosen(alone["podSelector"]["matchLabels"], template["metadata"]["labels"])
+    assert alone["policyTypes"] == ["Ingress", "Egress"] and "ingress" not in alone, alone
+    for same in ("automountServiceAccountToken", "enableServiceLinks", "securityContext", "volumes"):
+        assert pruning[same] == pod[same], same
+    for same in ("image", "securityContext", "volumeMounts"):
+        assert pruner[same] == container[same], same
+    assert "memory" in pruner["resources"]["limits"]
 
     # The configuration that is mounted is the one here, where the image looks for it.
     assert volumes["configuration"]["configMap"]["name"] == configuration["metadata"]["name"]

@@ -1,7 +1,8 @@
 //! The journal on the desk: opened, with the configuration that names it; and whom a command is about.
 
+use crate::cli::out::complain;
 use crate::cli::{Ended, failed};
-use crate::config::{Config, JournalStore};
+use crate::config::Config;
 use crate::domain::{ConnectionName, Email, Uid};
 use crate::journal::{Database, JournalFault, Whom};
 use crate::upstream::WallClock;
@@ -16,10 +17,10 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Opens the journal that is configured. Never makes one: an empty answer would look like an answer.
+    /// Opens the journal that is configured. Never makes or changes one by that: an empty answer would look like an answer.
     pub async fn open(config: Config) -> Result<Self, ExitCode> {
         let Some(settings) = &config.journal else {
-            eprintln!(
+            complain!(
                 "error: the configuration has no [journal]: nothing is written down that could be shown\n    \
                  write [journal] with sqlite = \"journal.db\" on one machine, or postgres = {{ env = \"NAME\" }} for several \
                  replicas,\n    and keys = [{{ env = \"JOURNAL_KEY\" }}], a text that openssl rand -base64 32 makes; see \
@@ -27,15 +28,7 @@ impl Desk {
             );
             return Err(Ended::Refused.into());
         };
-        if let JournalStore::Sqlite(path) = &settings.store
-            && !path.exists()
-        {
-            return Err(failed(&format!(
-                "journal.sqlite: there is no {}: the gateway makes it when it starts; is this the configuration that it runs with?",
-                path.display()
-            )));
-        }
-        let journal = Database::open(settings, WallClock::system()).await.map_err(|error| failed(&error))?;
+        let journal = Database::open_existing(settings, WallClock::system()).await.map_err(|error| failed(&error))?;
         Ok(Self { journal: Arc::new(journal), config })
     }
 }
@@ -87,7 +80,7 @@ impl WhomArgs {
 fn gigya(named: Option<&str>, config: &Config) -> Result<ConnectionName, ExitCode> {
     let known: Vec<_> = config.gigya.keys().map(ConnectionName::as_str).collect();
     let refused = |what: &str| {
-        eprintln!("error: {what}; configured are {}", known.join(", "));
+        complain!("error: {what}; configured are {}", known.join(", "));
         Err(Ended::Refused.into())
     };
     match (named, known.as_slice()) {

@@ -39,8 +39,9 @@ enum JournalCommand {
     Verify(verify::VerifyArgs),
     /// Erases a person from the journal, once told to. The chain holds, and a receipt says that somebody was erased.
     ///
-    /// Exit status: 0 erased, or there was nothing; 3 not confirmed, or events of this person are unfinished still, for which
-    /// the links are kept: come again when they are done; 1 nothing was erased, as the journal can't be written.
+    /// Exit status: 0 erased, or there was nothing; 3 not confirmed, or something is left: events of this person are unfinished
+    /// still, for which the links are kept (come again when they are done), or accounts that had the address have receipts under
+    /// others (erase them by UID); 1 nothing was erased, as the journal can't be written.
     Forget(forget::ForgetArgs),
     /// Events that can never be forwarded as they are: why, what to do, and to try them again.
     #[command(subcommand)]
@@ -48,7 +49,10 @@ enum JournalCommand {
     /// Events that were acknowledged and are still to be done.
     #[command(subcommand)]
     Pending(pending::PendingCommand),
-    /// Removes what is older than `keep_receipts` and `keep_rejected` of the configuration say.
+    /// Removes what is older than `keep_receipts` and `keep_rejected` of the configuration say, once it has verified the chain.
+    ///
+    /// Exit status: 0 pruned, or there was nothing; 1 nothing was pruned, as the chain doesn't hold, or the journal can't be
+    /// written.
     Prune(prune::PruneArgs),
     /// How much there is, and since when.
     Status(status::StatusArgs),

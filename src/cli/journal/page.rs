@@ -2,7 +2,7 @@
 //! of the gateway.
 
 use super::report::{Entry, Report, change_words};
-use super::words::{instant, moment};
+use super::words::{instant, moment, times};
 use crate::domain::Change;
 use crate::http::words::{escaped, length, number};
 use crate::journal::Whom;
@@ -160,8 +160,8 @@ fn change(report: &Report, entry: &Entry) -> String {
 fn again(entry: &Entry) -> String {
     match (entry.redeliveries, entry.redelivered) {
         (0, _) => String::new(),
-        (times, Some(last)) => format!("{times} times, last at {}", moment(last)),
-        (times, None) => format!("{times} times"),
+        (times, Some(last)) => format!("{}, last at {}", self::times(times), moment(last)),
+        (times, None) => self::times(times),
     }
 }
 
@@ -221,17 +221,14 @@ fn words(report: &Report) -> String {
 fn chain(report: &Report) -> String {
     let chain = &report.chain;
     let (receipts, last) = (number(chain.receipts), chain.last);
-    let holds = if chain.broken.is_empty() {
-        format!("All {receipts} receipts of everybody were read when this document was made, and the chain holds.")
-    } else {
-        format!(
-            "All {receipts} receipts of everybody were read when this document was made, and the chain <strong>does not hold</strong>."
-        )
-    };
+    let holds = if chain.broken.is_empty() { "holds" } else { "<strong>does not hold</strong>" };
+    let holds =
+        format!("All receipts of everybody ({receipts}) were read when this document was made, and the chain {holds}.");
     let pruned = match chain.first {
         1 => String::new(),
         first => format!(
-            " Receipts before place {first} were removed when they were older than they are kept; a receipt says so."
+            " Receipts before place {first} were removed when they were older than they are kept; a receipt says so.{}",
+            if chain.pruned_broken { " <strong>The chain did not hold then.</strong>" } else { "" }
         ),
     };
     format!(

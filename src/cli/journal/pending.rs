@@ -3,6 +3,7 @@
 use super::desk::{Desk, unusable};
 use super::words::{counted, moment};
 use crate::cli::Ended;
+use crate::cli::out::say;
 use crate::http::words::length;
 use crate::journal::{Journal, Pending};
 use clap::{Args, Subcommand};
@@ -31,9 +32,9 @@ pub async fn list(desk: &Desk, args: &PendingListArgs) -> Result<ExitCode, ExitC
     let pending = desk.journal.unfinished(args.most.into()).await.map_err(unusable)?;
     let all = u64::try_from(desk.journal.waiting().await.map_err(unusable)?.unfinished).unwrap_or_default();
     if !pending.is_empty() {
-        println!("{}", table(&pending, desk.journal.now()));
+        say!("{}", table(&pending, desk.journal.now()));
     }
-    println!("{} unfinished.", counted(all, "event"));
+    say!("{} unfinished.", counted(all, "event"));
     Ok(Ended::Well.into())
 }
 

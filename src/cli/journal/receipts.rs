@@ -3,6 +3,7 @@
 use super::desk::{ConnectionArgs, Desk, WhomArgs, unusable};
 use super::report::{Entry, Report};
 use super::{page, verify};
+use crate::cli::out::say;
 use crate::cli::{Ended, failed};
 use crate::esp;
 use crate::journal::{Journal, Whom};
@@ -50,9 +51,9 @@ pub async fn run(desk: &Desk, args: &ReceiptsArgs) -> Result<ExitCode, ExitCode>
             write(path, &text).map_err(|error| {
                 failed(&format!("{}: {error}; name a file that isn't there, in a folder that is", path.display()))
             })?;
-            println!("Written to {}", path.display());
+            say!("Written to {}", path.display());
         }
-        None => println!("{text}"),
+        None => say!("{text}"),
     }
     if report.chain.broken.is_empty() {
         return Ok(Ended::Well.into());

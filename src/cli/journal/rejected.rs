@@ -4,6 +4,7 @@ use super::desk::{Desk, unusable};
 use super::retry::{self, RetryArgs};
 use super::words::{counted, harmless, moment, why};
 use crate::cli::Ended;
+use crate::cli::out::say;
 use crate::forward::Payload;
 use crate::journal::{Rejected, RejectedId};
 use clap::{Args, Subcommand};
@@ -55,14 +56,14 @@ pub async fn run(desk: &Desk, command: &RejectedCommand) -> Result<ExitCode, Exi
 async fn list(desk: &Desk) -> Result<ExitCode, ExitCode> {
     let rejected = desk.journal.rejected().await.map_err(unusable)?;
     if !rejected.is_empty() {
-        println!("{}\n", table(&rejected));
+        say!("{}\n", table(&rejected));
     }
     let reasons: BTreeSet<_> = rejected.iter().map(|one| one.reason.as_str()).collect();
     for reason in reasons {
         let (meaning, remedy) = why(reason);
-        println!("{reason}: {meaning}\n    {remedy}");
+        say!("{reason}: {meaning}\n    {remedy}");
     }
-    println!("{} set aside.", counted(u64::try_from(rejected.len()).unwrap_or(u64::MAX), "event"));
+    say!("{} set aside.", counted(u64::try_from(rejected.len()).unwrap_or(u64::MAX), "event"));
     Ok(Ended::Well.into())
 }
 
@@ -98,7 +99,7 @@ async fn show(desk: &Desk, id: &str) -> Result<ExitCode, ExitCode> {
     ] {
         table.add_row([name, value]);
     }
-    println!("{}\n\n{}", table.trim_fmt(), event(&one.payload));
+    say!("{}\n\n{}", table.trim_fmt(), event(&one.payload));
     Ok(Ended::Well.into())
 }
 
@@ -113,7 +114,7 @@ async fn drop_some(desk: &Desk, ids: &[String]) -> Result<ExitCode, ExitCode> {
     let mut ended = Ended::Well;
     for id in ids {
         if desk.journal.drop_rejected(&RejectedId(id.clone())).await.map_err(unusable)? {
-            println!("{id}: dropped");
+            say!("{id}: dropped");
         } else {
             missing(id);
             ended = Ended::Failed;

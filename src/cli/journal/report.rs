@@ -82,6 +82,14 @@ impl Entry {
         Some(between(self.received?, self.accepted?))
     }
 
+    /// Which way it went, by the connections: `Gigya main -> news`. The one that it went to accepted it.
+    pub fn path(&self) -> String {
+        let connection = |end: &str| end.split('/').next().unwrap_or_default().to_owned();
+        let (gigya, esp) = self.route.split_once(" -> ").unwrap_or((&self.route, ""));
+        let (gigya, esp) = (format!("Gigya {}", connection(gigya)), connection(esp));
+        if self.direction == "esp_to_gigya" { format!("{esp} -> {gigya}") } else { format!("{gigya} -> {esp}") }
+    }
+
     /// When the person acted, as precisely as it is known.
     pub fn acted_text(&self) -> String {
         match self.acted {
@@ -124,12 +132,24 @@ impl Report {
         }
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        let header = ["CHANGE", "PERSON ACTED", "GATEWAY TOLD", "ACCEPTED", "TOOK", "ROUTE", "CALL", "AGAIN", "PLACE"];
+        let header = [
+            "CHANGE",
+            "FROM -> TO",
+            "PERSON ACTED",
+            "GATEWAY TOLD",
+            "ACCEPTED",
+            "TOOK",
+            "ROUTE",
+            "CALL",
+            "AGAIN",
+            "PLACE",
+        ];
         table.set_header(header);
         for entry in &self.changes {
             let found = if entry.was_found { " (found)" } else { "" };
             table.add_row([
                 format!("{}{found}", entry.change.label()),
+                entry.path(),
                 entry.acted_text(),
                 entry.received.map_or_else(String::new, instant),
                 entry.accepted.map_or_else(String::new, instant),

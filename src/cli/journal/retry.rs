@@ -2,7 +2,8 @@
 
 use super::desk::{Desk, unusable};
 use super::rejected::missing;
-use super::words::{outcome, why};
+use super::words::{outcome, times, why};
+use crate::cli::out::say;
 use crate::cli::{Ended, failed};
 use crate::domain::Outcome;
 use crate::forward::{Finish, Gateway, Payload};
@@ -60,13 +61,13 @@ pub async fn run(desk: &Desk, args: &RetryArgs) -> Result<ExitCode, ExitCode> {
             continue;
         };
         if let Some(hindrance) = hindrance(&rejected) {
-            println!("{id}: {hindrance}");
+            say!("{id}: {hindrance}");
             ended = Ended::Failed;
             continue;
         }
         let lease = gateway.as_ref().map(|_| (owner.as_str(), LEASE));
         let Some(claimed) = desk.journal.retry(&rejected, lease).await.map_err(unusable)? else {
-            println!("{id}: somebody else took it up meanwhile");
+            say!("{id}: somebody else took it up meanwhile");
             continue;
         };
         match &gateway {
@@ -80,7 +81,7 @@ pub async fn run(desk: &Desk, args: &RetryArgs) -> Result<ExitCode, ExitCode> {
         ended = worse(ended, tell(&id.0, &became));
     }
     if ids.is_empty() {
-        println!("No event is set aside.");
+        say!("No event is set aside.");
     }
     Ok(ended.into())
 }
@@ -101,7 +102,7 @@ fn tell(id: &str, became: &Became) -> Ended {
         Became::Unfinished(text) => (Ended::LeftToDo, text),
         Became::NotDone(text) => (Ended::Failed, text),
     };
-    println!("{id}: {text}");
+    say!("{id}: {text}");
     ended
 }
 
@@ -153,7 +154,7 @@ async fn elsewhere(desk: &Desk, id: &RejectedId, claimed: &Claimed, until: Insta
         if Instant::now() >= until {
             let tried = match pending.attempts {
                 0 => "no replica has tried it yet".to_owned(),
-                times => format!("tried {times} times, last: {}", pending.reason),
+                attempts => format!("tried {}, last: {}", times(attempts), pending.reason),
             };
             let text = format!("among the unfinished ones; {tried}: see journal pending list");
             return Ok(Became::Unfinished(text));

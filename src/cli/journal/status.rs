@@ -2,6 +2,7 @@
 
 use super::desk::{Desk, unusable};
 use super::words::moment;
+use crate::cli::out::say;
 use crate::cli::{Ended, failed};
 use crate::config::{Journal as Settings, JournalStore};
 use crate::http::words::{length, number};
@@ -27,7 +28,7 @@ pub async fn run(desk: &Desk, args: &StatusArgs) -> Result<ExitCode, ExitCode> {
     let census = desk.journal.census().await.map_err(unusable)?;
     if args.json {
         let (unfinished, rejected) = (census.oldest_unfinished, census.oldest_rejected);
-        println!(
+        say!(
             "{:#}",
             json!({
                 "bytes": census.bytes,
@@ -38,7 +39,7 @@ pub async fn run(desk: &Desk, args: &StatusArgs) -> Result<ExitCode, ExitCode> {
             })
         );
     } else {
-        println!("{}", table(settings, &census, desk.journal.now()));
+        say!("{}", table(settings, &census, desk.journal.now()));
     }
     Ok(Ended::Well.into())
 }

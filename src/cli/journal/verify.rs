@@ -3,6 +3,7 @@
 use super::desk::{Desk, unusable};
 use super::words::counted;
 use crate::cli::Ended;
+use crate::cli::out::say;
 use crate::cli::progress::Progress;
 use crate::journal::{JournalFault, Noted, Verified};
 use clap::Args;
@@ -24,16 +25,24 @@ pub struct VerifyArgs {
 pub async fn run(desk: &Desk, args: &VerifyArgs) -> Result<ExitCode, ExitCode> {
     let verified = verify(desk, &args.expect).await.map_err(unusable)?;
     if args.json {
-        println!("{:#}", as_json(&verified));
+        say!("{:#}", as_json(&verified));
     } else {
-        for broken in &verified.broken {
-            println!("place {}: {}", broken.seq, broken.what);
+        tell_broken(&verified);
+        say!("{}", conclusion(&verified));
+        if !verified.broken.is_empty() {
+            return Ok(Ended::Failed.into());
         }
-        println!("{}", conclusion(&verified));
-        println!("Keep this elsewhere, where nobody who can write the journal can: {}", verified.end());
-        println!("Later, journal verify --expect {} shows that nothing up to here was touched.", verified.end());
+        say!("Keep this elsewhere, where nobody who can write the journal can: {}", verified.end());
+        say!("Later, journal verify --expect {} shows that nothing up to here was touched.", verified.end());
     }
     Ok(if verified.broken.is_empty() { Ended::Well } else { Ended::Failed }.into())
+}
+
+/// What doesn't hold, a line each.
+pub fn tell_broken(verified: &Verified) {
+    for broken in &verified.broken {
+        say!("place {}: {}", broken.seq, broken.what);
+    }
 }
 
 /// Walks the chain; says so to whoever waits.
@@ -46,9 +55,12 @@ pub async fn verify(desk: &Desk, noted: &[Noted]) -> Result<Verified, JournalFau
 /// Whether all holds, in a sentence.
 pub fn conclusion(verified: &Verified) -> String {
     let receipts = counted(verified.receipts, "receipt");
-    let pruned = match verified.first {
-        1 => String::new(),
-        first => format!(" Those before place {first} were pruned."),
+    let pruned = match (verified.first, verified.pruned_broken) {
+        (1, _) => String::new(),
+        (first, false) => format!(" Those before place {first} were pruned."),
+        (first, true) => {
+            format!(" Those before place {first} were pruned, some of them although the chain did not hold then.")
+        }
     };
     let erased = match verified.erased {
         0 => String::new(),
@@ -64,6 +76,7 @@ pub fn as_json(verified: &Verified) -> Value {
     json!({
         "holds": verified.broken.is_empty(), "receipts": verified.receipts, "erased": verified.erased,
         "first_seq": verified.first, "last_seq": verified.last, "last_hash": verified.hash,
+        "pruned_broken": verified.pruned_broken,
         "broken": broken.collect::<Vec<_>>(),
     })
 }

@@ -32,6 +32,11 @@ pub fn counted(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number_text} {what}s") }
 }
 
+/// `1 time`, `2 times`.
+pub fn times(number: i64) -> String {
+    counted(u64::try_from(number).unwrap_or_default(), "time")
+}
+
 /// Why an event was set aside, and what to do about it.
 pub fn why(reason: &str) -> (&'static str, &'static str) {
     let known = Reason::ALL.iter().find(|known| known.label() == reason);
@@ -50,7 +55,8 @@ pub fn why(reason: &str) -> (&'static str, &'static str) {
         ),
         Some(Reason::RefusedByOtherSide) => (
             "the other side refuses the data for good",
-            "look for the refusal's code in the log (call failed, with upstream and operation), put it right there, then retry",
+            "look for the refusal's code in the log (Campaign Monitor refused the data, or Marketing Cloud refused the data; with \
+             upstream and operation), put it right there, then retry",
         ),
         Some(Reason::NoRoute) => (
             "the connection that it came from isn't configured anymore",

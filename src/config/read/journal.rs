@@ -16,7 +16,12 @@ pub fn read(root: &mut Reader<'_>) -> Option<Journal> {
     let (table, place) = root.table("journal")?;
     let mut journal = root.sub("journal", place, table);
     let sqlite = journal.text("sqlite");
-    let path = sqlite.as_ref().map(|(path, _)| journal.path_from_here(path));
+    let remedy = "write sqlite = \"journal.db\" on one machine, or postgres = { env = \"NAME\" } for several replicas";
+    if let Some((_, place)) = sqlite.as_ref().filter(|(path, _)| path.trim().is_empty()) {
+        journal.report("sqlite", Some(place), "is empty", remedy);
+    }
+    let path = sqlite.filter(|(path, _)| !path.trim().is_empty());
+    let path = path.map(|(path, _)| journal.path_from_here(&path));
     let postgres = journal.secret("postgres");
     let store = match (path, postgres) {
         (Some(path), None) => Some(JournalStore::Sqlite(path)),
@@ -34,7 +39,6 @@ pub fn read(root: &mut Reader<'_>) -> Option<Journal> {
         }
         (None, None) => {
             if !journal.reported("postgres") && !journal.reported("sqlite") {
-                let remedy = "write sqlite = \"journal.db\" on one machine, or postgres = { env = \"NAME\" } for several replicas";
                 journal.report("sqlite", None, "is missing, and so is journal.postgres", remedy);
             }
             None

@@ -54,6 +54,7 @@ fn one_that_cannot_be_used_is_refused_with_what_to_do() {
     let cases = [
         (both, "journal.postgres: is given besides journal.sqlite", "keep one of the two"),
         (of(""), "journal.sqlite: is missing, and so is journal.postgres", "write sqlite = \"journal.db\""),
+        (of("sqlite = \"\""), "journal.sqlite: is empty", "write sqlite = \"journal.db\""),
         (SQLITE.to_owned(), "journal.keys: is missing", "openssl rand -base64 32"),
         (format!("{SQLITE}\nkeys = []"), "journal.keys: is empty", "env"),
         (

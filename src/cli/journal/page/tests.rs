@@ -51,7 +51,7 @@ fn it_answers_when_the_opt_out_was_honoured() {
          3.0 s after the person acted at most",
         "from SAP Customer Data Cloud (main) to Campaign Monitor (news)",
         "<code>call-1</code>",
-        "All 12 receipts of everybody were read when this document was made, and the chain holds.",
+        "All receipts of everybody (12) were read when this document was made, and the chain holds.",
         &"cd".repeat(32),
     ] {
         assert!(page.contains(told), "{told}\n{page}");
