@@ -23,20 +23,6 @@ impl Flavour {
         }
     }
 
-    /// Counts the tables that every journal has, of [`super::existing::TABLES`].
-    pub const fn tables(self) -> &'static str {
-        match self {
-            Self::Sqlite => {
-                "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' \
-                 AND name IN ('_sqlx_migrations', 'journal_key', 'journal_chain')"
-            }
-            Self::Postgres => {
-                "SELECT COUNT(to_regclass(name)) \
-                 FROM (VALUES ('_sqlx_migrations'), ('journal_key'), ('journal_chain')) AS wanted (name)"
-            }
-        }
-    }
-
     /// Lets the statements of a transaction take as long as they need.
     pub const fn without_hurry(self) -> Option<&'static str> {
         match self {
@@ -52,6 +38,20 @@ impl Flavour {
         match self {
             Self::Sqlite => None,
             Self::Postgres => Some("SELECT pg_advisory_xact_lock(7306364)::text"),
+        }
+    }
+
+    /// Counts the tables that every journal has, of [`super::existing::TABLES`].
+    pub const fn tables(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' \
+                 AND name IN ('_sqlx_migrations', 'journal_key', 'journal_chain')"
+            }
+            Self::Postgres => {
+                "SELECT COUNT(to_regclass(name)) \
+                 FROM (VALUES ('_sqlx_migrations'), ('journal_key'), ('journal_chain')) AS wanted (name)"
+            }
         }
     }
 

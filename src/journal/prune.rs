@@ -48,7 +48,11 @@ impl Database {
         transaction.commit().await?;
         let mut pruned = Pruned { receipts: 0, rejected: gone };
         while let Some(through) = self.first_to_go(receipts).await? {
-            pruned.receipts += meeting_nobody(async || self.prune_through(through, remark).await).await?;
+            let gone = meeting_nobody(async || self.prune_through(through, remark).await).await?;
+            if gone == 0 {
+                break;
+            }
+            pruned.receipts += gone;
         }
         Ok(pruned)
     }
