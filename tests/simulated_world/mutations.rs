@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const RARE: [(Mutation, u64); 4] = [
     (Mutation::DropTheRereadAfterOptOut, 3_700),
     (Mutation::RepeatOptIns, 2_100),
-    (Mutation::ForgetTheTag, 15_700),
+    (Mutation::ForgetTheTag, 23_400),
     (Mutation::ForgetOwnLinks, 1_150),
 ];
 
