@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// Seeds before those that rare ones were found by: it needn't take minutes each time.
 const RARE: [(Mutation, u64); 4] = [
     (Mutation::DropTheRereadAfterOptOut, 3_700),
-    (Mutation::RepeatOptIns, 2_100),
+    (Mutation::RepeatOptIns, 35_000),
     (Mutation::ForgetTheTag, 23_400),
     (Mutation::ForgetOwnLinks, 1_150),
 ];
