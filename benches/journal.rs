@@ -80,6 +80,15 @@ fn main() {
         });
         println!("| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
     }
+    let whole = |place: usize| -> Vec<f64> {
+        let [opt_ins, unchanged, opt_outs] = &costs[place];
+        opt_ins.iter().zip(unchanged).zip(opt_outs).map(|((one, other), third)| (one + other + third) / 3.0).collect()
+    };
+    let cells = (0..stores.len()).map(|place| {
+        let ratios = whole(place).into_iter().zip(whole(0)).map(|(with, without)| with / without);
+        format!("{:.0} ({:.2})", median(whole(place)), median(ratios.collect()))
+    });
+    println!("| the whole run | {} |", cells.collect::<Vec<_>>().join(" | "));
     println!("\nSQLite's file: {bytes:.0} bytes a change: as many megabytes a million");
 }
 
