@@ -174,25 +174,69 @@ impl Draft {
     }
 
     fn digest(&self, salt: &[u8], written_at: i64) -> Hash {
-        let hash = |hash: &Option<Hash>| hash.map(|hash| hash.to_vec());
+        let hashed = Hashed {
+            written_at,
+            request: &self.request,
+            connection: &self.connection,
+            direction: &self.direction,
+            route: &self.route,
+            event: &self.event,
+            event_key: self.event_key,
+            change: self.kind.label(),
+            was_found: self.was_found,
+            person: self.person.as_ref().map(|hash| &hash[..]),
+            address: self.address.as_ref().map(|hash| &hash[..]),
+            acted: self.acted,
+            received_at: self.received_at,
+            accepted_at: self.accepted_at,
+            call_id: self.call_id.as_deref(),
+            note: self.note.as_deref(),
+        };
+        hashed.digest(salt)
+    }
+}
+
+/// What a receipt's digest is made of, whether it is about to be written or was read.
+struct Hashed<'a> {
+    written_at: i64,
+    request: &'a str,
+    connection: &'a str,
+    direction: &'a str,
+    route: &'a str,
+    event: &'a str,
+    event_key: i64,
+    change: &'a str,
+    was_found: bool,
+    person: Option<&'a [u8]>,
+    address: Option<&'a [u8]>,
+    acted: (Option<i64>, Option<i64>),
+    received_at: Option<i64>,
+    accepted_at: Option<i64>,
+    call_id: Option<&'a str>,
+    note: Option<&'a str>,
+}
+
+impl Hashed<'_> {
+    /// In an order that never changes: whoever verifies a receipt years later goes by it.
+    fn digest(&self, salt: &[u8]) -> Hash {
         Content::salted(salt)
-            .number(Some(written_at))
-            .text(Some(&self.request))
-            .text(Some(&self.connection))
-            .text(Some(&self.direction))
-            .text(Some(&self.route))
-            .text(Some(&self.event))
+            .number(Some(self.written_at))
+            .text(Some(self.request))
+            .text(Some(self.connection))
+            .text(Some(self.direction))
+            .text(Some(self.route))
+            .text(Some(self.event))
             .number(Some(self.event_key))
-            .text(Some(self.kind.label()))
+            .text(Some(self.change))
             .number(Some(i64::from(self.was_found)))
-            .bytes(hash(&self.person).as_deref())
-            .bytes(hash(&self.address).as_deref())
+            .bytes(self.person)
+            .bytes(self.address)
             .number(self.acted.0)
             .number(self.acted.1)
             .number(self.received_at)
             .number(self.accepted_at)
-            .text(self.call_id.as_deref())
-            .text(self.note.as_deref())
+            .text(self.call_id)
+            .text(self.note)
             .digest()
     }
 }
@@ -201,27 +245,25 @@ impl Evidence {
     /// The digest that it must have; none once its person was erased.
     pub(super) fn digest(&self) -> Option<Hash> {
         let row = &self.row;
-        Some(
-            Content::salted(row.salt.as_deref()?)
-                .number(Some(row.written_at))
-                .text(Some(&self.request))
-                .text(Some(&self.connection))
-                .text(Some(&self.direction))
-                .text(Some(&self.route))
-                .text(Some(&self.event))
-                .number(Some(row.event_key))
-                .text(Some(&row.change))
-                .number(Some(i64::from(self.was_found)))
-                .bytes(row.person.as_deref())
-                .bytes(row.address.as_deref())
-                .number(row.acted_from)
-                .number(row.acted_to)
-                .number(row.received_at)
-                .number(row.accepted_at)
-                .text(self.call_id.as_deref())
-                .text(self.note.as_deref())
-                .digest(),
-        )
+        let hashed = Hashed {
+            written_at: row.written_at,
+            request: &self.request,
+            connection: &self.connection,
+            direction: &self.direction,
+            route: &self.route,
+            event: &self.event,
+            event_key: row.event_key,
+            change: &row.change,
+            was_found: self.was_found,
+            person: row.person.as_deref(),
+            address: row.address.as_deref(),
+            acted: (row.acted_from, row.acted_to),
+            received_at: row.received_at,
+            accepted_at: row.accepted_at,
+            call_id: self.call_id.as_deref(),
+            note: self.note.as_deref(),
+        };
+        row.salt.as_deref().map(|salt| hashed.digest(salt))
     }
 
     /// Its hash in the chain, which covers all before it.
