@@ -13,11 +13,10 @@ use super::progress::{BodyDigest, Done, Settled};
 use super::record::{Direction, Told};
 use super::rounds;
 use super::subscriber::{OUR_WRITE_MAY_LAG, trusted};
-use crate::config::OnDeadline;
 use crate::domain::{ActedAt, Change, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, decide};
 use crate::esp::{News, NotTaken, Notice, Received, Record, What, Whom};
 use crate::gigya::{Account, OptInTag, Reading};
-use crate::journal::{Claimed, Journal, Person};
+use crate::journal::Person;
 use crate::mutation::{self, Mutation};
 use crate::telemetry::traces;
 use crate::upstream::{self, Deadline, Fault};
@@ -63,16 +62,8 @@ pub async fn receive(
     let mut in_order = settle_all(gateway, side, &notices, &before, deadline).await;
     in_order.sort_by_key(|(index, _)| *index);
     if let Some(journal) = &gateway.journal {
-        let page = Page {
-            journal: &**journal,
-            connection: side.esp.name().as_str(),
-            direction: Direction::EspToGigya,
-            request: &request.request_id,
-            received: received_at,
-            until: request.received + common.deadline,
-            on_deadline: common.on_deadline,
-            finishing: None,
-        };
+        let whence = (side.esp.name().as_str(), Direction::EspToGigya);
+        let page = Page::of_request(&**journal, whence, common, request, received_at);
         let groups = in_order.iter_mut().map(|(index, routes)| group(&notices[*index], routes));
         page.write(groups.collect()).await;
     }
@@ -92,27 +83,9 @@ pub async fn receive(
 }
 
 /// Works on a notice from the journal; none if it is no notice that this version understands.
-pub async fn finish(
-    gateway: &Gateway,
-    side: &EspSide,
-    journal: &dyn Journal,
-    claimed: &Claimed,
-    payload: &Payload,
-    until: Instant,
-) -> Option<Vec<Outcome>> {
+pub async fn finish(gateway: &Gateway, side: &EspSide, page: &Page<'_>, payload: &Payload) -> Option<Vec<Outcome>> {
     let notice = payload.to_notice()?;
-    let deadline = Deadline::after(Instant::now(), until.saturating_duration_since(Instant::now()).mul_f64(0.9));
-    let mut settled = settle(side, &notice, deadline).await;
-    let page = Page {
-        journal,
-        connection: side.esp.name().as_str(),
-        direction: Direction::EspToGigya,
-        request: &claimed.id.0,
-        received: claimed.received,
-        until,
-        on_deadline: OnDeadline::Journal,
-        finishing: Some(claimed.id.clone()),
-    };
+    let mut settled = settle(side, &notice, page.time_to_work()).await;
     page.write(vec![group(&notice, &mut settled)]).await;
     Some(tell(gateway, side, &notice, &settled).into_iter().map(|event| event.outcome).collect())
 }

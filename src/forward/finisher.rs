@@ -2,8 +2,10 @@
 //! works on them as if they had come just now, and takes them off together with the receipts.
 
 use super::gateway::Gateway;
+use super::journaling::Page;
 use super::live::Live;
 use super::payload::Payload;
+use super::record::Direction;
 use super::{esp_to_gigya, gigya_to_esp};
 use crate::domain::{Outcome, Reason};
 use crate::journal::{Claimed, Entries, EventKey, Journal, JournalFault, SetAside};
@@ -116,26 +118,29 @@ impl Gateway {
     /// Works on an event from the journal, with both sides read anew.
     pub async fn finish(&self, claimed: &Claimed) -> Finish {
         let Some(journal) = &self.journal else { return Finish::Again(Reason::JournalUnavailable) };
-        let until = Instant::now() + TIME;
+        let page = |direction| {
+            let whence = (claimed.connection.as_str(), direction);
+            Page::of_unfinished(&**journal, whence, claimed, Instant::now() + TIME)
+        };
         let Some(payload) = Payload::parse(&claimed.payload) else {
             return self.not_for_us(&**journal, claimed, Reason::Malformed).await;
         };
         let finish = match &payload {
             Payload::Account { .. } => match self.gigya_side(&claimed.connection) {
                 Some(side) if !side.routes.is_empty() => {
-                    gigya_to_esp::finish(self, side, &**journal, claimed, &payload, until).await
+                    gigya_to_esp::finish(self, side, &page(Direction::GigyaToEsp), &payload).await
                 }
-                _ => None,
+                _ => return self.not_for_us(&**journal, claimed, Reason::NoRoute).await,
             },
             Payload::Subscriber { audiences, .. } => match self.esp_side(&claimed.connection) {
                 Some(side) if side.has_route(audiences) => {
-                    esp_to_gigya::finish(self, side, &**journal, claimed, &payload, until).await
+                    esp_to_gigya::finish(self, side, &page(Direction::EspToGigya), &payload).await
                 }
-                _ => None,
+                _ => return self.not_for_us(&**journal, claimed, Reason::NoRoute).await,
             },
-            Payload::NotUnderstood { .. } => return self.not_for_us(&**journal, claimed, Reason::Malformed).await,
+            Payload::NotUnderstood { .. } => None,
         };
-        let Some(finish) = finish else { return self.not_for_us(&**journal, claimed, Reason::NoRoute).await };
+        let Some(finish) = finish else { return self.not_for_us(&**journal, claimed, Reason::Malformed).await };
         let again = finish.iter().find(|outcome| !outcome.is_settled());
         match again {
             Some(outcome) => Finish::Again(outcome.reason().unwrap_or(Reason::Internal)),
@@ -168,10 +173,9 @@ impl Gateway {
 }
 
 fn direction(label: &str) -> &'static str {
-    use super::record::Direction::{EspToGigya, GigyaToEsp};
-    [GigyaToEsp, EspToGigya]
+    [Direction::GigyaToEsp, Direction::EspToGigya]
         .into_iter()
-        .map(super::record::Direction::label)
+        .map(Direction::label)
         .find(|known| *known == label)
         .unwrap_or("")
 }

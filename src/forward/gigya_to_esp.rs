@@ -12,11 +12,11 @@ use super::payload::{Payload, Told as ToldEvent};
 use super::record::{Direction, Told};
 use super::rounds::{ROUNDS, merge, reread, unsettled};
 use super::subscriber::{Settled, Subscriber};
-use crate::config::{OnDeadline, Route};
+use crate::config::Route;
 use crate::domain::{ActedAt, Change, Consent, Email, Outcome, Reason, Uid};
 use crate::esp::takes_json;
 use crate::gigya::{Account, Event, EventKind, NotVerified, Reading, Rejection, Subject};
-use crate::journal::{Claimed, Journal, Person};
+use crate::journal::Person;
 use crate::mutation::{self, Mutation};
 use crate::telemetry::{Pseudonym, traces};
 use crate::upstream::{self, CallId, Deadline};
@@ -24,7 +24,6 @@ use futures_util::StreamExt;
 use futures_util::future::{join, join_all};
 use jiff::SignedDuration;
 use std::collections::{HashMap, HashSet};
-use tokio::time::Instant;
 use tracing::Instrument;
 
 /// How long after an account was said to be deleted that is taken at its word, though the account should be readable.
@@ -70,16 +69,8 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
     let each: Vec<_> = each.map(|(index, work)| settle(gateway, side, work, index, deadline)).collect();
     let mut results: Vec<_> = futures_util::stream::iter(each).buffered(at_once).collect().await;
     if let Some(journal) = &side.journal {
-        let page = Page {
-            journal: &**journal,
-            connection: side.config.name.as_str(),
-            direction: Direction::GigyaToEsp,
-            request: &request.request_id,
-            received,
-            until: request.received + common.deadline,
-            on_deadline: common.on_deadline,
-            finishing: None,
-        };
+        let whence = (side.config.name.as_str(), Direction::GigyaToEsp);
+        let page = Page::of_request(&**journal, whence, common, request, received);
         write_down(&page, side, &notification.events, &works, &work_of, &mut results).await;
     }
 
@@ -167,17 +158,10 @@ async fn write_down(
 
 /// Works on an account from the journal; none if it is none that this version understands. One that was said to be deleted
 /// a while ago is read, too: it may be there again.
-pub async fn finish(
-    gateway: &Gateway,
-    side: &GigyaSide,
-    journal: &dyn Journal,
-    claimed: &Claimed,
-    payload: &Payload,
-    until: Instant,
-) -> Option<Vec<Outcome>> {
+pub async fn finish(gateway: &Gateway, side: &GigyaSide, page: &Page<'_>, payload: &Payload) -> Option<Vec<Outcome>> {
     let Payload::Account { uid, former_uid, token, deleted, api_key, events: told } = payload else { return None };
     let uid = uid.as_deref().and_then(Uid::new);
-    let is_fresh = side.clock.now().duration_since(claimed.received) < DELETION_IS_FRESH;
+    let is_fresh = side.clock.now().duration_since(page.received) < DELETION_IS_FRESH;
     let task = match (uid, token, *deleted && is_fresh) {
         (Some(uid), _, true) => Task::Remove(uid),
         (Some(uid), _, false) => {
@@ -187,25 +171,14 @@ pub async fn finish(
         (None, None, _) => return None,
     };
     let work = Work { task, api_key: api_key.clone() };
-    let deadline = Deadline::after(Instant::now(), until.saturating_duration_since(Instant::now()).mul_f64(0.9));
-    let mut result = settle(gateway, side, &work, 0, deadline).await;
+    let mut result = settle(gateway, side, &work, 0, page.time_to_work()).await;
     let told = told.iter().map(|told| Event::told(&told.id, told.happened, api_key.clone()));
     let mut events: Vec<_> = told.collect();
     if events.is_empty() {
         events.push(Event::default());
     }
-    let page = Page {
-        journal,
-        connection: side.config.name.as_str(),
-        direction: Direction::GigyaToEsp,
-        request: &claimed.id.0,
-        received: claimed.received,
-        until,
-        on_deadline: OnDeadline::Journal,
-        finishing: Some(claimed.id.clone()),
-    };
     let work_of = vec![Some(0); events.len()];
-    write_down(&page, side, &events, &[work], &work_of, std::slice::from_mut(&mut result)).await;
+    write_down(page, side, &events, &[work], &work_of, std::slice::from_mut(&mut result)).await;
     let first = events.first().cloned().unwrap_or_default();
     let tell = |settled: &RouteEffect| tell(gateway, side, &first, settled, result.subscriber.clone()).outcome;
     Some(result.routes.iter().map(tell).collect())

@@ -2,13 +2,14 @@
 //! what is still to be done. All in one transaction; if it can't be written, nothing that depends on it counts as settled.
 
 use super::effect::{Effect, RouteEffect};
+use super::intake::Inbound;
 use super::payload::Payload;
 use super::record::Direction;
 use crate::config::{Common, OnDeadline};
 use crate::domain::{ActedAt, Change, Outcome, Reason};
-use crate::journal::{Entries, EventKey, Journal, PendingId, Person, Receipt, Seen, SetAside, Unfinished};
+use crate::journal::{Claimed, Entries, EventKey, Journal, PendingId, Person, Receipt, Seen, SetAside, Unfinished};
 use crate::mutation::{self, Mutation};
-use crate::upstream::CallId;
+use crate::upstream::{CallId, Deadline};
 use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -62,7 +63,52 @@ struct Taken {
     is_finished_later: bool,
 }
 
-impl Page<'_> {
+impl<'a> Page<'a> {
+    /// Of a request that was received just now.
+    pub fn of_request(
+        journal: &'a dyn Journal,
+        (connection, direction): (&'a str, Direction),
+        common: &Common,
+        request: &'a Inbound,
+        received: Timestamp,
+    ) -> Self {
+        Self {
+            journal,
+            connection,
+            direction,
+            request: &request.request_id,
+            received,
+            until: request.received + common.deadline,
+            on_deadline: common.on_deadline,
+            finishing: None,
+        }
+    }
+
+    /// Of an event that was left unfinished.
+    pub fn of_unfinished(
+        journal: &'a dyn Journal,
+        (connection, direction): (&'a str, Direction),
+        claimed: &'a Claimed,
+        until: Instant,
+    ) -> Self {
+        Self {
+            journal,
+            connection,
+            direction,
+            request: &claimed.id.0,
+            received: claimed.received,
+            until,
+            on_deadline: OnDeadline::Journal,
+            finishing: Some(claimed.id.clone()),
+        }
+    }
+
+    /// By when work must end that begins now, so that there is time left to write.
+    pub fn time_to_work(&self) -> Deadline {
+        let now = Instant::now();
+        Deadline::after(now, self.until.saturating_duration_since(now).mul_f64(0.9))
+    }
+
     /// Writes down what came of some work. What can't be written down is put off.
     pub async fn write(&self, groups: Vec<Group<'_>>) {
         let mut entries = Entries::default();
