@@ -9,6 +9,7 @@ use super::place::Place;
 use super::queue::{Claimed, Waiting};
 use super::reader::Reader;
 use super::server::Server;
+use super::wrapped::{Locked, NAMES, Unwrapped};
 use super::writer::Writer;
 use super::{Journal, links, queue, receipts};
 use crate::config;
@@ -285,7 +286,7 @@ async fn keys(
     if are_keys_gone(&mut transaction).await? {
         return Ok(Err(OpenError::KeysGone));
     }
-    for name in ["lookup", "data"] {
+    for name in NAMES {
         // Of replicas that begin together, the first one's stay.
         sqlx::query("INSERT INTO journal_key (name, wrapped) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
             .bind(name)
@@ -293,29 +294,22 @@ async fn keys(
             .execute(&mut *transaction)
             .await?;
     }
-    let mut unwrapped = Vec::new();
-    for name in ["lookup", "data"] {
-        let row =
-            sqlx::query("SELECT wrapped FROM journal_key WHERE name = $1").bind(name).fetch_one(&mut *transaction);
-        let wrapped: Vec<u8> = row.await?.try_get(0)?;
-        let opened =
-            sealers.iter().enumerate().find_map(|(at, sealer)| Some((at, sealer.open(Sealed::Key, &wrapped).ok()?)));
-        let Some((by, key)) = opened else { return Ok(Err(OpenError::Keys)) };
-        if by > 0 {
-            sqlx::query("UPDATE journal_key SET wrapped = $1 WHERE name = $2")
-                .bind(first.seal(Sealed::Key, &key))
-                .bind(name)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        unwrapped.push(key);
+    let unwrapped = match Unwrapped::read(&mut transaction, &sealers).await? {
+        Ok(unwrapped) => unwrapped,
+        Err(Locked::Missing) => return Ok(Err(OpenError::KeysGone)),
+        Err(Locked::Keys) => return Ok(Err(OpenError::Keys)),
+    };
+    for (name, key) in unwrapped.by_another_key() {
+        sqlx::query("UPDATE journal_key SET wrapped = $1 WHERE name = $2")
+            .bind(first.seal(Sealed::Key, key))
+            .bind(name)
+            .execute(&mut *transaction)
+            .await?;
     }
     sqlx::query("INSERT INTO journal_chain (id, seq, hash, first_seq, first_hash) VALUES (1, 0, $1, 0, $1) ON CONFLICT (id) DO NOTHING")
         .bind(super::chain::BEGINNING.to_vec())
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
-    let data = unwrapped.pop().unwrap_or_default();
-    let lookup = unwrapped.pop().unwrap_or_default();
-    Keys::new(lookup, &data).map(Ok)
+    unwrapped.into_keys().map(Ok)
 }

@@ -3,9 +3,10 @@
 
 use super::database::{Database, MIGRATIONS, OpenError, PATIENCE, unusable};
 use super::fault::JournalFault;
-use super::keys::{Keys, Sealed, Sealer};
+use super::keys::{Keys, Sealer};
 use super::place::Place;
 use super::server::Server;
+use super::wrapped::{Locked, Unwrapped};
 use crate::config;
 use crate::upstream::WallClock;
 use secrecy::SecretString;
@@ -61,20 +62,13 @@ async fn number(connection: &mut AnyConnection, sql: &'static str) -> Result<i64
 async fn keys(connection: &mut AnyConnection, server: &Server, configured: &[SecretString]) -> Result<Keys, OpenError> {
     let failed = |fault| unusable(server.key, fault);
     let sealers: Vec<_> = configured.iter().map(Sealer::configured).collect::<Result<_, _>>().map_err(failed)?;
-    let mut unwrapped = Vec::new();
-    for name in ["lookup", "data"] {
-        let row = sqlx::query("SELECT wrapped FROM journal_key WHERE name = $1").bind(name);
-        let row = row.fetch_optional(&mut *connection).await.map_err(|error| failed(error.into()))?;
-        let Some(row) = row else {
+    match Unwrapped::read(connection, &sealers).await.map_err(failed)? {
+        Ok(unwrapped) => unwrapped.into_keys().map_err(failed),
+        Err(Locked::Keys) => Err(OpenError::Keys),
+        Err(Locked::Missing) => {
             // The chain's beginning is written together with them.
             let begun = number(connection, "SELECT COUNT(*) FROM journal_chain").await.map_err(failed)?;
-            return Err(if begun == 0 { OpenError::NotMade { key: server.key } } else { OpenError::KeysGone });
-        };
-        let wrapped: Vec<u8> = row.try_get(0).map_err(|error| failed(error.into()))?;
-        let key = sealers.iter().find_map(|sealer| sealer.open(Sealed::Key, &wrapped).ok());
-        unwrapped.push(key.ok_or(OpenError::Keys)?);
+            Err(if begun == 0 { OpenError::NotMade { key: server.key } } else { OpenError::KeysGone })
+        }
     }
-    let data = unwrapped.pop().unwrap_or_default();
-    let lookup = unwrapped.pop().unwrap_or_default();
-    Keys::new(lookup, &data).map_err(failed)
 }

@@ -37,6 +37,7 @@ mod rejected;
 mod rows;
 mod server;
 mod verify;
+mod wrapped;
 mod writer;
 
 pub use admin::Census;
