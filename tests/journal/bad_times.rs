@@ -81,42 +81,32 @@ async fn another_process_holds_the_file() {
     everything_is_there(&town).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_server_refuses_all_connections() {
+/// While the server has this setting for the journal's database, and ended its connections to let it count.
+async fn with_the_database_set(setting: &str, back: &str) {
     let Some(shelf) = Shelf::postgres().await else { return };
     let database = shelf.database();
     let town = Town::keeping(Setup::default(), shelf).await;
     let people = good_times(&town).await;
     let mut server = Shelf::server().await;
     for sql in [
-        format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false"),
+        format!("ALTER DATABASE {database} {setting}"),
         format!("SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{database}'"),
     ] {
         server.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
     }
     everybody_acts(&town, &people).await;
-    let back = format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true");
-    server.execute(sqlx::AssertSqlSafe(back)).await.unwrap();
+    server.execute(sqlx::AssertSqlSafe(format!("ALTER DATABASE {database} {back}"))).await.unwrap();
     everything_is_there(&town).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_server_refuses_all_connections() {
+    with_the_database_set("ALLOW_CONNECTIONS false", "ALLOW_CONNECTIONS true").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_database_becomes_a_standby() {
-    let Some(shelf) = Shelf::postgres().await else { return };
-    let database = shelf.database();
-    let town = Town::keeping(Setup::default(), shelf).await;
-    let people = good_times(&town).await;
-    let mut server = Shelf::server().await;
-    for sql in [
-        format!("ALTER DATABASE {database} SET default_transaction_read_only = on"),
-        format!("SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{database}'"),
-    ] {
-        server.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
-    }
-    everybody_acts(&town, &people).await;
-    let back = format!("ALTER DATABASE {database} RESET default_transaction_read_only");
-    server.execute(sqlx::AssertSqlSafe(back)).await.unwrap();
-    everything_is_there(&town).await;
+    with_the_database_set("SET default_transaction_read_only = on", "RESET default_transaction_read_only").await;
 }
 
 /// Takes the whole server down, for other tests, too: `.ci/postgres` runs it alone. `JOURNAL_TEST_POSTGRES_CTL` is a
