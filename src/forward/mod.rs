@@ -11,6 +11,7 @@
 
 mod board;
 mod effect;
+mod errand;
 mod esp_to_gigya;
 mod finisher;
 mod gateway;
