@@ -51,15 +51,21 @@ pub enum Finish {
 pub async fn finish_all(live: Live, journal: Arc<dyn Journal>, stop: CancellationToken) {
     let owner = Uuid::new_v4().to_string();
     let mut tidied: Option<Instant> = None;
+    // An outage is told once, not twice a second for as long as it lasts.
+    let mut told = None;
     while !stop.is_cancelled() {
         let found = match journal.claim(&owner, LEASE, AT_ONCE).await {
             Ok(claimed) => {
+                told = None;
                 let found = !claimed.is_empty();
                 finish_some(&live.now(), &journal, &claimed).await;
                 found
             }
             Err(fault) => {
-                tracing::error!(%fault, "unfinished events can't be read");
+                if told.as_ref() != Some(&fault) {
+                    tracing::error!(%fault, "unfinished events can't be read");
+                }
+                told = Some(fault);
                 false
             }
         };
