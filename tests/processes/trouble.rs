@@ -54,9 +54,14 @@ impl House {
 
     /// Waits until a replica has settled some events more: so the load balancer believes in it.
     async fn takes_part(&self, replica: usize) {
+        self.settles(replica, 5.0).await;
+    }
+
+    /// Waits until a replica has settled so many events more.
+    async fn settles(&self, replica: usize, events: f64) {
         let settled = async || self.replicas[replica].metric("gateway_events_total").await;
         let before = settled().await;
-        until("the load balancer sends to the replica", async || settled().await >= before + 5.0).await;
+        until("the load balancer sends to the replica", async || settled().await >= before + events).await;
     }
 
     async fn all_take_part(&self) {
@@ -65,6 +70,8 @@ impl House {
     }
 }
 
+/// More events than the crowd has under way at once.
+const UNDER_WAY: f64 = 400.0;
 /// So that something is always under way.
 const SLOW: Weather = Weather { latency: Duration::from_millis(50), jitter: Duration::from_millis(50), ..CALM };
 const CALM: Weather = Weather {
@@ -87,6 +94,8 @@ pub async fn a_replica_is_killed(kind: Kind) {
         for round in 0..6 {
             let replica = round % 2;
             house.all_take_part().await;
+            // Nobody is to lose both of two replicas: what was under way when the other one was killed is answered by now.
+            house.settles(1 - replica, UNDER_WAY).await;
             house.replicas[replica].kill();
             house.takes_part(1 - replica).await;
             house.replicas[replica].start_again().await;
