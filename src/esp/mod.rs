@@ -172,6 +172,56 @@ pub trait Esp: Any + Send + Sync {
     /// Takes a record out for which another one of the same person stands in. What the ESP calls back about it must
     /// not read as if the person had opted out.
     async fn discard(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault>;
+
+    /// Reads an audience as a whole, one page a call: everybody whom it holds in whatever state, from the beginning or from
+    /// where another page ended. Who changes meanwhile may be on two pages, or on none.
+    async fn list(&self, audience: &Audience, from: Option<&Bookmark>, deadline: Deadline) -> Result<ListPage, Fault>;
+
+    /// Makes one record of all its parts that [`Esp::list`] gave, in whatever order; the same that [`Esp::find`] would have
+    /// given then. None if they are nobody's.
+    fn combine(&self, audience: &Audience, parts: &[&[u8]]) -> Option<Record>;
+
+    /// How many people [`Esp::load`] takes at once.
+    fn load_size(&self, audience: &Audience) -> usize;
+
+    /// Opts in people whom the audience doesn't hold, by as few calls as can be. Somebody who turns out to be opted out stays
+    /// so. What became of each, in order; a fault may leave some of them written.
+    async fn load(
+        &self,
+        audience: &Audience,
+        people: &[Person],
+        deadline: Deadline,
+    ) -> Result<Vec<Result<Written, Fault>>, Fault>;
+}
+
+/// Where in an audience's list a page begins, in the provider's own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bookmark(pub String);
+
+/// A page of an audience's list.
+#[derive(Clone, Debug)]
+pub struct ListPage {
+    /// What it holds.
+    pub parts: Vec<Part>,
+    /// Where the next one begins; none after the last.
+    pub next: Option<Bookmark>,
+    /// How many parts the whole list has, as far as that is known by now.
+    pub total: Option<u64>,
+}
+
+/// What one of the places in which an ESP keeps a record has of it.
+#[derive(Clone)]
+pub struct Part {
+    /// By what the ESP knows the record: the same for all its parts.
+    pub key: RecordKey,
+    /// What is there, in the provider's own spelling, for [`Esp::combine`].
+    pub said: Vec<u8>,
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Part(hidden)")
+    }
 }
 
 /// What became of a write that wasn't a fault.

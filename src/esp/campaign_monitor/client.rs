@@ -3,11 +3,12 @@
 //! Source: vendor pages "Subscribers" and "Clients" of API v3.3, and its SDKs. Codes that describe a person's
 //! state (203 to 208) are answers here, not faults.
 
+use super::listing::IMPORT;
 use super::wire::{self, WireSubscriber, WireWrite};
 use super::{INFO, callback};
 use crate::config::{self, CampaignMonitor as Settings, SubscribeWith};
 use crate::domain::{Audience, ConnectionName, Consent, Email, RemovalKind};
-use crate::esp::{Esp, NotTaken, Person, ProviderInfo, Received, Record, Whom, Written};
+use crate::esp::{Bookmark, Esp, ListPage, NotTaken, Person, ProviderInfo, Received, Record, Whom, Written};
 use crate::upstream::{Again, Attempts, Deadline, Fault, Health, Transport, Upstream, Verdict, all};
 use async_trait::async_trait;
 use base64::Engine;
@@ -107,6 +108,20 @@ impl CampaignMonitor {
         self
     }
 
+    /// Imports; the answer's body is the result, also where some failed.
+    pub(super) async fn call_import(&self, path: &str, body: Bytes, deadline: Deadline) -> Result<Bytes, Fault> {
+        const OPERATION: &str = "subscribers.import";
+        let judge = |response: &Response<Bytes>| match partly_done(response) {
+            Some(result) => Verdict::Answer(Answer::Done(result)),
+            None => self.judge(OPERATION, response),
+        };
+        let build = || self.request(&Method::POST, path, Some(&body));
+        match self.upstream.call(OPERATION, Attempts::Few, deadline, build, judge).await? {
+            Answer::Done(body) => Ok(body),
+            Answer::State(code) => Err(Fault::Refused { code }),
+        }
+    }
+
     pub(super) async fn call(
         &self,
         operation: &'static str,
@@ -165,7 +180,7 @@ impl CampaignMonitor {
     }
 
     /// `/subscribers/{list}{tail}` with the address as a query, percent-encoded.
-    fn subscriber_path(audience: &Audience, tail: &str, address: Option<&Email>) -> String {
+    pub(super) fn subscriber_path(audience: &Audience, tail: &str, address: Option<&Email>) -> String {
         let list: String = form_urlencoded::byte_serialize(audience.as_str().as_bytes()).collect();
         let query = address.map_or_else(String::new, |address| {
             let pair = [("email", address.expose())];
@@ -370,6 +385,27 @@ impl Esp for CampaignMonitor {
     async fn discard(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault> {
         self.delete(audience, record, deadline).await
     }
+
+    async fn list(&self, audience: &Audience, from: Option<&Bookmark>, deadline: Deadline) -> Result<ListPage, Fault> {
+        self.page(audience, from, deadline).await
+    }
+
+    fn combine(&self, _: &Audience, parts: &[&[u8]]) -> Option<Record> {
+        self.one_of(parts)
+    }
+
+    fn load_size(&self, _: &Audience) -> usize {
+        IMPORT
+    }
+
+    async fn load(
+        &self,
+        audience: &Audience,
+        people: &[Person],
+        deadline: Deadline,
+    ) -> Result<Vec<Result<Written, Fault>>, Fault> {
+        self.import(audience, people, deadline).await
+    }
 }
 
 /// Somebody who isn't there, or is out already, needs no opting out: 203 to 208.
@@ -378,6 +414,19 @@ const fn done_or_gone(answer: &Answer) -> Written {
         Answer::Done(_) => Written::Done,
         Answer::State(_) => Written::NothingToDo,
     }
+}
+
+/// The result of an import of which some failed: it comes as an error's details.
+fn partly_done(response: &Response<Bytes>) -> Option<Bytes> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Partly<'a> {
+        code: i64,
+        #[serde(borrow)]
+        result_data: &'a serde_json::value::RawValue,
+    }
+    let partly: Partly<'_> = serde_json::from_slice(response.body()).ok()?;
+    (partly.code == PARTIAL_IMPORT).then(|| Bytes::copy_from_slice(partly.result_data.get().as_bytes()))
 }
 
 /// Codes that a person must see to, although they come as 400: consent to track missing or invalid, custom
@@ -391,7 +440,7 @@ pub(super) fn json(value: &impl Serialize) -> Bytes {
 }
 
 /// `Code` is a number, which one vendor SDK types as text.
-fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+pub(super) fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Code {

@@ -6,12 +6,14 @@
 //! | `callback` | what a webhook says |
 //! | `signature` | whether to believe it: Campaign Monitor can't sign, so the URL carries a token |
 //! | `client` | the calls |
+//! | `listing` | a list as a whole: read page by page, filled by imports |
 //! | `setup` | what is made and proved over there before webhooks come |
 //! | `wire` | subscribers as the API spells them: states, fields, local times |
 
 mod body;
 mod callback;
 mod client;
+mod listing;
 mod setup;
 mod signature;
 mod wire;

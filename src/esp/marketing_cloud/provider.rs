@@ -11,7 +11,9 @@ use super::soap::Written as Answered;
 use super::{INFO, inbound, wire};
 use crate::config::{self, MarketingCloud as Settings, MarketingCloudAudience, StatusPlace, SubscriberKey};
 use crate::domain::{Audience, ConnectionName, Consent, RemovalKind};
-use crate::esp::{Esp, Field, NotTaken, Person, ProviderInfo, Received, Record, Whom, Written, takes_json};
+use crate::esp::{
+    Bookmark, Esp, Field, ListPage, NotTaken, Person, ProviderInfo, Received, Record, Whom, Written, takes_json,
+};
 use crate::upstream::{Deadline, Fault, Health, Transport};
 use async_trait::async_trait;
 use http::HeaderMap;
@@ -297,5 +299,30 @@ impl Esp for MarketingCloud {
         }
         self.delete_row(audience, record, deadline).await?;
         Ok(Written::Done)
+    }
+
+    async fn list(&self, _: &Audience, _: Option<&Bookmark>, _: Deadline) -> Result<ListPage, Fault> {
+        Err(Fault::Configuration { code: 501 })
+    }
+
+    fn combine(&self, _: &Audience, _: &[&[u8]]) -> Option<Record> {
+        None
+    }
+
+    fn load_size(&self, _: &Audience) -> usize {
+        1
+    }
+
+    async fn load(
+        &self,
+        audience: &Audience,
+        people: &[Person],
+        deadline: Deadline,
+    ) -> Result<Vec<Result<Written, Fault>>, Fault> {
+        let mut written = Vec::new();
+        for person in people {
+            written.push(self.opt_in(audience, None, person, false, deadline).await);
+        }
+        Ok(written)
     }
 }
