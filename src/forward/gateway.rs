@@ -223,6 +223,11 @@ impl Gateway {
     }
 
     /// An event is settled.
+    /// Every route, in the configuration's order.
+    pub(super) fn all_routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
     pub(super) fn tell(&self, event: &EventOutcome, told: &Told<'_>) {
         let now = self.clock.now();
         let opt_out_age = told.opt_out_age(now);

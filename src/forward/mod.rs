@@ -10,12 +10,14 @@
 //! Both end in [`crate::domain::decide`]. Knows nothing of HTTP servers, and no provider's name.
 
 mod board;
+mod difference;
 mod effect;
 mod errand;
 mod esp_to_gigya;
 mod finisher;
 mod gateway;
 mod gigya_to_esp;
+mod healing;
 mod intake;
 mod journaling;
 mod links;
@@ -27,8 +29,10 @@ mod rounds;
 mod status;
 mod subscriber;
 
+pub use difference::Difference;
 pub use finisher::{Finish, finish_all};
 pub use gateway::{Gateway, StartError};
+pub use healing::{Case, Healed, Line};
 pub use intake::{Endpoint, EventOutcome, Inbound, Intake, Refusal, Summary};
 pub use live::Live;
 pub use payload::{Happened, OptOut, Payload};

@@ -111,11 +111,7 @@ impl Subscriber<'_> {
     }
 
     fn desired(&self) -> Desired {
-        if self.account.is_active || mutation::is(Mutation::ForgetRemovals) {
-            Desired::Consent(self.account.consent(&self.route().subscription, self.route().double_opt_in))
-        } else {
-            Desired::Removal(self.route().on_inactive)
-        }
+        desired(self.account, self.route())
     }
 
     async fn step(&self, desired: Desired, course: &mut Course) -> Result<Step, Fault> {
@@ -339,16 +335,7 @@ impl Subscriber<'_> {
     ///
     /// Returns false if the account is no longer what was compared: then nothing was told, and it is to be read again.
     async fn tell_gigya(&self, held: Consent) -> Result<bool, Fault> {
-        let Consent::OptedOut { reason, since } = held else { return Ok(true) };
-        let opted_in = self.account.consent(&self.route().subscription, self.route().double_opt_in).since();
-        let is_said = match reason {
-            OptOutReason::Deleted => opted_in.is_some_and(|opted_in| opted_in.earliest() >= since.earliest()),
-            OptOutReason::Bounced => self.route().forward_bounces,
-            OptOutReason::Unsubscribed | OptOutReason::Complained | OptOutReason::Suppressed | OptOutReason::Other => {
-                true
-            }
-        };
-        if is_said && !mutation::is(Mutation::KeepItFromGigya) {
+        if is_to_be_told(held, self.account, self.route()) && !mutation::is(Mutation::KeepItFromGigya) {
             if !self.is_as_it_was_read().await? {
                 return Ok(false);
             }
@@ -479,6 +466,28 @@ impl Subscriber<'_> {
     }
 }
 
+/// What an account wants an audience to hold.
+pub fn desired(account: &Account, route: &Route) -> Desired {
+    if account.is_active || mutation::is(Mutation::ForgetRemovals) {
+        Desired::Consent(account.consent(&route.subscription, route.double_opt_in))
+    } else {
+        Desired::Removal(route.on_inactive)
+    }
+}
+
+/// Whether an opt-out at the ESP that counts against an account is one of which Gigya is told.
+pub fn is_to_be_told(held: Consent, account: &Account, route: &Route) -> bool {
+    let Consent::OptedOut { reason, since } = held else { return false };
+    match reason {
+        OptOutReason::Deleted => {
+            let opted_in = account.consent(&route.subscription, route.double_opt_in).since();
+            opted_in.is_some_and(|opted_in| opted_in.earliest() >= since.earliest())
+        }
+        OptOutReason::Bounced => route.forward_bounces,
+        OptOutReason::Unsubscribed | OptOutReason::Complained | OptOutReason::Suppressed | OptOutReason::Other => true,
+    }
+}
+
 /// What taking somebody out is, by what it is done for.
 const fn taken_out(desired: Desired) -> Change {
     match desired {
@@ -487,12 +496,12 @@ const fn taken_out(desired: Desired) -> Change {
     }
 }
 
-fn person(route: &Route, account: &Account, address: &Email) -> Person {
+pub fn person(route: &Route, account: &Account, address: &Email) -> Person {
     Person { address: address.clone(), uid: account.uid.clone(), fields: fields_of(route, account) }
 }
 
 /// Whether mail is sent, or may be once a mail is answered.
-const fn may_be_mailed(consent: Consent) -> bool {
+pub const fn may_be_mailed(consent: Consent) -> bool {
     matches!(consent, Consent::OptedIn { .. } | Consent::Pending { .. })
 }
 

@@ -99,6 +99,12 @@ impl Account {
         }
     }
 
+    /// The same, whose subscriber is held under this address.
+    #[must_use]
+    pub fn gone_from(uid: &Uid, address: Option<Email>) -> Self {
+        Self { address, ..Self::gone(uid) }
+    }
+
     /// What is left of an account that can't be read anymore, as it was last known.
     #[must_use]
     pub fn into_gone(self) -> Self {
