@@ -9,6 +9,7 @@
 //! | [`cli`] | one file a command |
 //! | [`sandbox`] | a simulated Gigya and simulated ESPs, in process; tests use the same ones |
 //! | [`http`] | the edge: router, answers, limits, server loop, operations port |
+//! | [`reconcile`] | both sides compared in full, and what differs healed |
 //! | [`reload`] | another configuration while it runs |
 //! | [`forward`] | the two straight lines: Gigya to ESP, ESP to Gigya |
 //! | [`gigya`] | webhooks, signatures, REST client, account to consent |
@@ -28,6 +29,7 @@ pub mod http;
 pub mod journal;
 #[doc(hidden)]
 pub mod mutation;
+pub mod reconcile;
 pub mod reload;
 pub mod sandbox;
 pub mod telemetry;

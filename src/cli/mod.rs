@@ -8,6 +8,7 @@ mod online;
 mod openapi;
 mod out;
 mod progress;
+mod reconcile;
 mod register;
 mod sandbox;
 mod serve;
@@ -42,6 +43,11 @@ enum Command {
     /// Exit status: 0 nothing to do, or all of it done; 3 there is something to do; 1 something failed, or couldn't be
     /// looked at; 2 the configuration is refused.
     Register(register::RegisterArgs),
+    /// Compares both sides in full and says how they differ; heals that if told to.
+    ///
+    /// Exit status: 0 both sides are the same, or are so now; 3 something is left to be done; 1 a side couldn't be read, or
+    /// removals were held back; 2 the configuration or the command line is refused.
+    Reconcile(reconcile::ReconcileArgs),
     /// Answers when an opt-out was honoured; verifies, erases, prunes; shows what was set aside and has it tried again.
     Journal(journal::JournalArgs),
     /// Shows it at work without any account: a simulated Gigya, simulated ESPs, and a page.
@@ -76,6 +82,7 @@ impl Cli {
             Command::Serve(file) => serve::run(&file),
             Command::Check(args) => check::run(&args),
             Command::Register(args) => register::run(&args),
+            Command::Reconcile(args) => reconcile::run(&args),
             Command::Journal(args) => journal::run(&args),
             Command::Openapi => openapi::run(),
             Command::Sandbox(args) => sandbox::run(&args),

@@ -23,6 +23,7 @@ mod tree;
 
 pub use model::*;
 pub use problem::{ConfigErrors, Place, Problem};
+pub use reader::duration;
 pub use sources::{Digest, Held, Sources};
 
 use std::collections::BTreeMap;

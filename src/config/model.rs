@@ -29,6 +29,8 @@ pub struct Config {
     pub routes: Vec<Arc<Route>>,
     /// What is written down, if anything is.
     pub journal: Option<Journal>,
+    /// How `reconcile` works.
+    pub reconcile: Reconcile,
     /// What it was made from.
     pub sources: Sources,
 }
@@ -131,6 +133,22 @@ pub enum JournalStore {
     Sqlite(PathBuf),
     /// In a `PostgreSQL` database, for any number of replicas. The URL may hold a password.
     Postgres(SecretString),
+}
+
+/// How `reconcile` works: beside webhooks, which go first, so with a part of what the systems' limits allow.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reconcile {
+    /// The most calls to each system in a minute; less where the connection's own `max_calls_per_minute` is, of which it takes
+    /// half.
+    pub calls_per_minute: usize,
+    /// The most calls to each system at once.
+    pub max_concurrent_calls: usize,
+    /// Accounts on a page of Gigya's search.
+    pub accounts_per_page: usize,
+    /// The most subscribers that one run removes because their accounts are gone or deactivated.
+    pub max_removals: usize,
+    /// The largest part of all subscribers that one run removes for that.
+    pub max_removal_share: f64,
 }
 
 /// What becomes of events that aren't done when their request has to be answered.
@@ -259,6 +277,32 @@ impl Esp {
             Self::CampaignMonitor(_) => "campaign_monitor",
             Self::MarketingCloud(_) => "marketing_cloud",
         }
+    }
+
+    fn common_mut(&mut self) -> &mut Common {
+        match self {
+            Self::CampaignMonitor(connection) => &mut connection.common,
+            Self::MarketingCloud(connection) => &mut connection.common,
+        }
+    }
+}
+
+/// How long a call of `reconcile` may take: a page of a search takes longer than what a webhook waits for.
+const PAGE_TIMEOUT: Duration = Duration::from_mins(1);
+
+impl Config {
+    /// The same, with the pace of `reconcile`: beside the running gateway's calls, so slower than the systems allow.
+    #[must_use]
+    pub fn at_the_pace_of_reconcile(mut self) -> Self {
+        let Reconcile { calls_per_minute, max_concurrent_calls, .. } = self.reconcile;
+        let gigya = self.gigya.values_mut().map(|connection| &mut connection.common);
+        for common in gigya.chain(self.esps.values_mut().map(Esp::common_mut)) {
+            let half = common.max_calls_per_minute.div_ceil(2);
+            common.max_calls_per_minute = if half == 0 { calls_per_minute } else { half.min(calls_per_minute) };
+            common.max_concurrent_calls = common.max_concurrent_calls.min(max_concurrent_calls);
+            common.attempt_timeout = common.attempt_timeout.max(PAGE_TIMEOUT);
+        }
+        self
     }
 }
 

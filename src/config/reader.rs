@@ -418,8 +418,9 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// `500ms`, `8s`, `5m`, `48h`, `2d`.
-fn duration(text: &str) -> Option<Duration> {
+/// A length of time as it is written: `500ms`, `8s`, `5m`, `48h`, `2d`. None if it is none.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().ok()?;

@@ -143,7 +143,12 @@ impl<'a> Line<'a> {
         let deadline = Deadline::after(Instant::now(), TIME);
         let work = async {
             match case.difference {
-                Difference::UntoldOptIn => self.by_the_esp(case, deadline).await,
+                Difference::UntoldOptIn => {
+                    // When it was, the record says, which the errand reads.
+                    let at = ActedAt::exactly(self.side.clock.now());
+                    self.by_the_esp(case, What::OptedIn { at }, deadline).await
+                }
+                Difference::UntoldOptOut => self.by_the_esp(case, What::Changed { opted_in: false }, deadline).await,
                 _ => self.by_the_account(case, deadline).await,
             }
         };
@@ -168,13 +173,11 @@ impl<'a> Line<'a> {
     }
 
     /// By what the ESP says now.
-    async fn by_the_esp(&self, case: &Case, deadline: Deadline) -> (Direction, Effect, Mark) {
+    async fn by_the_esp(&self, case: &Case, what: What, deadline: Deadline) -> (Direction, Effect, Mark) {
         let Some(address) = case.at.clone() else {
             return (Direction::EspToGigya, Outcome::Rejected(Reason::NoAddress).into(), Mark::default());
         };
-        // When it was, the record says, which the errand reads.
-        let at = ActedAt::exactly(self.side.clock.now());
-        let news = News { address, former_address: None, uid: case.uid.clone(), what: What::OptedIn { at } };
+        let news = News { address, former_address: None, uid: case.uid.clone(), what };
         let errand =
             Errand { side: self.esp, gigya: self.side, ends: self.ends, news: &news, deadline, mark: Mutex::default() };
         let effect = errand.settle().await.unwrap_or_else(|fault| fault.outcome().into());

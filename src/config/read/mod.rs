@@ -4,6 +4,7 @@ mod campaign_monitor;
 mod gigya;
 mod journal;
 mod marketing_cloud;
+mod reconcile;
 mod route;
 
 use super::model::{Common, Config, Esp, LogFormat, OnDeadline, Server, Telemetry, Traces, Watch};
@@ -54,6 +55,7 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
     }
     let journal = journal::read(&mut root);
     journal::check_together(&mut root, journal.is_some(), &gigya, &campaign_monitor, &marketing_cloud);
+    let reconcile = reconcile::read(&mut root);
     root.end();
     let routes = routes?;
     let (server, watch) = server_and_watch?;
@@ -72,6 +74,7 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
         esps: campaign_monitor.chain(marketing_cloud).collect::<Option<_>>()?,
         routes,
         journal,
+        reconcile,
         sources: source.noted.borrow().clone(),
     })
 }

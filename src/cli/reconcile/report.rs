@@ -1,0 +1,190 @@
+//! What a run came to: a summary to be read or pasted into a ticket, JSON, a line for each finding, metrics.
+
+use super::ReconcileArgs;
+use crate::cli::out::say;
+use crate::cli::{Ended, failed};
+use crate::domain::{Email, Uid};
+use crate::forward::Difference;
+use crate::reconcile::{Finding, Listener, Stopped, Tally};
+use crate::telemetry::Pseudonyms;
+use comfy_table::{Table, presets};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Shows people as they may be shown, and writes a line for each finding.
+pub struct Writer {
+    pseudonyms: Pseudonyms,
+    shows: bool,
+    file: Option<Arc<Mutex<Lines>>>,
+}
+
+struct Lines {
+    file: BufWriter<File>,
+    failed: Option<std::io::Error>,
+}
+
+impl Writer {
+    pub fn begin(path: Option<&Path>, pseudonyms: Pseudonyms, shows: bool) -> Result<Self, ExitCode> {
+        let file = match path {
+            Some(path) => {
+                let opened = File::create(path).and_then(|file| {
+                    let mut file = BufWriter::new(file);
+                    writeln!(file, "difference,route,subscriber{}", if shows { ",uid,address" } else { "" })?;
+                    Ok(file)
+                });
+                let file = opened.map_err(|error| failed(&format!("{}: {error}", path.display())))?;
+                Some(Arc::new(Mutex::new(Lines { file, failed: None })))
+            }
+            None => None,
+        };
+        Ok(Self { pseudonyms, shows, file })
+    }
+
+    /// Who writes each finding down as it is made.
+    pub fn listener(&self) -> Option<Listener> {
+        let file = Arc::clone(self.file.as_ref()?);
+        let (pseudonyms, shows) = (self.pseudonyms.clone(), self.shows);
+        Some(Listener(Arc::new(move |difference, finding| {
+            let mut lines = file.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut columns =
+                vec![difference.label().to_owned(), finding.route.clone(), pseudonym(&pseudonyms, finding)];
+            if shows {
+                columns.extend([finding.uid.clone().unwrap_or_default(), finding.at.clone().unwrap_or_default()]);
+            }
+            let line: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
+            if let Err(error) = writeln!(lines.file, "{}", line.join(",")) {
+                lines.failed.get_or_insert(error);
+            }
+        })))
+    }
+
+    fn who(&self, finding: &Finding) -> Value {
+        let mut who = json!({ "subscriber": pseudonym(&self.pseudonyms, finding) });
+        if self.shows {
+            who["uid"] = json!(finding.uid);
+            who["address"] = json!(finding.at);
+        }
+        who
+    }
+
+    pub fn end(&self) -> Result<(), ExitCode> {
+        let Some(lines) = &self.file else { return Ok(()) };
+        let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = lines.failed.take() {
+            return Err(failed(&format!("the findings can't be written: {error}")));
+        }
+        lines.file.flush().map_err(|error| failed(&format!("the findings can't be written: {error}")))
+    }
+}
+
+fn pseudonym(pseudonyms: &Pseudonyms, finding: &Finding) -> String {
+    let address = finding.at.as_deref().and_then(|text| Email::parse(text).ok());
+    let uid = finding.uid.as_deref().and_then(Uid::new);
+    match (address, uid) {
+        (Some(address), _) => pseudonyms.of_email(&address).to_string(),
+        (None, Some(uid)) => pseudonyms.of_uid(&uid).to_string(),
+        (None, None) => String::new(),
+    }
+}
+
+/// A column of a CSV file, by RFC 4180.
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+/// A run, and what it came to.
+pub struct Report<'a> {
+    pub args: &'a ReconcileArgs,
+    pub tally: &'a Tally,
+    pub stopped: Option<&'a Stopped>,
+    pub began: Timestamp,
+    pub ended: Timestamp,
+    pub writer: &'a Writer,
+}
+
+impl Report<'_> {
+    /// How the command ends.
+    pub fn ended(&self) -> Ended {
+        match self.stopped {
+            Some(stopped) if stopped.withheld.is_some() => Ended::Failed,
+            Some(stopped) if stopped.before_the_end || self.tally.left > 0 => Ended::LeftToDo,
+            Some(_) => Ended::Well,
+            None if self.tally.to_heal() > 0 => Ended::LeftToDo,
+            None => Ended::Well,
+        }
+    }
+
+    pub fn show(&self) {
+        if self.args.json {
+            say!("{:#}", self.as_json());
+        } else {
+            self.say();
+        }
+    }
+
+    fn say(&self) {
+        let tally = self.tally;
+        say!("{} accounts and {} subscribers compared", tally.accounts, tally.subscribers);
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_header(["ROUTE", "DIFFERENCE", "FOUND", "WHAT IT MEANS"]);
+        for ((route, difference), count) in &tally.found {
+            table.add_row([route, difference.label(), &count.to_string(), difference.meaning()]);
+        }
+        if !tally.found.is_empty() {
+            say!("{}", table.trim_fmt());
+        }
+        for ((route, difference, outcome), count) in &tally.healed {
+            say!("{route}: {}: {count} {outcome}", difference.label());
+        }
+        if let Some(withheld) = self.stopped.and_then(|stopped| stopped.withheld.as_ref()) {
+            say!("nobody was removed: {withheld}");
+        }
+    }
+
+    fn as_json(&self) -> Value {
+        let tally = self.tally;
+        let found = tally.found.iter().map(
+            |((route, difference), count)| json!({ "route": route, "difference": difference.label(), "count": count }),
+        );
+        let healed = tally.healed.iter().map(|((route, difference, outcome), count)| {
+            json!({ "route": route, "difference": difference.label(), "outcome": outcome, "count": count })
+        });
+        let samples = tally.samples.iter().map(|sample| {
+            let mut told = self.writer.who(&sample.finding);
+            told["difference"] = json!(sample.difference.label());
+            told["route"] = json!(sample.finding.route);
+            told
+        });
+        json!({
+            "began": self.began.to_string(),
+            "ended": self.ended.to_string(),
+            "accounts": tally.accounts,
+            "subscribers": tally.subscribers,
+            "calls": tally.calls,
+            "found": found.collect::<Vec<_>>(),
+            "sample": samples.collect::<Vec<_>>(),
+            "applied": self.stopped.is_some(),
+            "healed": healed.collect::<Vec<_>>(),
+            "settled": tally.settled,
+            "left": tally.left,
+            "withheld": self.stopped.and_then(|stopped| stopped.withheld.as_ref()).map(ToString::to_string),
+        })
+    }
+
+    pub fn write_metrics(&self, file: &Path) -> Result<(), ExitCode> {
+        let mut text = String::new();
+        for difference in Difference::ALL {
+            text.push_str(&format!(
+                "gateway_reconcile_found{{difference=\"{}\"}} {}\n",
+                difference.label(),
+                self.tally.count(difference)
+            ));
+        }
+        std::fs::write(file, text).map_err(|error| failed(&format!("{}: {error}", file.display())))
+    }
+}
