@@ -3,4 +3,5 @@
 
 mod campaign_monitor;
 mod gigya;
+mod gigya_search;
 mod marketing_cloud;

@@ -6,11 +6,13 @@
 //! | `world` | accounts, full and lite, and the email accounts that hold their subscriptions |
 //! | `rest` | the REST calls, form in, envelope out |
 //! | `credentials` | the three ways in which a call proves who makes it |
-//! | `search` | `accounts.search`: a small SQL over an index that lags behind |
+//! | `search` | the queries of `accounts.search`: a small SQL over an index that lags behind |
+//! | `cursors` | `accounts.search` as a call: one page, or page after page |
 //! | `webhooks` | which webhooks there are, the calls about them, and the schema
 //! | `signer` | webhook signatures: RS256 tokens with a key of its own, and HMAC-SHA1 |
 
 mod credentials;
+mod cursors;
 mod people;
 mod rest;
 mod search;
@@ -61,6 +63,8 @@ pub struct GigyaSettings {
     pub index_delay: Duration,
     /// How long a deleted account is found by a search, if that is longer.
     pub deleted_is_found: Duration,
+    /// The most rows that a page of a search may have: 10000, or 1000 as another page of SAP's says.
+    pub most_rows: usize,
     /// Whether an account's addresses of before aren't told of.
     pub forgets_addresses: bool,
     /// Whether ids such as `pets.canine` are one dotted key, or objects in each other.
@@ -102,6 +106,7 @@ impl Default for GigyaSettings {
             webhook_secret: "c2ltdWxhdGVkLXdlYmhvb2stc2VjcmV0".to_owned(),
             index_delay: Duration::ZERO,
             deleted_is_found: Duration::ZERO,
+            most_rows: 10_000,
             forgets_addresses: false,
             nested_subscriptions: false,
             unknown_uid_code: 403_005,

@@ -2,7 +2,6 @@
 
 use super::GigyaSim;
 use super::people::call_id;
-use super::search::Query;
 use super::world::World;
 use crate::sandbox::faults::meet;
 use axum::body::{Body, Bytes};
@@ -237,33 +236,6 @@ impl GigyaSim {
         let token = format!("st2.{}", call_id());
         self.world().tokens.insert(token.clone(), address);
         token
-    }
-
-    fn search(&self, form: &Form) -> Answer {
-        let mut world = self.world();
-        let (text, types, start) = if let Some(cursor) = form.get("cursorId") {
-            let known = world.cursors.get(cursor).cloned();
-            known.ok_or_else(|| (400_006, "Invalid parameter value: cursorId".to_owned()))?
-        } else {
-            let types = form.get("accountTypes").map_or("full", String::as_str).to_owned();
-            (required(form, "query")?.clone(), types, 0)
-        };
-        let query = Query::parse(&text).map_err(|error| (400_006, error.to_string()))?;
-        let wanted = |is_lite: bool| types.split(',').any(|kind| kind == if is_lite { "lite" } else { "full" });
-        let rows = world.indexed(self.settings().index_delay, self.settings().deleted_is_found).into_iter();
-        let found = query.run(rows.filter(|(is_lite, _)| wanted(*is_lite)).map(|(_, row)| row));
-        let total = found.len();
-        let page: Vec<_> = found.into_iter().skip(query.start + start).take(query.limit).collect();
-        let mut answer = json!({ "objectsCount": page.len(), "totalCount": total });
-        let next = start + page.len();
-        let has_cursor = form.contains_key("cursorId") || form.get("openCursor").is_some_and(|open| open == "true");
-        if has_cursor && next < total && !page.is_empty() {
-            let cursor = call_id();
-            world.cursors.insert(cursor.clone(), (text, types, next));
-            answer["nextCursorId"] = cursor.into();
-        }
-        answer["results"] = page.into();
-        Ok(answer)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A site's accounts. Subscriptions live in the email account, which the full and the lite account of one
 //! address share (SAP, "Email Accounts Object").
 
+use super::cursors::Cursors;
 use crate::sandbox::Clock;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -15,7 +16,7 @@ pub struct World {
     /// What a token from `getLiteToken` or `initRegistration` stands for: an address, or nobody yet.
     pub tokens: HashMap<String, Option<String>>,
     pub nonces: std::collections::HashSet<String>,
-    pub cursors: HashMap<String, (String, String, usize)>,
+    pub cursors: Cursors,
     index: BTreeMap<String, VecDeque<(Timestamp, Option<Value>)>>,
 }
 
@@ -57,7 +58,7 @@ impl World {
             emails: HashMap::new(),
             tokens: HashMap::new(),
             nonces: std::collections::HashSet::new(),
-            cursors: HashMap::new(),
+            cursors: Cursors::default(),
             index: BTreeMap::new(),
         }
     }
