@@ -5,8 +5,9 @@
 //! | --- | --- |
 //! | `settings` | what kind of account it is |
 //! | `people` | what people, the mail and administrators do |
-//! | `world` | subscribers and lists, and what each write does to them |
-//! | `rows` | data extensions, and what becomes of a set of rows |
+//! | `world` | what each write does to subscribers and lists |
+//! | `subscribers` | subscribers, by key, number and address |
+//! | `rows`, `async_rows` | data extensions: rows read, and written at once or later |
 //! | `contacts` | contact deletion: queued, suppressing, done |
 //! | `tokens` | access tokens |
 //! | `door` | what every call passes: counting, faults, which room it is for |
@@ -15,6 +16,7 @@
 //! | `events` | what an event looks like, and its signature |
 //! | `soap` | the SOAP calls |
 
+mod async_rows;
 mod contacts;
 mod door;
 mod ens;
@@ -25,6 +27,7 @@ mod rest;
 mod rows;
 mod settings;
 mod soap;
+mod subscribers;
 mod tokens;
 mod world;
 
@@ -126,6 +129,7 @@ impl MarketingCloudSim {
     fn world(&self) -> MutexGuard<'_, World> {
         let mut world = lock(&self.inner.world);
         world.let_time_pass();
+        world.write_taken_rows();
         world
     }
 

@@ -4,6 +4,7 @@ mod delivery;
 mod events;
 mod rest;
 mod subscribers;
+mod whole;
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
