@@ -3,6 +3,7 @@
 
 mod campaign_monitor;
 mod campaign_monitor_lists;
+mod drift;
 mod gigya;
 mod gigya_search;
 mod marketing_cloud;

@@ -3,6 +3,7 @@
 //! | room | what is in it |
 //! | --- | --- |
 //! | `people` | what people and the mail do: forms, unsubscribe links, complaints, bounces, the preference centre |
+//! | `drift` | what happens without anybody being told |
 //! | `world` | what each call does to lists and subscribers |
 //! | `list` | a list's subscribers, in the orders in which they are read |
 //! | `rest` | the calls |
@@ -12,6 +13,7 @@
 //! | `callbacks` | webhook payloads, JSON and XML |
 
 mod callbacks;
+mod drift;
 mod list;
 mod pages;
 mod people;
@@ -20,6 +22,7 @@ mod setup;
 mod webhooks;
 mod world;
 
+pub use drift::StockedSubscriber;
 pub use list::State;
 pub use people::SubscriberView;
 

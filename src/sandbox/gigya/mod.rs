@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `people` | what people do: sign up, subscribe, unsubscribe, change address, leave |
 //! | `account` | accounts, full and lite, and the email accounts that hold their subscriptions |
+//! | `drift` | what happens without anybody being told |
 //! | `world` | what a site holds, and what changes there |
 //! | `index` | what the search index doesn't know yet |
 //! | `rest` | the REST calls, form in, envelope out |
@@ -16,6 +17,7 @@
 mod account;
 mod credentials;
 mod cursors;
+mod drift;
 mod index;
 mod people;
 mod rest;
@@ -25,6 +27,7 @@ mod webhooks;
 mod world;
 
 pub use credentials::Credentials;
+pub use drift::StockedAccount;
 pub use people::AccountView;
 pub use signer::{Signer, TokenParts};
 

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `settings` | what kind of account it is |
 //! | `people` | what people, the mail and administrators do |
+//! | `drift` | what happens without anybody being told |
 //! | `world` | what each write does to subscribers and lists |
 //! | `subscribers` | subscribers, by key, number and address |
 //! | `rows`, `async_rows` | data extensions: rows read, and written at once or later |
@@ -19,6 +20,7 @@
 mod async_rows;
 mod contacts;
 mod door;
+mod drift;
 mod ens;
 mod ens_calls;
 mod events;
@@ -31,6 +33,7 @@ mod subscribers;
 mod tokens;
 mod world;
 
+pub use drift::StockedContact;
 pub use ens::CallbackStatus;
 pub use events::sign;
 pub use people::SubscriberView;

@@ -12,7 +12,7 @@ const ROWSET: &str = "/hub/v1/dataevents/key:GIGYA_PROFILES/rowset";
 
 impl Account {
     /// What an element says in every object, page after page.
-    async fn retrieve_all(&self, object: &str, property: &str, filter: &str) -> Vec<String> {
+    pub async fn retrieve_all(&self, object: &str, property: &str, filter: &str) -> Vec<String> {
         let mut page = self.retrieve(object, &[property], filter).await;
         let mut found = Vec::new();
         loop {
