@@ -17,6 +17,7 @@ pub mod gigya;
 mod giving_up;
 pub mod marketing_cloud;
 pub mod page;
+mod ranked;
 mod setup;
 pub mod story;
 mod surroundings;

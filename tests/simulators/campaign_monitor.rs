@@ -7,21 +7,23 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::sync::broadcast;
 
-struct Esp {
-    sim: CampaignMonitorSim,
+pub struct Esp {
+    pub sim: CampaignMonitorSim,
+    pub clock: Clock,
     base: String,
-    list: String,
+    pub list: String,
 }
 
 impl Esp {
-    async fn with(settings: CampaignMonitorSettings) -> Self {
+    pub async fn with(settings: CampaignMonitorSettings) -> Self {
         let list = settings.lists[0].id.clone();
-        let sim = CampaignMonitorSim::start(settings, Surroundings::real(Clock::default(), broadcast::channel(100).0));
+        let clock = Clock::default();
+        let sim = CampaignMonitorSim::start(settings, Surroundings::real(clock.clone(), broadcast::channel(100).0));
         let base = format!("http://{}/api/v3.3", sim.serve().await.unwrap());
-        Self { sim, base, list }
+        Self { sim, clock, base, list }
     }
 
-    async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+    pub async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let url = format!("{}/{path}", self.base.as_str());
         let request = reqwest::Client::new().request(method.parse().unwrap(), url);
         let request = request.basic_auth(&self.sim.settings().api_key, Some("x")).body(body.to_string());

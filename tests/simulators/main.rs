@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod campaign_monitor;
+mod campaign_monitor_lists;
+mod drift;
 mod gigya;
 mod gigya_search;
 mod marketing_cloud;

@@ -3,21 +3,28 @@
 //! | room | what is in it |
 //! | --- | --- |
 //! | `people` | what people and the mail do: forms, unsubscribe links, complaints, bounces, the preference centre |
-//! | `world` | lists and subscribers, and what each call does to them |
+//! | `drift` | what happens without anybody being told |
+//! | `world` | what each call does to lists and subscribers |
+//! | `list` | a list's subscribers, in the orders in which they are read |
 //! | `rest` | the calls |
+//! | `pages` | the calls that read a list as a whole |
 //! | `webhooks` | which webhooks the lists have, and the calls about them
 //! | `setup` | the calls about lists' fields, the client and the time
 //! | `callbacks` | webhook payloads, JSON and XML |
 
 mod callbacks;
+mod drift;
+mod list;
+mod pages;
 mod people;
 mod rest;
 mod setup;
 mod webhooks;
 mod world;
 
+pub use drift::StockedSubscriber;
+pub use list::State;
 pub use people::SubscriberView;
-pub use world::State;
 
 use super::{Courier, Faults, Surroundings, Temper};
 use jiff::tz::TimeZone;

@@ -1,7 +1,7 @@
 //! What people and the mail do at Campaign Monitor, without any API.
 
 use super::CampaignMonitorSim;
-use super::world::{State, Subscriber};
+use super::list::{State, Subscriber};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -40,15 +40,10 @@ impl CampaignMonitorSim {
     pub fn confirm(&self, list: &str, email: &str) {
         let mut world = self.world();
         let now = world.now();
-        let Some(held) = world.lists.get_mut(list).and_then(|list| list.subscribers.get_mut(&email.to_lowercase()))
-        else {
-            return;
-        };
-        if held.state != State::Unconfirmed {
-            return;
-        }
-        held.state = State::Active;
-        held.changed = now;
+        let Some(list_of_it) = world.lists.get_mut(list) else { return };
+        let held = list_of_it.get(email).filter(|held| held.state == State::Unconfirmed).cloned();
+        let Some(held) = held else { return };
+        list_of_it.put(Subscriber { state: State::Active, changed: now, ..held });
         let event = world.event("Subscribe", list, email, None);
         drop(world);
         self.publish(vec![event]);
@@ -103,7 +98,10 @@ impl CampaignMonitorSim {
     /// Looks at every subscriber of a list.
     #[must_use]
     pub fn subscribers(&self, list: &str) -> Vec<SubscriberView> {
-        self.world().lists.get(list).map(|list| list.subscribers.values().map(view).collect()).unwrap_or_default()
+        let mut all: Vec<_> =
+            self.world().lists.get(list).map(|list| list.all().map(view).collect()).unwrap_or_default();
+        all.sort_by_cached_key(|held: &SubscriberView| held.email.to_ascii_lowercase());
+        all
     }
 }
 
@@ -113,6 +111,6 @@ fn view(subscriber: &Subscriber) -> SubscriberView {
         state: subscriber.state,
         changed: subscriber.changed,
         name: subscriber.name.clone(),
-        fields: subscriber.fields.clone(),
+        fields: subscriber.fields.iter().map(|(key, value)| (key.to_string(), value.clone())).collect(),
     }
 }

@@ -1,6 +1,7 @@
 //! The calls of API v3.3 about subscribers and suppression (vendor pages "Subscribers", "Lists", "Clients").
 
-use super::world::{NOT_IN_LIST, Refused, State, Subscriber, World};
+use super::list::{State, Subscriber};
+use super::world::{NOT_IN_LIST, Refused, World};
 use super::{CampaignMonitorSim, webhooks};
 use crate::sandbox::faults::{Fate, meet};
 use axum::body::{Body, Bytes};
@@ -10,9 +11,9 @@ use axum::routing::any;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-type Parameters = HashMap<String, String>;
+pub(super) type Parameters = HashMap<String, String>;
 /// Status and body of a success.
 pub(super) type Answer = Result<(u16, Value), Refused>;
 
@@ -66,6 +67,8 @@ fn operation(method: &Method, parts: &[&str]) -> &'static str {
         ("POST", ["clients", _, "suppress"]) => "suppress",
         (_, ["lists", _, "webhooks", rest @ ..]) => webhooks::operation(method, rest),
         ("GET", ["lists", _, "customfields"]) => "field.list",
+        ("GET", ["lists", _, "stats"]) => "stats",
+        ("GET", ["lists", _, state]) if State::of_path(state).is_some() => "page",
         ("POST", ["lists", _, "customfields"]) => "field.create",
         _ => "other",
     }
@@ -96,8 +99,8 @@ impl CampaignMonitorSim {
             ("GET", ["subscribers", list]) => {
                 let mut world = self.world();
                 world.list(list)?;
-                let subscriber = world.find(list, email).cloned().ok_or(NOT_IN_LIST)?;
-                Ok((200, shown(&world, &subscriber)))
+                let subscriber = world.find(list, email).ok_or(NOT_IN_LIST)?;
+                Ok((200, shown(&world, subscriber, Shows { tracking: true, sms: true })))
             }
             ("POST", ["subscribers", list]) => self.add_later(list, body),
             ("PUT", ["subscribers", list]) => {
@@ -125,7 +128,10 @@ impl CampaignMonitorSim {
                 let world = self.world();
                 Ok((200, json!({ "SystemDate": world.local(world.now()) })))
             }
-            ("GET", ["lists", list, state]) => self.page(list, state, parameters),
+            ("GET", ["lists", list, "stats"]) => self.stats(list),
+            ("GET", ["lists", list, state]) if State::of_path(state).is_some() => {
+                self.page(list, State::of_path(state).unwrap_or(State::Active), parameters)
+            }
             ("GET", ["lists", list]) => {
                 let mut world = self.world();
                 let found = world.list(list)?;
@@ -187,9 +193,15 @@ impl CampaignMonitorSim {
             return Err((400, 209, "Too many subscribers to import"));
         }
         let (mut failures, mut new, mut existing) = (Vec::new(), 0, 0);
+        let (mut unique, mut duplicates) = (HashSet::new(), Vec::new());
         for subscriber in &subscribers {
             self.check_pace(subscriber)?;
             let email = subscriber["EmailAddress"].as_str().unwrap_or_default();
+            // Which of two that are the same counts isn't documented; here the first.
+            if !unique.insert(email.to_ascii_lowercase()) {
+                duplicates.push(email);
+                continue;
+            }
             let was_there = self.world().find(list, email).is_some();
             match self.world().add(list, subscriber, resubscribe) {
                 Ok(happened) => {
@@ -204,8 +216,8 @@ impl CampaignMonitorSim {
             }
         }
         let result = json!({
-            "FailureDetails": failures, "TotalUniqueEmailsSubmitted": subscribers.len(),
-            "TotalExistingSubscribers": existing, "TotalNewSubscribers": new, "DuplicateEmailsInSubmission": [],
+            "FailureDetails": failures, "TotalUniqueEmailsSubmitted": unique.len(),
+            "TotalExistingSubscribers": existing, "TotalNewSubscribers": new, "DuplicateEmailsInSubmission": duplicates,
         });
         if failures.is_empty() {
             return Ok((201, result));
@@ -213,37 +225,28 @@ impl CampaignMonitorSim {
         let message = "Subscriber Import had some failures";
         Ok((400, json!({ "Code": 210, "Message": message, "ResultData": result })))
     }
-
-    /// One page of a list's subscribers in one state.
-    fn page(&self, list: &str, state: &str, parameters: &Parameters) -> Answer {
-        let number =
-            |key: &str, default: usize| parameters.get(key).and_then(|text| text.parse().ok()).unwrap_or(default);
-        let (page, size) = (number("page", 1).max(1), number("pagesize", 1000));
-        if !(10..=1000).contains(&size) {
-            return Err((400, 801, "Invalid page size"));
-        }
-        let mut world = self.world();
-        world.list(list)?;
-        let all = &world.lists[list].subscribers;
-        let of_state: Vec<_> = all.values().filter(|held| held.state.name().eq_ignore_ascii_case(state)).collect();
-        let rows: Vec<_> = of_state.iter().skip((page - 1) * size).take(size).map(|held| shown(&world, held)).collect();
-        Ok((
-            200,
-            json!({
-                "Results": rows, "ResultsOrderedBy": "email", "OrderDirection": "asc", "PageNumber": page,
-                "PageSize": size, "RecordsOnThisPage": rows.len(), "TotalNumberOfRecords": of_state.len(),
-                "NumberOfPages": of_state.len().div_ceil(size),
-            }),
-        ))
-    }
 }
 
-fn shown(world: &World, subscriber: &Subscriber) -> Value {
-    let fields: Vec<_> = subscriber.fields.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
-    json!({
+/// What of a subscriber is shown only where it is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Shows {
+    pub tracking: bool,
+    pub sms: bool,
+}
+
+pub(super) fn shown(world: &World, subscriber: &Subscriber, shows: Shows) -> Value {
+    let fields = subscriber.fields.iter();
+    let fields: Vec<_> = fields.map(|(key, value)| json!({ "Key": &**key, "Value": value })).collect();
+    let mut shown = json!({
         "EmailAddress": subscriber.email, "Name": subscriber.name, "MobileNumber": subscriber.mobile,
         "Date": world.local(subscriber.changed), "ListJoinedDate": world.local(subscriber.joined),
         "State": subscriber.state.name(), "CustomFields": fields, "ReadsEmailWith": "",
-        "ConsentToTrack": subscriber.consent_to_track,
-    })
+    });
+    if shows.tracking {
+        shown["ConsentToTrack"] = subscriber.consent_to_track.into();
+    }
+    if shows.sms {
+        shown["ConsentToSendSms"] = "No".into();
+    }
+    shown
 }

@@ -5,6 +5,7 @@ use super::rest::Answer;
 use super::world::folded;
 use axum::http::Method;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const TYPES: [&str; 7] = ["Text", "Number", "MultiSelectOne", "MultiSelectMany", "Date", "Country", "USState"];
 
@@ -13,9 +14,9 @@ impl CampaignMonitorSim {
         let mut world = self.world();
         let list = world.list(list)?;
         if method == Method::GET {
-            let shown = |name: &String| {
+            let shown = |name: &Arc<str>| {
                 json!({
-                    "FieldName": name, "Key": format!("[{}]", folded(name)), "DataType": "Text", "FieldOptions": [],
+                    "FieldName": &**name, "Key": format!("[{}]", folded(name)), "DataType": "Text", "FieldOptions": [],
                     "VisibleInPreferenceCenter": false,
                 })
             };
@@ -29,7 +30,7 @@ impl CampaignMonitorSim {
         if list.fields.iter().any(|held| folded(held) == folded(name)) {
             return Err((400, 255, "A custom field with this name already exists"));
         }
-        list.fields.push(name.to_owned());
+        list.fields.push(name.into());
         Ok((201, format!("[{}]", folded(name)).into()))
     }
 

@@ -1,60 +1,14 @@
 //! Lists and subscribers, and what each call does to them (vendor page "Subscribers" of API v3.3).
 
 use super::CampaignMonitorSettings;
+use super::list::{List, State, Subscriber};
 use crate::sandbox::Clock;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// A subscriber's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// May be mailed.
-    Active,
-    /// Has not confirmed.
-    Unconfirmed,
-    /// Has left.
-    Unsubscribed,
-    /// Mail came back.
-    Bounced,
-    /// Was deleted.
-    Deleted,
-}
-
-impl State {
-    /// As the API spells it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Active => "Active",
-            Self::Unconfirmed => "Unconfirmed",
-            Self::Unsubscribed => "Unsubscribed",
-            Self::Bounced => "Bounced",
-            Self::Deleted => "Deleted",
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub struct Subscriber {
-    pub email: String,
-    pub name: String,
-    pub mobile: String,
-    pub state: State,
-    pub changed: Timestamp,
-    pub joined: Timestamp,
-    /// Field name and value; a field that holds many is repeated.
-    pub fields: Vec<(String, String)>,
-    pub consent_to_track: String,
-}
-
-pub struct List {
-    pub fields: Vec<String>,
-    pub confirmed_opt_in: bool,
-    pub unsubscribe_from_all: bool,
-    pub subscribers: BTreeMap<String, Subscriber>,
-}
+use std::sync::Arc;
 
 pub struct World {
     clock: Clock,
@@ -73,17 +27,11 @@ pub const NOT_IN_LIST: Refused = (400, 203, "Subscriber not in list or has alrea
 
 impl World {
     pub fn new(settings: &CampaignMonitorSettings, clock: Clock) -> Self {
-        let list = |list: &super::ListSettings| List {
-            fields: list.fields.clone(),
-            confirmed_opt_in: list.confirmed_opt_in,
-            unsubscribe_from_all: list.unsubscribe_from_all,
-            subscribers: BTreeMap::new(),
-        };
         Self {
             clock,
             zone: settings.time_zone.clone(),
             coarse: settings.coarse_times,
-            lists: settings.lists.iter().map(|settings| (settings.id.clone(), list(settings))).collect(),
+            lists: settings.lists.iter().map(|settings| (settings.id.clone(), List::new(settings))).collect(),
             suppressed: BTreeSet::new(),
             writes: HashMap::new(),
             writes_a_minute: settings.writes_a_minute,
@@ -94,6 +42,16 @@ impl World {
     pub fn local(&self, at: Timestamp) -> String {
         let format = if self.coarse { "%Y-%m-%d" } else { "%Y-%m-%d %H:%M:%S" };
         self.zone.to_datetime(at).strftime(format).to_string()
+    }
+
+    /// The day that the client's clocks show.
+    pub fn today(&self) -> Date {
+        self.zone.to_datetime(self.clock.now()).date()
+    }
+
+    /// When the client's clocks show a time.
+    pub fn instant(&self, local: DateTime) -> Option<Timestamp> {
+        self.zone.to_timestamp(local).ok()
     }
 
     pub fn now(&self) -> Timestamp {
@@ -117,7 +75,7 @@ impl World {
     }
 
     pub fn find(&self, list: &str, email: &str) -> Option<&Subscriber> {
-        self.lists.get(list)?.subscribers.get(&email.to_ascii_lowercase())
+        self.lists.get(list)?.get(email)
     }
 
     /// Adds or updates somebody, as add and import do. What happened, or why not.
@@ -129,7 +87,7 @@ impl World {
         let key = email.to_ascii_lowercase();
         let is_suppressed = self.suppressed.contains(&key);
         let list = self.list(list_id)?;
-        let existing = list.subscribers.get(&key).map(|subscriber| subscriber.state);
+        let existing = list.get(&key).map(|subscriber| subscriber.state);
         let refused = |code: i64| Err((400, code, "Subscriber exists in an inactive state and was not added."));
         let state = match existing {
             Some(State::Active) => State::Active,
@@ -144,7 +102,7 @@ impl World {
         let is_new = existing != Some(state);
         let state = if is_new && list.confirmed_opt_in { State::Unconfirmed } else { state };
         let defined = list.fields.clone();
-        let subscriber = list.subscribers.entry(key).or_insert_with(|| Subscriber {
+        let mut subscriber = list.get(&key).cloned().unwrap_or_else(|| Subscriber {
             email: email.clone(),
             name: String::new(),
             mobile: String::new(),
@@ -152,13 +110,14 @@ impl World {
             changed: now,
             joined: now,
             fields: Vec::new(),
-            consent_to_track: "Unchanged".to_owned(),
+            consent_to_track: "Unchanged",
         });
         if is_new {
             subscriber.state = state;
             subscriber.changed = now;
         }
-        write_fields(subscriber, write, &defined, &consent);
+        write_fields(&mut subscriber, write, &defined, consent);
+        list.put(subscriber);
         let kind = match (is_new, state) {
             (true, State::Active) => "Subscribe",
             // On a list with confirmed opt-in, Subscribe fires on confirmation only.
@@ -177,22 +136,22 @@ impl World {
         let now = self.clock.now();
         let (old_key, key) = (old.to_ascii_lowercase(), email.to_ascii_lowercase());
         let list = self.list(list_id)?;
-        if !list.subscribers.contains_key(&old_key) {
+        if list.get(&old_key).is_none() {
             return Err(NOT_IN_LIST);
         }
-        if key != old_key && list.subscribers.contains_key(&key) {
+        if key != old_key && list.get(&key).is_some() {
             return Err((400, 201, "New email address is already on the list"));
         }
         let defined = list.fields.clone();
-        let mut subscriber = list.subscribers.remove(&old_key).ok_or(NOT_IN_LIST)?;
+        let mut subscriber = list.remove(&old_key).ok_or(NOT_IN_LIST)?;
         let was_out = !matches!(subscriber.state, State::Active | State::Unconfirmed);
         if resubscribe && was_out {
             subscriber.state = State::Active;
             subscriber.changed = now;
         }
         subscriber.email.clone_from(&email);
-        write_fields(&mut subscriber, write, &defined, &consent);
-        list.subscribers.insert(key, subscriber);
+        write_fields(&mut subscriber, write, &defined, consent);
+        list.put(subscriber);
         let mut happened = vec![self.event("Update", list_id, &email, Some(old))];
         if resubscribe && was_out {
             happened.push(self.event("Subscribe", list_id, &email, None));
@@ -203,10 +162,9 @@ impl World {
     /// Moves somebody to a state in which they aren't mailed. Fires even when made through the API.
     pub fn deactivate(&mut self, list_id: &str, email: &str, state: State) -> Result<Vec<Value>, Refused> {
         let now = self.clock.now();
-        let key = email.to_ascii_lowercase();
         let list = self.list(list_id)?;
         let from_all = list.unsubscribe_from_all && state == State::Unsubscribed;
-        let subscriber = list.subscribers.get_mut(&key).ok_or(NOT_IN_LIST)?;
+        let mut subscriber = list.get(email).cloned().ok_or(NOT_IN_LIST)?;
         let is_allowed = match state {
             State::Unsubscribed => subscriber.state == State::Active,
             _ => subscriber.state != state,
@@ -216,6 +174,7 @@ impl World {
         }
         subscriber.state = state;
         subscriber.changed = now;
+        list.put(subscriber);
         let mut happened = vec![self.event("Deactivate", list_id, email, None)];
         if from_all {
             happened.extend(self.suppress(email));
@@ -227,7 +186,7 @@ impl World {
     pub fn suppress(&mut self, email: &str) -> Vec<Value> {
         let key = email.to_ascii_lowercase();
         self.suppressed.insert(key.clone());
-        let is_active = |list: &List| list.subscribers.get(&key).is_some_and(|held| held.state == State::Active);
+        let is_active = |list: &List| list.get(&key).is_some_and(|held| held.state == State::Active);
         let lists: Vec<_> = self.lists.iter().filter(|(_, list)| is_active(list)).map(|(id, _)| id.clone()).collect();
         let out = lists.iter().filter_map(|id| self.deactivate(id, email, State::Unsubscribed).ok());
         out.flatten().collect()
@@ -237,7 +196,7 @@ impl World {
     pub fn event(&self, kind: &str, list_id: &str, email: &str, old: Option<&str>) -> Value {
         let subscriber = self.find(list_id, email);
         let fields = subscriber.map(|subscriber| &subscriber.fields).into_iter().flatten();
-        let fields: Vec<_> = fields.map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
+        let fields: Vec<_> = fields.map(|(key, value)| json!({ "Key": &**key, "Value": value })).collect();
         let mut event = json!({
             "ListID": list_id, "Type": kind, "Date": self.local(self.clock.now()), "EmailAddress": email,
             "Name": subscriber.map_or("", |subscriber| &subscriber.name), "CustomFields": fields,
@@ -260,9 +219,11 @@ fn valid_email(write: &Value) -> Result<String, Refused> {
     if is_valid { Ok(email.to_owned()) } else { Err((400, 1, "Invalid Email Address")) }
 }
 
-fn consent_to_track(write: &Value) -> Result<String, Refused> {
+fn consent_to_track(write: &Value) -> Result<&'static str, Refused> {
     match write["ConsentToTrack"].as_str() {
-        Some(answer @ ("Yes" | "No" | "Unchanged")) => Ok(answer.to_owned()),
+        Some("Yes") => Ok("Yes"),
+        Some("No") => Ok("No"),
+        Some("Unchanged") => Ok("Unchanged"),
         Some(_) => Err((400, 215, "Invalid ConsentToTrack")),
         None => Err((400, 214, "ConsentToTrack is required")),
     }
@@ -282,7 +243,7 @@ pub fn folded(name: &str) -> String {
 }
 
 /// Fields that aren't sent stay; those that the list doesn't have are dropped without a word.
-fn write_fields(subscriber: &mut Subscriber, write: &Value, defined: &[String], consent: &str) {
+fn write_fields(subscriber: &mut Subscriber, write: &Value, defined: &[Arc<str>], consent: &'static str) {
     if let Some(name) = write["Name"].as_str() {
         name.clone_into(&mut subscriber.name);
     }
@@ -290,7 +251,7 @@ fn write_fields(subscriber: &mut Subscriber, write: &Value, defined: &[String], 
         mobile.clone_into(&mut subscriber.mobile);
     }
     if consent != "Unchanged" {
-        consent.clone_into(&mut subscriber.consent_to_track);
+        subscriber.consent_to_track = consent;
     }
     let sent: Vec<_> = write["CustomFields"].as_array().into_iter().flatten().collect();
     for name in defined {
@@ -301,7 +262,7 @@ fn write_fields(subscriber: &mut Subscriber, write: &Value, defined: &[String], 
         }
         subscriber.fields.retain(|(key, _)| key != name);
         for field in of_this.into_iter().filter(|field| field["Clear"] != json!(true)) {
-            subscriber.fields.push((name.clone(), field["Value"].as_str().unwrap_or_default().to_owned()));
+            subscriber.fields.push((Arc::clone(name), field["Value"].as_str().unwrap_or_default().to_owned()));
         }
     }
 }

@@ -6,6 +6,7 @@
 //! for last can be asked for again, and a cursor that isn't known is refused with 400006.
 
 use super::GigyaSim;
+use super::account::Row;
 use super::people::call_id;
 use super::rest::{Answer, Form, required};
 use super::search::Query;
@@ -32,7 +33,7 @@ struct Cursor {
 /// What a search found when it was asked.
 struct Found {
     query: Query,
-    rows: Vec<Value>,
+    rows: Vec<Row>,
 }
 
 /// Which page of which search.
@@ -111,7 +112,7 @@ impl GigyaSim {
                 Page { start: found.query.start, found, next: None }
             }
         };
-        Ok(page.answer())
+        Ok(page.answer(self.settings().nested_subscriptions))
     }
 
     fn find(&self, query: Query, types: &str) -> Result<Found, (i64, String)> {
@@ -120,15 +121,16 @@ impl GigyaSim {
             return Err((400_006, "Invalid parameter value: accountTypes".to_owned()));
         }
         let wanted = |is_lite: bool| types.contains(&if is_lite { "lite" } else { "full" });
-        let rows = self.world().indexed(self.settings().index_delay, self.settings().deleted_is_found);
-        let rows = query.run(rows.into_iter().filter(|(is_lite, _)| wanted(*is_lite)).map(|(_, row)| row));
+        let rows = self.world().indexed(query.only("UID"), query.only("profile.email")).into_iter();
+        let rows = query.run(rows.filter(|row| wanted(row.account.is_lite)), self.settings().nested_subscriptions);
         Ok(Found { query, rows })
     }
 }
 
 impl Page {
-    fn answer(&self) -> Value {
-        let rows: Vec<_> = self.found.rows.iter().skip(self.start).take(self.found.query.limit).collect();
+    fn answer(&self, nested: bool) -> Value {
+        let page = self.found.rows.iter().skip(self.start).take(self.found.query.limit);
+        let rows: Vec<_> = page.map(|row| self.found.query.selected(row, nested)).collect();
         let mut answer = json!({ "objectsCount": rows.len(), "totalCount": self.found.rows.len(), "results": rows });
         if let Some(next) = &self.next {
             answer["nextCursorId"] = next.as_str().into();

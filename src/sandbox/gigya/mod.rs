@@ -3,16 +3,22 @@
 //! | room | what is in it |
 //! | --- | --- |
 //! | `people` | what people do: sign up, subscribe, unsubscribe, change address, leave |
-//! | `world` | accounts, full and lite, and the email accounts that hold their subscriptions |
+//! | `account` | accounts, full and lite, and the email accounts that hold their subscriptions |
+//! | `drift` | what happens without anybody being told |
+//! | `world` | what a site holds, and what changes there |
+//! | `index` | what the search index doesn't know yet |
 //! | `rest` | the REST calls, form in, envelope out |
 //! | `credentials` | the three ways in which a call proves who makes it |
-//! | `search` | the queries of `accounts.search`: a small SQL over an index that lags behind |
+//! | `search` | the queries of `accounts.search`: a small SQL |
 //! | `cursors` | `accounts.search` as a call: one page, or page after page |
 //! | `webhooks` | which webhooks there are, the calls about them, and the schema
 //! | `signer` | webhook signatures: RS256 tokens with a key of its own, and HMAC-SHA1 |
 
+mod account;
 mod credentials;
 mod cursors;
+mod drift;
+mod index;
 mod people;
 mod rest;
 mod search;
@@ -21,6 +27,7 @@ mod webhooks;
 mod world;
 
 pub use credentials::Credentials;
+pub use drift::StockedAccount;
 pub use people::AccountView;
 pub use signer::{Signer, TokenParts};
 
@@ -147,7 +154,7 @@ impl GigyaSim {
         };
         let faults = Faults::new(around.seed);
         let courier = Courier::start("Gigya", Temper::default(), around, seal);
-        let world = Mutex::new(World::new(clock.clone()));
+        let world = Mutex::new(World::new(clock.clone(), &settings));
         Self { inner: Arc::new(Inner { settings, world, faults, clock, courier, signer, webhooks }) }
     }
 

@@ -1,9 +1,10 @@
 //! What people do at a site, and which webhooks it fires.
 
 use super::GigyaSim;
-use super::world::{Account, Subscription, World};
+use super::account::{Account, Fields, Subscription};
+use super::world::World;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// An account as a test or a page wants to see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,13 +43,13 @@ impl GigyaSim {
     pub(super) fn add(&self, uid: &str, email: &str, first_name: &str, is_lite: bool) {
         let mut world = self.world();
         let now = world.clock.now();
-        let mut profile = Map::new();
-        profile.insert("email".into(), email.into());
+        let mut profile = Fields::default();
+        profile.insert("email", email.into());
         if !first_name.is_empty() {
-            profile.insert("firstName".into(), first_name.into());
+            profile.insert("firstName", first_name.into());
         }
-        let account = Account {
-            uid: uid.to_owned(),
+        world.insert(Account {
+            uid: uid.into(),
             is_lite,
             is_active: true,
             profile,
@@ -56,10 +57,7 @@ impl GigyaSim {
             former_emails: Vec::new(),
             created: now,
             updated: now,
-        };
-        world.accounts.insert(uid.to_owned(), account);
-        world.email_account(email);
-        world.touch(uid, self.settings().nested_subscriptions);
+        });
     }
 
     /// A lite account becomes a full one. The record exists already, so `accountCreated` isn't fired again.
@@ -85,11 +83,11 @@ impl GigyaSim {
         let Some(address) = self.account(uid).map(|account| account.email) else { return };
         let mut world = self.world();
         let now = world.clock.now();
-        if let Some(state) = world.email_account(&address).subscriptions.get_mut(id) {
-            state.status = "Confirmed";
-            state.confirmed = Some(now);
+        let held = world.email_account(&address).subscriptions.get(id).cloned();
+        if let Some(held) = held {
+            let confirmed = Subscription { status: "Confirmed", confirmed: Some(now), ..held };
+            world.set_subscription(&address, id, confirmed, now);
         }
-        world.touch_address(&address, self.settings().nested_subscriptions);
         drop(world);
         self.fire_subscription(&address, id, &call_id());
     }
@@ -113,8 +111,7 @@ impl GigyaSim {
         let needs_confirmation = self.settings().double_opt_in.iter().any(|needs| needs == id);
         let mut world = self.world();
         let now = world.clock.now();
-        let account = world.email_account(address);
-        let before = account.subscriptions.get(id).cloned();
+        let before = world.email_account(address).subscriptions.get(id).cloned();
         let is_new = before.as_ref().is_none_or(|before| before.is_subscribed != subscribed);
         let mut state = before.unwrap_or(Subscription {
             is_subscribed: subscribed,
@@ -132,9 +129,8 @@ impl GigyaSim {
         }
         let changed = is_new || tags.as_ref().is_some_and(|tags| *tags != state.tags);
         state.tags = tags.unwrap_or(state.tags);
-        account.subscriptions.insert(id.to_owned(), state);
         if changed {
-            world.touch_address(address, self.settings().nested_subscriptions);
+            world.set_subscription(address, id, state, now);
         }
         changed
     }
@@ -146,8 +142,8 @@ impl GigyaSim {
             let mut world = self.world();
             let email = world.email_account(address);
             let state = email.subscriptions.get(id).is_some_and(|state| state.is_subscribed);
-            let token = email.token.clone();
-            (token, state, world.account_of(address).map(|account| (account.uid.clone(), account.kind())))
+            let token = email.token.to_string();
+            (token, state, world.account_of(address).map(|account| (account.uid.to_string(), account.kind())))
         };
         let change = json!({ id: { "email": { "isSubscribed": state } } });
         self.fire("subscriptionUpdated", call, json!({ "emailAccountToken": token, "subscription": change }));
@@ -165,7 +161,7 @@ impl GigyaSim {
     /// Something in the profile changes.
     pub fn set_profile(&self, uid: &str, key: &str, value: Value) {
         self.change(uid, |account| {
-            account.profile.insert(key.to_owned(), value);
+            account.profile.insert(key, value);
         });
         self.fire_updated(uid);
     }
@@ -174,16 +170,9 @@ impl GigyaSim {
     /// it has none; the old address stays among the account's unverified ones.
     pub fn change_email(&self, uid: &str, new: &str) {
         let Some(old) = self.account(uid).map(|account| account.email) else { return };
-        {
-            let mut world = self.world();
-            let held = world.email_account(&old).subscriptions.clone();
-            let email = world.email_account(new);
-            if email.subscriptions.is_empty() {
-                email.subscriptions = held;
-            }
-        }
+        self.world().hand_on(&old, new);
         self.change(uid, |account| {
-            account.profile.insert("email".into(), new.into());
+            account.profile.insert("email", new.into());
             account.former_emails.retain(|former| former != new);
             if !self.settings().forgets_addresses {
                 account.former_emails.push(old);
@@ -196,12 +185,9 @@ impl GigyaSim {
     pub fn delete(&self, uid: &str) {
         let kind = {
             let mut world = self.world();
-            let Some(account) = world.accounts.remove(uid) else { return };
-            world.touch(uid, self.settings().nested_subscriptions);
-            let address = account.address().unwrap_or_default().to_owned();
-            if world.account_of(&address).is_none() {
-                world.emails.remove(&address.to_ascii_lowercase());
-            }
+            let now = world.clock.now();
+            let Some(account) = world.remove(uid, now) else { return };
+            world.forget(account.address().unwrap_or_default());
             account.kind()
         };
         self.fire("accountDeleted", &call_id(), json!({ "accountType": kind, "uid": uid }));
@@ -215,8 +201,8 @@ impl GigyaSim {
         }
         {
             let mut world = self.world();
-            world.accounts.remove(old);
-            world.touch(old, self.settings().nested_subscriptions);
+            let now = world.clock.now();
+            world.remove(old, now);
         }
         self.fire("accountMerged", &call_id(), json!({ "accountType": "full", "uid": old, "newUid": new }));
     }
@@ -225,11 +211,9 @@ impl GigyaSim {
     pub fn change_uid(&self, old: &str, new: &str) {
         {
             let mut world = self.world();
-            let Some(mut account) = world.accounts.remove(old) else { return };
-            new.clone_into(&mut account.uid);
-            world.accounts.insert(new.to_owned(), account);
-            world.touch(old, self.settings().nested_subscriptions);
-            world.touch(new, self.settings().nested_subscriptions);
+            let now = world.clock.now();
+            let Some(account) = world.remove(old, now) else { return };
+            world.insert(Account { uid: new.into(), updated: now, ..account });
         }
         self.fire("accountUidChanged", &call_id(), json!({ "accountType": "full", "uid": old, "newUid": new }));
     }
@@ -238,7 +222,7 @@ impl GigyaSim {
     #[must_use]
     pub fn account(&self, uid: &str) -> Option<AccountView> {
         let world = self.world();
-        let account = world.accounts.get(uid)?;
+        let account = world.account(uid)?;
         Some(view(&world, account))
     }
 
@@ -246,7 +230,7 @@ impl GigyaSim {
     #[must_use]
     pub fn accounts(&self) -> Vec<AccountView> {
         let world = self.world();
-        world.accounts.values().map(|account| view(&world, account)).collect()
+        world.accounts().map(|account| view(&world, account)).collect()
     }
 
     /// Whether an account is subscribed; `None` if it never was asked, or isn't there.
@@ -264,10 +248,8 @@ impl GigyaSim {
 
     pub(super) fn change(&self, uid: &str, change: impl FnOnce(&mut Account)) {
         let mut world = self.world();
-        if let Some(account) = world.accounts.get_mut(uid) {
-            change(account);
-            world.touch(uid, self.settings().nested_subscriptions);
-        }
+        let now = world.clock.now();
+        world.change(uid, now, change);
     }
 
     /// Tells of a change of an account that nobody can read anymore: its webhook was late.
@@ -289,13 +271,12 @@ impl GigyaSim {
 
 fn view(world: &World, account: &Account) -> AccountView {
     let email = account.address().unwrap_or_default().to_owned();
-    let subscriptions = world.emails.get(&email.to_ascii_lowercase()).map(|email| &email.subscriptions);
-    let subscriptions = subscriptions.into_iter().flatten();
+    let subscriptions = world.email(&email).into_iter().flat_map(|email| email.subscriptions.iter());
     AccountView {
-        uid: account.uid.clone(),
+        uid: account.uid.to_string(),
         is_active: account.is_active,
         is_lite: account.is_lite,
-        subscriptions: subscriptions.map(|(id, state)| (id.clone(), state.is_subscribed, state.updated)).collect(),
+        subscriptions: subscriptions.map(|(id, state)| (id.to_owned(), state.is_subscribed, state.updated)).collect(),
         email,
     }
 }

@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Response, header};
 use axum::routing::post;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use url::form_urlencoded;
 
@@ -114,30 +114,23 @@ impl GigyaSim {
             let unknown = self.settings().unknown_uid_code;
             let message =
                 if unknown == 403_047 { "There is no user with that username or email" } else { "Unauthorized user" };
-            return world.accounts.get(uid).map(|account| account.uid.clone()).ok_or((unknown, message.to_owned()));
+            return world.account(uid).map(|account| account.uid.to_string()).ok_or((unknown, message.to_owned()));
         }
         let token = required(form, "regToken")?;
         let address = world.tokens.get(token).and_then(Clone::clone);
         let address = address.ok_or_else(|| (400_006, "Invalid parameter value: regToken".to_owned()))?;
-        let account = world.account_of(&address).map(|account| account.uid.clone());
+        let account = world.account_of(&address).map(|account| account.uid.to_string());
         account.ok_or_else(|| (403_047, "There is no user with that username or email".to_owned()))
     }
 
     fn get_account_info(&self, form: &Form) -> Answer {
         let uid = self.uid_of(form)?;
-        let world = self.world();
-        let account = world.accounts.get(&uid).ok_or_else(|| missing("UID"))?;
-        let all = world.render(account, self.settings().nested_subscriptions);
+        let row = self.world().row(&uid).ok_or_else(|| missing("UID"))?;
         // Naming any `include` drops the default ones.
         let include = form.get("include").map_or("profile,data,subscriptions", String::as_str);
         let optional = ["profile", "data", "subscriptions", "preferences", "emails", "loginIDs"];
-        let mut shown = Map::new();
-        for (key, value) in all.as_object().into_iter().flatten() {
-            if !optional.contains(&key.as_str()) || include.split(',').any(|named| named == key) {
-                shown.insert(key.clone(), value.clone());
-            }
-        }
-        Ok(Value::Object(shown))
+        let wanted = |key: &str| !optional.contains(&key) || include.split(',').any(|named| named == key);
+        Ok(Value::Object(row.told(self.settings().nested_subscriptions, &wanted)))
     }
 
     fn set_account_info(&self, form: &Form) -> Answer {
@@ -156,7 +149,7 @@ impl GigyaSim {
         }
         self.change(&uid, |account| {
             for (key, value) in profile.as_ref().and_then(Value::as_object).into_iter().flatten() {
-                account.profile.insert(key.clone(), value.clone());
+                account.profile.insert(key, value.clone());
             }
             if let Some(data) = &data {
                 account.data = data.clone();
@@ -195,7 +188,7 @@ impl GigyaSim {
             return None;
         }
         self.world().tokens.insert(token.clone(), Some(address.to_owned()));
-        let existing = self.world().account_of(address).map(|account| account.uid.clone());
+        let existing = self.world().account_of(address).map(|account| account.uid.to_string());
         Some(existing.unwrap_or_else(|| {
             let uid = World::new_uid();
             self.add(&uid, address, "", true);
@@ -210,7 +203,7 @@ impl GigyaSim {
             (None, Some(token)) => self.world().address_of_token(token),
             _ => return Err((400_006, "Exactly one of email and channelToken is needed".to_owned())),
         };
-        let address = address.filter(|address| self.world().emails.contains_key(&address.to_ascii_lowercase()));
+        let address = address.filter(|address| self.world().email(address).is_some());
         let address = address.ok_or_else(|| (400_006, "Invalid parameter value: email".to_owned()))?;
         let tags =
             form.get("tags").map(|tags| tags.split(',').filter(|tag| !tag.is_empty()).map(ToOwned::to_owned).collect());

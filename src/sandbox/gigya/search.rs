@@ -1,7 +1,8 @@
 //! `accounts.search`: `SELECT list FROM accounts WHERE condition [AND condition ...] [ORDER BY key] [LIMIT n]`
 //! (SAP, "accounts.search"). Strings stand in double quotes, numbers don't.
 
-use serde_json::{Map, Value};
+use super::account::Row;
+use serde_json::Value;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -106,34 +107,40 @@ impl Query {
         }
     }
 
-    /// The rows that fit, in order, with what was selected of them; all of them, whatever the limit.
-    pub fn run(&self, rows: impl Iterator<Item = Value>) -> Vec<Value> {
-        let mut found: Vec<_> =
-            rows.filter(|row| self.conditions.iter().all(|condition| condition.holds(row))).collect();
-        if let Some(key) = &self.order_by {
-            found.sort_by(|a, b| compare(at(a, key), at(b, key)));
-        }
-        found.into_iter().map(|row| self.selected(row)).collect()
+    /// The value that a path must have, if the query says so outright.
+    pub fn only(&self, path: &str) -> Option<&str> {
+        let condition = self.conditions.iter().find(|condition| condition.path == path && condition.operator == "=");
+        condition?.value.as_str()
     }
 
-    fn selected(&self, row: Value) -> Value {
-        if self.select.iter().any(|name| name == "*") {
-            return row;
-        }
-        let mut selected = Map::new();
-        for name in &self.select {
-            let top = name.split('.').next().unwrap_or(name);
-            if let Some(value) = row.get(top) {
-                selected.insert(top.to_owned(), value.clone());
+    /// The rows that fit, in order; all of them, whatever the limit.
+    pub fn run(&self, rows: impl Iterator<Item = Row>, nested: bool) -> Vec<Row> {
+        let found = rows.filter(|row| self.conditions.iter().all(|condition| condition.holds(row, nested)));
+        let Some(key) = &self.order_by else { return found.collect() };
+        let mut found: Vec<_> = found.map(|row| (row.at(key, nested), row)).collect();
+        found.sort_by(|(one, _), (other, _)| compare(one, other));
+        found.into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// What was selected of a row. (Of what isn't the profile, everything below a top-level key.)
+    pub fn selected(&self, row: &Row, nested: bool) -> Value {
+        let is_all = self.select.iter().any(|name| name == "*");
+        let top = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+        let mut told = row.told(nested, &|key| is_all || self.select.iter().any(|name| top(name) == key));
+        if !is_all && !self.select.iter().any(|name| name == "profile") {
+            let is_selected =
+                |field: &String| self.select.iter().any(|name| name.strip_prefix("profile.") == Some(field.as_str()));
+            if let Some(profile) = told.get_mut("profile").and_then(Value::as_object_mut) {
+                profile.retain(|field, _| is_selected(field));
             }
         }
-        Value::Object(selected)
+        Value::Object(told)
     }
 }
 
 impl Condition {
-    fn holds(&self, row: &Value) -> bool {
-        let order = compare(at(row, &self.path), &self.value);
+    fn holds(&self, row: &Row, nested: bool) -> bool {
+        let order = compare(&row.at(&self.path, nested), &self.value);
         match self.operator.as_str() {
             "=" => order == Ordering::Equal,
             "!=" => order != Ordering::Equal,
@@ -155,10 +162,6 @@ fn compare(a: &Value, b: &Value) -> Ordering {
         _ if a == b => Ordering::Equal,
         _ => a.to_string().cmp(&b.to_string()),
     }
-}
-
-fn at<'a>(row: &'a Value, path: &str) -> &'a Value {
-    path.split('.').fold(row, |value, key| value.get(key).unwrap_or(&Value::Null))
 }
 
 fn tokens(text: &str) -> Result<Vec<Token>, NotUnderstood> {

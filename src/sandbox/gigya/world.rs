@@ -1,65 +1,40 @@
-//! A site's accounts. Subscriptions live in the email account, which the full and the lite account of one
-//! address share (SAP, "Email Accounts Object").
+//! What a site holds. Subscriptions live in the email account, which the full and the lite account of one address
+//! share (SAP, "Email Accounts Object").
 
+use super::GigyaSettings;
+use super::account::{Account, EmailAccount, Row, Subscription, Subscriptions};
 use super::cursors::Cursors;
+use super::index::Index;
 use crate::sandbox::Clock;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::time::Duration;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 /// Everything that a site holds.
 pub struct World {
     pub clock: Clock,
-    pub accounts: BTreeMap<String, Account>,
-    pub emails: HashMap<String, EmailAccount>,
+    accounts: BTreeMap<Arc<str>, Arc<Account>>,
+    /// By address in small letters.
+    emails: HashMap<Arc<str>, EmailAccount>,
+    email_tokens: HashMap<Arc<str>, Arc<str>>,
     /// What a token from `getLiteToken` or `initRegistration` stands for: an address, or nobody yet.
     pub tokens: HashMap<String, Option<String>>,
-    pub nonces: std::collections::HashSet<String>,
+    pub nonces: HashSet<String>,
     pub cursors: Cursors,
-    index: BTreeMap<String, VecDeque<(Timestamp, Option<Value>)>>,
-}
-
-/// An account, full or lite.
-#[derive(Clone, Debug)]
-pub struct Account {
-    pub uid: String,
-    pub is_lite: bool,
-    pub is_active: bool,
-    pub profile: Map<String, Value>,
-    pub data: Value,
-    pub former_emails: Vec<String>,
-    pub created: Timestamp,
-    pub updated: Timestamp,
-}
-
-/// What belongs to an address, whoever has an account with it.
-#[derive(Clone, Debug)]
-pub struct EmailAccount {
-    pub token: String,
-    pub subscriptions: BTreeMap<String, Subscription>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Subscription {
-    pub is_subscribed: bool,
-    pub updated: Timestamp,
-    pub tags: Vec<String>,
-    pub status: &'static str,
-    pub confirmed: Option<Timestamp>,
-    pub is_vouched_for: bool,
+    index: Index,
 }
 
 impl World {
-    pub fn new(clock: Clock) -> Self {
+    pub fn new(clock: Clock, settings: &GigyaSettings) -> Self {
         Self {
             clock,
             accounts: BTreeMap::new(),
             emails: HashMap::new(),
+            email_tokens: HashMap::new(),
             tokens: HashMap::new(),
-            nonces: std::collections::HashSet::new(),
+            nonces: HashSet::new(),
             cursors: Cursors::default(),
-            index: BTreeMap::new(),
+            index: Index::new(settings.index_delay, settings.deleted_is_found),
         }
     }
 
@@ -67,108 +42,152 @@ impl World {
         crate::sandbox::new_uuid().simple().to_string()
     }
 
+    pub fn account(&self, uid: &str) -> Option<&Account> {
+        self.accounts.get(uid).map(|account| &**account)
+    }
+
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values().map(|account| &**account)
+    }
+
+    pub fn email(&self, address: &str) -> Option<&EmailAccount> {
+        self.emails.get(address.to_ascii_lowercase().as_str())
+    }
+
+    /// The email account of an address, which is made if it isn't there.
     pub fn email_account(&mut self, address: &str) -> &mut EmailAccount {
-        self.emails.entry(address.to_ascii_lowercase()).or_insert_with(|| EmailAccount {
-            token: format!("st2.{}", crate::sandbox::new_uuid().simple()),
-            subscriptions: BTreeMap::new(),
+        let tokens = &mut self.email_tokens;
+        self.emails.entry(address.to_ascii_lowercase().into()).or_insert_with_key(|address| {
+            let token: Arc<str> = format!("st2.{}", crate::sandbox::new_uuid().simple()).into();
+            tokens.insert(Arc::clone(&token), Arc::clone(address));
+            EmailAccount { token, subscriptions: Arc::default(), holders: Vec::new() }
         })
     }
 
     /// The account that stands for an address: the full one, else the lite one.
     pub fn account_of(&self, address: &str) -> Option<&Account> {
-        let same = |account: &&Account| account.address().is_some_and(|own| own.eq_ignore_ascii_case(address));
-        let mut found: Vec<_> = self.accounts.values().filter(same).collect();
-        found.sort_by_key(|account| account.is_lite);
-        found.first().copied()
+        let holders = self.email(address).map(|email| &email.holders).into_iter().flatten();
+        holders.filter_map(|uid| self.account(uid)).min_by_key(|account| (account.is_lite, &account.uid))
     }
 
     pub fn address_of_token(&self, token: &str) -> Option<String> {
-        self.emails.iter().find(|(_, account)| account.token == token).map(|(address, _)| address.clone())
+        self.email_tokens.get(token).map(|address| address.to_string())
     }
 
-    /// Marks an account as changed now, for the search index too.
-    pub fn touch(&mut self, uid: &str, nested: bool) {
-        let now = self.clock.now();
-        if let Some(account) = self.accounts.get_mut(uid) {
-            account.updated = now;
+    /// An account with its subscriptions.
+    pub fn row(&self, uid: &str) -> Option<Row> {
+        let account = self.accounts.get(uid)?;
+        let email = account.address().and_then(|address| self.email(address));
+        let subscriptions = email.map(|email| Arc::clone(&email.subscriptions)).unwrap_or_default();
+        Some(Row { account: Arc::clone(account), subscriptions })
+    }
+
+    /// The same as the index is to keep it, if it need keep anything.
+    fn kept(&self, uid: &str) -> Option<Row> {
+        if self.index.is_late() { self.row(uid) } else { None }
+    }
+
+    fn note(&mut self, uid: &Arc<str>, before: Option<Row>, at: Timestamp) {
+        if self.index.is_late() {
+            let after = self.row(uid);
+            self.index.note(uid, before, at, after);
         }
-        let json = self.accounts.get(uid).map(|account| self.render(account, nested));
-        self.index.entry(uid.to_owned()).or_default().push_back((now, json));
     }
 
-    /// Marks every account of an address as changed.
-    pub fn touch_address(&mut self, address: &str, nested: bool) {
-        let same = |account: &&Account| account.address().is_some_and(|own| own.eq_ignore_ascii_case(address));
-        let uids: Vec<_> = self.accounts.values().filter(same).map(|account| account.uid.clone()).collect();
-        for uid in uids {
-            self.touch(&uid, nested);
+    /// Puts an account there, of which the index gets to know in its own time.
+    pub fn insert(&mut self, account: Account) {
+        let (uid, at) = (Arc::clone(&account.uid), account.updated);
+        self.stock(account);
+        self.note(&uid, None, at);
+    }
+
+    /// Puts an account there, of which the index knows.
+    pub fn stock(&mut self, account: Account) {
+        let uid = Arc::clone(&account.uid);
+        let address = account.address().unwrap_or_default().to_owned();
+        self.email_account(&address).holders.push(Arc::clone(&uid));
+        self.accounts.insert(uid, Arc::new(account));
+    }
+
+    /// Takes an account out; its email account stays.
+    pub fn remove(&mut self, uid: &str, at: Timestamp) -> Option<Account> {
+        let before = self.kept(uid);
+        let account = Arc::unwrap_or_clone(self.accounts.remove(uid)?);
+        self.leave(account.address().unwrap_or_default(), uid);
+        self.note(&account.uid, before, at);
+        Some(account)
+    }
+
+    /// Takes an email account out that nobody has.
+    pub fn forget(&mut self, address: &str) {
+        let address = address.to_ascii_lowercase();
+        if self.emails.get(address.as_str()).is_some_and(|email| email.holders.is_empty()) {
+            let token = self.emails.remove(address.as_str()).map(|email| email.token);
+            token.and_then(|token| self.email_tokens.remove(&token));
         }
     }
 
-    /// What the search index shows: each account as it was `delay` ago, a deleted one as it was before for longer.
-    pub fn indexed(&self, delay: Duration, deleted_is_found: Duration) -> Vec<(bool, Value)> {
-        let before = |delay: Duration| {
-            let delay = jiff::SignedDuration::try_from(delay).unwrap_or_default();
-            self.clock.now().checked_sub(delay).unwrap_or(Timestamp::MIN)
-        };
-        let (seen, seen_deleted) = (before(delay), before(deleted_is_found.max(delay)));
-        let shown = |versions: &VecDeque<(Timestamp, Option<Value>)>| {
-            let is_seen =
-                |(at, json): &&(Timestamp, Option<Value>)| *at <= if json.is_some() { seen } else { seen_deleted };
-            versions.iter().rev().find(is_seen).and_then(|(_, json)| json.clone())
-        };
-        let is_lite = |json: &Value| json["isRegistered"] == json!(false);
-        self.index.values().filter_map(shown).map(|json| (is_lite(&json), json)).collect()
+    fn leave(&mut self, address: &str, uid: &str) {
+        if let Some(email) = self.emails.get_mut(address.to_ascii_lowercase().as_str()) {
+            email.holders.retain(|holder| **holder != *uid);
+        }
     }
 
-    /// An account with everything that can be included (SAP, "accounts.getAccountInfo").
-    pub fn render(&self, account: &Account, nested: bool) -> Value {
-        let address = account.address().unwrap_or_default();
-        let subscriptions = self.emails.get(&address.to_ascii_lowercase()).map(|email| &email.subscriptions);
-        json!({
-            "UID": account.uid, "isRegistered": !account.is_lite, "isActive": account.is_active, "isVerified": true,
-            "created": account.created.to_string(), "createdTimestamp": account.created.as_millisecond(),
-            "lastUpdated": account.updated.to_string(), "lastUpdatedTimestamp": account.updated.as_millisecond(),
-            "emails": { "verified": [address], "unverified": account.former_emails },
-            "loginIDs": { "username": null, "emails": [address], "unverifiedEmails": [] },
-            "profile": account.profile, "data": account.data,
-            "subscriptions": render_subscriptions(subscriptions, nested), "preferences": {},
-        })
+    /// Changes an account, its address perhaps. Whether there is one.
+    pub fn change(&mut self, uid: &str, at: Timestamp, change: impl FnOnce(&mut Account)) -> bool {
+        let before = self.kept(uid);
+        let Some(held) = self.accounts.get_mut(uid) else { return false };
+        let old = held.address().unwrap_or_default().to_owned();
+        let account = Arc::make_mut(held);
+        change(account);
+        account.updated = at;
+        let (uid, new) = (Arc::clone(&account.uid), account.address().unwrap_or_default().to_owned());
+        if !new.eq_ignore_ascii_case(&old) {
+            self.leave(&old, &uid);
+            self.email_account(&new).holders.push(Arc::clone(&uid));
+        }
+        self.note(&uid, before, at);
+        true
     }
-}
 
-fn render_subscriptions(all: Option<&BTreeMap<String, Subscription>>, nested: bool) -> Value {
-    let mut rendered = json!({});
-    for (id, subscription) in all.into_iter().flatten() {
-        let state = json!({ "email": {
-            "isSubscribed": subscription.is_subscribed, "tags": subscription.tags,
-            "lastUpdatedSubscriptionState": format!("{:.3}", subscription.updated),
-            "doubleOptIn": {
-                "status": subscription.status,
-                "confirmTime": subscription.confirmed.map(|at| format!("{at:.3}")),
-                "emailSentTime": null, "doiConditionallyConfirmed": null,
-                "isExternallyVerified": subscription.is_vouched_for,
-            },
-        } });
-        if nested {
-            let mut place = &mut rendered;
-            for key in id.split('.') {
-                place = &mut place[key];
+    /// Changes a subscription of an address, which marks every account with it as changed.
+    pub fn set_subscription(&mut self, address: &str, id: &str, subscription: Subscription, at: Timestamp) {
+        let holders = self.email_account(address).holders.clone();
+        let before: Vec<_> = holders.iter().map(|uid| self.kept(uid)).collect();
+        Arc::make_mut(&mut self.email_account(address).subscriptions).set(id, subscription);
+        for (uid, before) in holders.iter().zip(before) {
+            if let Some(account) = self.accounts.get_mut(uid) {
+                Arc::make_mut(account).updated = at;
             }
-            *place = state;
-        } else {
-            rendered[id] = state;
+            self.note(uid, before, at);
         }
     }
-    rendered
-}
 
-impl Account {
-    pub fn address(&self) -> Option<&str> {
-        self.profile.get("email").and_then(Value::as_str)
+    /// An address that has no subscriptions gets those of another.
+    pub fn hand_on(&mut self, old: &str, new: &str) {
+        let held: Arc<Subscriptions> = Arc::clone(&self.email_account(old).subscriptions);
+        let email = self.email_account(new);
+        if email.subscriptions.is_empty() {
+            email.subscriptions = held;
+        }
     }
 
-    pub const fn kind(&self) -> &'static str {
-        if self.is_lite { "lite" } else { "full" }
+    /// What the search index shows of those with a UID or an address if one is named, of everybody else.
+    pub fn indexed(&self, uid: Option<&str>, address: Option<&str>) -> Vec<Row> {
+        let now = self.clock.now();
+        let is_settled = |uid: &str| self.index.of(uid, now).is_none();
+        if let Some(uid) = uid {
+            let late = self.index.of(uid, now);
+            return late.map_or_else(|| self.row(uid), |row| row.cloned()).into_iter().collect();
+        }
+        let late = self.index.late(now).filter_map(|(_, row)| row.cloned());
+        let settled: Vec<_> = match address {
+            Some(address) => {
+                let holders = self.email(address).map(|email| &email.holders).into_iter().flatten();
+                holders.filter(|uid| is_settled(uid)).filter_map(|uid| self.row(uid)).collect()
+            }
+            None => self.accounts.keys().filter(|uid| is_settled(uid)).filter_map(|uid| self.row(uid)).collect(),
+        };
+        settled.into_iter().chain(late).collect()
     }
 }

@@ -45,7 +45,7 @@ impl World {
             for key in &deletion.keys {
                 self.subscribers.remove(key);
                 for extension in self.extensions.values_mut().filter(|extension| extension.kind.sendable) {
-                    extension.rows.remove(key);
+                    extension.remove(key);
                 }
             }
         }
@@ -59,7 +59,7 @@ impl World {
             "keys" => values.iter().filter_map(|key| key.as_str().map(ToOwned::to_owned)).collect(),
             "ids" => {
                 let ids: Vec<_> = values.iter().filter_map(Value::as_u64).collect();
-                self.visible().filter(|held| ids.contains(&held.id)).map(|held| held.key.clone()).collect()
+                ids.iter().filter_map(|id| self.find(None, Some(*id))).map(|held| held.key.to_string()).collect()
             }
             _ => return Err(refused(400, 10005, "type must be keys or ids")),
         };

@@ -5,8 +5,10 @@
 //! | --- | --- |
 //! | `settings` | what kind of account it is |
 //! | `people` | what people, the mail and administrators do |
-//! | `world` | subscribers and lists, and what each write does to them |
-//! | `rows` | data extensions, and what becomes of a set of rows |
+//! | `drift` | what happens without anybody being told |
+//! | `world` | what each write does to subscribers and lists |
+//! | `subscribers` | subscribers, by key, number and address |
+//! | `rows`, `async_rows` | data extensions: rows read, and written at once or later |
 //! | `contacts` | contact deletion: queued, suppressing, done |
 //! | `tokens` | access tokens |
 //! | `door` | what every call passes: counting, faults, which room it is for |
@@ -15,8 +17,10 @@
 //! | `events` | what an event looks like, and its signature |
 //! | `soap` | the SOAP calls |
 
+mod async_rows;
 mod contacts;
 mod door;
+mod drift;
 mod ens;
 mod ens_calls;
 mod events;
@@ -25,9 +29,11 @@ mod rest;
 mod rows;
 mod settings;
 mod soap;
+mod subscribers;
 mod tokens;
 mod world;
 
+pub use drift::StockedContact;
 pub use ens::CallbackStatus;
 pub use events::sign;
 pub use people::SubscriberView;
@@ -126,6 +132,7 @@ impl MarketingCloudSim {
     fn world(&self) -> MutexGuard<'_, World> {
         let mut world = lock(&self.inner.world);
         world.let_time_pass();
+        world.write_taken_rows();
         world
     }
 

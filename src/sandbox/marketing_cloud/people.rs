@@ -96,9 +96,8 @@ impl MarketingCloudSim {
     /// An administrator deletes whoever is at an address. Fires no event.
     pub fn administrator_deletes(&self, email: &str) -> bool {
         let mut world = self.world();
-        let before = world.subscribers.len();
-        world.subscribers.retain(|_, held| !held.email.eq_ignore_ascii_case(email));
-        world.subscribers.len() < before
+        let keys: Vec<_> = world.subscribers.at(email).map(|held| held.key.clone()).collect();
+        keys.iter().filter_map(|key| world.subscribers.remove(key)).count() > 0
     }
 
     /// An import: somebody is there afterwards, with this address and this status, on a list or for everything.
@@ -109,11 +108,11 @@ impl MarketingCloudSim {
             return;
         }
         let now = world.now();
-        if !world.subscribers.contains_key(key) {
+        if world.subscribers.get(key).is_none() {
             world.add(key, email);
         }
+        world.subscribers.set_email(key, email);
         let Some(held) = world.subscribers.get_mut(key) else { return };
-        held.email = email.to_owned();
         match list {
             Some(list) if list != self.settings().all_subscribers_list => held.set_list_status(list, status, now),
             _ => held.set_status(status, now),
@@ -124,7 +123,7 @@ impl MarketingCloudSim {
     pub fn opens_a_mail(&self, email: &str) {
         let mut world = self.world();
         let (list, now) = (world.all_subscribers_list.clone(), world.now());
-        let here = world.visible().filter(|held| held.email.eq_ignore_ascii_case(email));
+        let here = world.visible_at(email);
         let here: Vec<_> = here.map(recipient).collect();
         let job = world.new_job(&list, here.iter().map(|recipient| recipient.id).collect());
         drop(world);
@@ -147,7 +146,7 @@ impl MarketingCloudSim {
     /// Looks at those who are at an address.
     #[must_use]
     pub fn subscribers_at(&self, email: &str) -> Vec<SubscriberView> {
-        self.world().visible().filter(|held| held.email.eq_ignore_ascii_case(email)).map(view).collect()
+        self.world().visible_at(email).map(view).collect()
     }
 
     /// Whether anybody at an address would be sent commercial mail, to a list or to everybody.
@@ -159,7 +158,10 @@ impl MarketingCloudSim {
     /// Looks at a row of a data extension.
     #[must_use]
     pub fn row(&self, data_extension: &str, key: &str) -> Option<BTreeMap<String, String>> {
-        self.world().extensions.get(data_extension)?.rows.get(key).cloned()
+        let world = self.world();
+        let extension = world.extensions.get(data_extension)?;
+        let row = extension.get(key)?;
+        Some(extension.named(row).map(|(column, value)| (column.to_owned(), value.to_owned())).collect())
     }
 
     /// Tells what was left by a write through the API, if the account is one that does.
@@ -184,17 +186,17 @@ impl MarketingCloudSim {
 }
 
 fn recipient(held: &Subscriber) -> Recipient {
-    Recipient { id: held.id, key: held.key.clone(), email: held.email.clone() }
+    Recipient { id: held.id, key: held.key.to_string(), email: held.email.clone() }
 }
 
 fn view(held: &Subscriber) -> SubscriberView {
     SubscriberView {
-        key: held.key.clone(),
+        key: held.key.to_string(),
         id: held.id,
         email: held.email.clone(),
         status: held.status,
         unsubscribed: held.unsubscribed,
-        attributes: held.attributes.clone(),
-        lists: held.lists.iter().map(|(id, place)| (id.clone(), place.status, place.modified)).collect(),
+        attributes: held.attributes.iter().map(|(name, value)| (name.to_string(), value.clone())).collect(),
+        lists: held.lists.iter().map(|(id, place)| (id.to_string(), place.status, place.modified)).collect(),
     }
 }

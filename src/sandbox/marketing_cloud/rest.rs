@@ -31,6 +31,9 @@ pub fn operation(call: &Call) -> &'static str {
     match (call.method.as_str(), &call.segments()[..]) {
         ("POST", ["hub", "v1", "dataevents", _, "rowset"]) => "rowset",
         ("PUT", ["hub", "v1", "dataevents", _, "rows", _]) => "row",
+        ("GET", ["data", "v1", "customobjectdata", "key" | "token", _, "rowset"]) => "rows.read",
+        ("PUT" | "POST", ["data", "v1", "async", "dataextensions", _, "rows"]) => "rows.later",
+        ("GET", ["data", "v1", "async", _, "status" | "results"]) => "rows.later.status",
         ("POST", ["contacts", "v1", "contacts", "actions", "delete"]) => "contact.delete",
         ("GET", ["contacts", "v1", "contacts", "actions", "delete", "status"]) => "contact.delete.status",
         (_, ["platform", "v1", ..]) => ens::operation(call),
@@ -93,7 +96,15 @@ impl MarketingCloudSim {
             let mut pairs = form_urlencoded::parse(call.query.as_bytes());
             pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
         };
+        let optional = |name: &str| Some(parameter(name)).filter(|text| !text.is_empty());
         match (operation(call), &call.segments()[..]) {
+            ("rows.read", [_, _, _, "key", key, _]) => {
+                let size = optional("$pagesize").or_else(|| optional("$pageSize"));
+                self.world().read_rows(key, optional("$page").as_deref(), size.as_deref())
+            }
+            ("rows.read", [.., token, _]) => self.world().read_linked_rows(token, optional("$page").as_deref()),
+            ("rows.later", [.., extension, _]) => self.world().take_rows(extension, call.method == Method::POST, &body),
+            ("rows.later.status", [.., id, what]) => self.world().rows_taken(id, what),
             ("rowset", [_, _, _, extension, _]) => self.world().write_rows(extension, &body),
             ("row", [_, _, _, extension, _, key]) => self.world().write_row(extension, key, &body),
             ("contact.delete", _) => self.world().delete_contacts(&parameter("type"), &body),

@@ -4,23 +4,64 @@
 use super::DataExtensionSettings;
 use super::rest::{Answer, Refused, refused};
 use super::world::{World, is_address};
+use crate::sandbox::ranked::Ranked;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The most rows in one page (vendor page of the rowset call; it is the default, too).
+const PAGE: usize = 2_500;
 
 /// A table.
 pub struct DataExtension {
     pub kind: DataExtensionSettings,
-    /// Its rows, by primary key.
-    pub rows: BTreeMap<String, BTreeMap<String, String>>,
+    rows: HashMap<Arc<str>, Row>,
+    /// Primary keys in order.
+    order: Ranked<Arc<str>>,
 }
+
+/// A row: what each column holds, if it was ever written.
+pub type Row = Box<[Option<Box<str>>]>;
 
 impl DataExtension {
     pub fn new(kind: &DataExtensionSettings) -> Self {
-        Self { kind: kind.clone(), rows: BTreeMap::new() }
+        Self { kind: kind.clone(), rows: HashMap::new(), order: Ranked::default() }
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Row> {
+        self.rows.get(key)
+    }
+
+    pub fn entry(&self, key: &str) -> Option<(&Arc<str>, &Row)> {
+        self.rows.get_key_value(key)
+    }
+
+    pub fn remove(&mut self, key: &str) {
+        if let Some((key, _)) = self.rows.remove_entry(key) {
+            self.order.remove(&key);
+        }
+    }
+
+    /// Primary keys and rows in order, from a rank on.
+    pub fn from_rank(&self, rank: usize) -> impl Iterator<Item = (&Arc<str>, &Row)> {
+        self.order.from_rank(rank).filter_map(|key| self.rows.get_key_value(key))
+    }
+
+    /// What a row holds, by column.
+    pub fn named<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let columns = self.kind.columns.iter().map(String::as_str);
+        columns.zip(row).filter_map(|(column, value)| Some((column, value.as_deref()?)))
+    }
+
+    /// What a row holds in a column. One that was never written is empty.
+    pub fn cell<'a>(&self, row: &'a Row, column: &str) -> &'a str {
+        let nth = self.kind.columns.iter().position(|known| known == column);
+        nth.and_then(|nth| row.get(nth)?.as_deref()).unwrap_or_default()
     }
 
     /// Inserts or updates a row. Columns that aren't named stay.
-    fn upsert(&mut self, keys: &Map<String, Value>, values: &Map<String, Value>) -> Result<(), Refused> {
+    pub fn upsert(&mut self, keys: &Map<String, Value>, values: &Map<String, Value>) -> Result<(), Refused> {
         let primary = &self.kind.primary_key;
         if let Some(wrong) = keys.keys().find(|name| *name != primary) {
             return Err(refused(400, 10000, &format!("Primary key '{wrong}' does not exist.")));
@@ -28,15 +69,31 @@ impl DataExtension {
         let Some(key) = keys.get(primary).and_then(Value::as_str).filter(|key| !key.is_empty()) else {
             return Err(refused(400, 10000, &format!("Primary key '{primary}' is missing.")));
         };
-        let mut row = BTreeMap::from([(primary.clone(), key.to_owned())]);
+        let mut written = Vec::new();
         for (name, value) in values {
             if !self.kind.columns.contains(name) {
                 return Err(self.not_saved(10000, &format!("Column '{name}' does not exist.")));
             }
-            row.insert(name.clone(), self.text(name, value)?);
+            written.push((name.as_str(), self.text(name, value)?));
         }
-        self.rows.entry(key.to_owned()).or_default().extend(row);
+        let written: Vec<_> = written.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.put(key, &written);
         Ok(())
+    }
+
+    /// Writes columns of a row, which needn't be there yet. Nothing is checked.
+    pub fn put(&mut self, key: &str, written: &[(&str, &str)]) {
+        let known: Arc<str> = match self.rows.get_key_value(key) {
+            Some((known, _)) => Arc::clone(known),
+            None => key.into(),
+        };
+        self.order.insert(Arc::clone(&known));
+        let row = self.rows.entry(known).or_insert_with(|| vec![None; self.kind.columns.len()].into());
+        for (name, value) in [(self.kind.primary_key.as_str(), key)].iter().chain(written) {
+            if let Some(nth) = self.kind.columns.iter().position(|column| column == name) {
+                row[nth] = Some((*value).into());
+            }
+        }
     }
 
     /// A value as it is stored.
@@ -95,4 +152,69 @@ impl World {
         extension.upsert(keys.as_object().unwrap_or(&Map::new()), values)?;
         Ok((200, json!({ "keys": keys, "values": values })))
     }
+
+    /// Answers `GET /data/v1/customobjectdata/key/{key}/rowset`, one page of all rows. Names come in small letters,
+    /// and links lack `/data` (as in answers that others have published).
+    pub fn read_rows(&mut self, key: &str, page: Option<&str>, size: Option<&str>) -> Answer {
+        let number = |text: Option<&str>, default: usize| match text {
+            None | Some("") => Ok(default),
+            Some(text) => text.parse().ok().filter(|number| *number > 0).ok_or(()),
+        };
+        // What a page that can't be is answered with isn't documented.
+        let page = number(page, 1).map_err(|()| refused(400, 10003, "$page must be a number from 1 on"))?;
+        let size = number(size, PAGE).ok().filter(|size| *size <= PAGE);
+        let size = size.ok_or_else(|| refused(400, 10003, "$pagesize must be a number from 1 to 2500"))?;
+        let extension = self.extensions.get(key);
+        let extension = extension.ok_or_else(|| refused(404, 30003, "The data extension was not found"))?;
+        let primary = &extension.kind.primary_key;
+        let item = |(_, row)| {
+            let part = |is_key: bool| {
+                let of_part = extension.kind.columns.iter().filter(|column| (*column == primary) == is_key);
+                let told = of_part.map(|column| (column.to_lowercase(), extension.cell(row, column).into()));
+                told.collect::<Map<_, _>>()
+            };
+            json!({ "keys": part(true), "values": part(false) })
+        };
+        let count = extension.rows.len();
+        let start = (page - 1).saturating_mul(size);
+        let items: Vec<_> = extension.from_rank(start).take(size).map(item).collect();
+        let token = crate::sandbox::new_uuid().to_string();
+        let link = |page: usize| format!("/v1/customobjectdata/token/{token}/rowset?$page={page}");
+        let mut links = json!({ "self": link(page) });
+        if start + items.len() < count && !items.is_empty() {
+            links["next"] = link(page + 1).into();
+        }
+        let now = self.now();
+        let expires = now.checked_add(RowsToken::LIFE).unwrap_or(now);
+        self.row_tokens.retain(|_, token| token.expires > now);
+        self.row_tokens.insert(token.clone(), RowsToken { extension: key.to_owned(), size, expires });
+        Ok((
+            200,
+            json!({
+                "links": links, "requestToken": token, "tokenExpireDateUtc": expires.strftime("%Y-%m-%dT%H:%M:%S%.3f").to_string(),
+                "customObjectId": crate::sandbox::new_uuid().to_string(), "customObjectKey": key, "page": page,
+                "pageSize": size, "count": count, "top": 0, "items": items,
+            }),
+        ))
+    }
+
+    /// Answers `GET /data/v1/customobjectdata/token/{token}/rowset`, a page that a link leads to.
+    pub fn read_linked_rows(&mut self, token: &str, page: Option<&str>) -> Answer {
+        let held = self.row_tokens.get(token).filter(|token| token.expires > self.now());
+        let held = held.ok_or_else(|| refused(404, 30003, "The request token was not found"))?;
+        let (extension, size) = (held.extension.clone(), held.size.to_string());
+        self.read_rows(&extension, page, Some(&size))
+    }
+}
+
+/// What a link to another page stands for.
+pub struct RowsToken {
+    extension: String,
+    size: usize,
+    expires: Timestamp,
+}
+
+impl RowsToken {
+    /// How long a link is good. (Not documented.)
+    const LIFE: SignedDuration = SignedDuration::from_hours(24);
 }

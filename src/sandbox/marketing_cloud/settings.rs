@@ -37,6 +37,8 @@ pub struct MarketingCloudSettings {
     pub contact_delete_takes: Duration,
     /// How long it then suppresses before everything is gone (2 or 14 days, by the account's age).
     pub suppression: Duration,
+    /// How long rows that are written asynchronously wait, by the simulators' clock.
+    pub async_rows_take: Duration,
     /// What the package may do, as tokens say. (Only calls about callbacks and subscriptions are held to it.)
     pub scopes: Vec<String>,
     /// Whether a list's subscribers have `CreatedDate` and `ModifiedDate`. Where not, asking for them is an error.
@@ -146,6 +148,7 @@ impl Default for MarketingCloudSettings {
             api_unsubscribes_fire: false,
             contact_delete_takes: Duration::from_mins(10),
             suppression: Duration::from_hours(48),
+            async_rows_take: Duration::ZERO,
             scopes: owned(SCOPES),
             list_dates: true,
         }

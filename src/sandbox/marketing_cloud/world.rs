@@ -2,12 +2,15 @@
 //! status" of the SOAP API).
 
 use super::MarketingCloudSettings;
+use super::async_rows::AsyncRows;
 use super::contacts::Deletions;
-use super::rows::DataExtension;
+use super::rows::{DataExtension, RowsToken};
 use super::soap::Pages;
+use super::subscribers::Subscribers;
 use crate::sandbox::Clock;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// A subscriber's status, on All Subscribers or on a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,15 +52,15 @@ impl Status {
 #[derive(Clone, Debug)]
 pub struct Subscriber {
     pub id: u64,
-    pub key: String,
+    pub key: Arc<str>,
     pub email: String,
     pub status: Status,
     pub unsubscribed: Option<Timestamp>,
     pub created: Timestamp,
     /// When the status was last changed.
     pub modified: Timestamp,
-    pub attributes: Vec<(String, String)>,
-    pub lists: BTreeMap<String, Membership>,
+    pub attributes: Vec<(Arc<str>, String)>,
+    pub lists: Vec<(Arc<str>, Membership)>,
 }
 
 /// Somebody's place on a list.
@@ -69,9 +72,14 @@ pub struct Membership {
 }
 
 impl Subscriber {
+    /// The place on a list.
+    pub fn on(&self, list: &str) -> Option<&Membership> {
+        self.lists.iter().find(|(id, _)| **id == *list).map(|(_, place)| place)
+    }
+
     /// Whether commercial mail is sent, to a list or to everybody.
     pub fn is_mailable(&self, list: Option<&str>) -> bool {
-        let is_active = |list: &str| self.lists.get(list).is_some_and(|place| place.status == Status::Active);
+        let is_active = |list: &str| self.on(list).is_some_and(|place| place.status == Status::Active);
         matches!(self.status, Status::Active | Status::Bounced) && list.is_none_or(is_active)
     }
 
@@ -91,9 +99,10 @@ impl Subscriber {
     /// Puts somebody on a list, or changes their status there.
     pub fn set_list_status(&mut self, list: &str, status: Status, now: Timestamp) {
         let new = Membership { status, created: now, modified: now };
-        let place = self.lists.entry(list.to_owned()).or_insert(new);
-        if place.status != status {
-            *place = Membership { status, modified: now, ..*place };
+        match self.lists.iter_mut().find(|(id, _)| **id == *list) {
+            None => self.lists.push((list.into(), new)),
+            Some((_, place)) if place.status != status => *place = Membership { status, modified: now, ..*place },
+            Some(_) => {}
         }
     }
 }
@@ -151,7 +160,7 @@ pub struct World {
     pub all_subscribers_list: String,
     pub lists: Vec<String>,
     attributes: Vec<String>,
-    pub subscribers: BTreeMap<String, Subscriber>,
+    pub subscribers: Subscribers,
     pub extensions: BTreeMap<String, DataExtension>,
     pub deletions: Deletions,
     /// Addresses that unsubscribed from the whole platform, in small letters.
@@ -159,6 +168,9 @@ pub struct World {
     /// Mails, by job: to which list, and to whom.
     pub jobs: BTreeMap<u64, (String, Vec<u64>)>,
     pub pages: Pages,
+    pub async_rows: AsyncRows,
+    /// By request token.
+    pub row_tokens: HashMap<String, RowsToken>,
 }
 
 impl World {
@@ -171,12 +183,14 @@ impl World {
             all_subscribers_list: settings.all_subscribers_list.clone(),
             lists: settings.lists.clone(),
             attributes: settings.attributes.clone(),
-            subscribers: BTreeMap::new(),
+            subscribers: Subscribers::default(),
             extensions: extensions.collect(),
             deletions: Deletions::new(settings),
             global: BTreeSet::new(),
             jobs: BTreeMap::new(),
             pages: Pages::default(),
+            async_rows: AsyncRows::new(settings.async_rows_take),
+            row_tokens: HashMap::new(),
         }
     }
 
@@ -186,22 +200,28 @@ impl World {
 
     /// Subscribers that aren't suppressed.
     pub fn visible(&self) -> impl Iterator<Item = &Subscriber> {
-        self.subscribers.values().filter(|subscriber| !self.is_suppressed(&subscriber.key))
+        self.subscribers.all().filter(|subscriber| !self.is_suppressed(&subscriber.key))
     }
 
     /// Somebody by key or number.
     pub fn find(&self, key: Option<&str>, id: Option<u64>) -> Option<&Subscriber> {
-        self.visible().find(|held| match key {
-            Some(key) => held.key == key,
-            None => Some(held.id) == id,
-        })
+        let held = match key {
+            Some(key) => self.subscribers.get(key),
+            None => self.subscribers.by_id(id?),
+        };
+        held.filter(|held| !self.is_suppressed(&held.key))
+    }
+
+    /// Those at an address who aren't suppressed.
+    pub fn visible_at(&self, email: &str) -> impl Iterator<Item = &Subscriber> {
+        self.subscribers.at(email).filter(|held| !self.is_suppressed(&held.key))
     }
 
     /// The keys of those who are at an address and would be mailed.
-    pub fn mailable_at(&self, email: &str, list: Option<&str>) -> Vec<String> {
+    pub fn mailable_at(&self, email: &str, list: Option<&str>) -> Vec<Arc<str>> {
         let list = list.filter(|list| *list != self.all_subscribers_list);
-        let here = self.visible().filter(|held| held.email.eq_ignore_ascii_case(email) && held.is_mailable(list));
-        here.map(|held| held.key.clone()).collect()
+        let here = self.visible_at(email).filter(|held| held.is_mailable(list));
+        here.map(|held| Arc::clone(&held.key)).collect()
     }
 
     /// A mail goes out.
@@ -212,21 +232,21 @@ impl World {
     }
 
     /// Puts somebody on the list of everybody, active.
-    pub fn add(&mut self, key: &str, email: &str) -> &mut Subscriber {
+    pub fn add(&mut self, key: &str, email: &str) {
         self.last_id += 1;
         let now = self.now();
         let subscriber = Subscriber {
             id: self.last_id,
-            key: key.to_owned(),
+            key: key.into(),
             email: email.to_owned(),
             status: Status::Active,
             unsubscribed: None,
             created: now,
             modified: now,
             attributes: Vec::new(),
-            lists: BTreeMap::new(),
+            lists: Vec::new(),
         };
-        self.subscribers.entry(key.to_owned()).insert_entry(subscriber).into_mut()
+        self.subscribers.insert(subscriber);
     }
 
     /// Creates or updates somebody. All of it is done, or nothing.
@@ -248,13 +268,15 @@ impl World {
             self.add(&key, write.email.as_deref().unwrap_or_default());
         }
         let all_subscribers = self.all_subscribers_list.clone();
+        let new_email =
+            write.email.as_ref().filter(|email| existing.as_ref().is_some_and(|held| held.email != **email));
+        if let Some(email) = new_email {
+            self.subscribers.set_email(&key, email);
+        }
         let held = self.subscribers.get_mut(&key).ok_or_else(|| (12001, "Subscriber not found".to_owned()))?;
         let mut left = Vec::new();
-        if let Some(email) = write.email.as_ref().filter(|email| **email != held.email) {
-            held.email.clone_from(email);
-            if held.status == Status::Held {
-                held.set_status(Status::Active, now);
-            }
+        if new_email.is_some() && held.status == Status::Held {
+            held.set_status(Status::Active, now);
         }
         let mut set_master = |held: &mut Subscriber, status: Status| {
             if status == Status::Unsubscribed && held.status != status {
@@ -269,10 +291,10 @@ impl World {
             set_master(held, change.status.unwrap_or(held.status));
         }
         for change in write.lists.iter().filter(|change| change.list != all_subscribers) {
-            let before = held.lists.get(&change.list).map(|place| place.status);
+            let before = held.on(&change.list).map(|place| place.status);
             let status = change.status.or(before).unwrap_or(Status::Active);
             if change.action == ListAction::Delete {
-                held.lists.remove(&change.list);
+                held.lists.retain(|(id, _)| **id != *change.list);
                 continue;
             }
             if status == Status::Unsubscribed && before.is_some_and(|before| before != status) {
@@ -283,7 +305,7 @@ impl World {
         for (name, value) in &write.attributes {
             match held.attributes.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
                 Some((_, old)) => old.clone_from(value),
-                None => held.attributes.push((name.clone(), value.clone())),
+                None => held.attributes.push((name.as_str().into(), value.clone())),
             }
         }
         Ok(Written { is_new, subscriber: held.clone(), left })
@@ -291,7 +313,7 @@ impl World {
 
     /// The key that a write is about. Somebody who is only named by their address gets that for a key.
     fn key_of(&self, write: &Write) -> Result<String, Refused> {
-        let by_id = || self.find(None, Some(write.id?)).map(|held| held.key.clone());
+        let by_id = || self.find(None, Some(write.id?)).map(|held| held.key.to_string());
         let key = write.key.clone().filter(|key| !key.is_empty()).or_else(by_id).or_else(|| write.email.clone());
         let key = key.ok_or_else(|| (12001, "Subscriber not found".to_owned()))?;
         if key.chars().count() > 254 { refused(12022, "The subscriber key is too long") } else { Ok(key) }
@@ -318,8 +340,8 @@ impl World {
             if !is_everybody && !self.lists.contains(&change.list) {
                 return refused(13000, &format!("List Not Found: {}", change.list));
             }
-            let is_on = existing.is_some_and(|held| held.lists.contains_key(&change.list))
-                || is_everybody && existing.is_some();
+            let is_on =
+                existing.is_some_and(|held| held.on(&change.list).is_some()) || is_everybody && existing.is_some();
             match change.action {
                 ListAction::Create if is_on => return refused(12014, "The subscriber is already on the list"),
                 ListAction::Update | ListAction::Delete if !is_on => {

@@ -4,6 +4,7 @@ mod delivery;
 mod events;
 mod rest;
 mod subscribers;
+mod whole;
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
@@ -15,19 +16,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::broadcast;
 
-const LIST: &str = "69238";
+pub const LIST: &str = "69238";
 const OTHER_LIST: &str = "70001";
 
-struct Account {
-    sim: MarketingCloudSim,
+pub struct Account {
+    pub sim: MarketingCloudSim,
     base: String,
-    clock: Clock,
+    pub clock: Clock,
     attempts: broadcast::Sender<Attempt>,
     token: String,
 }
 
 impl Account {
-    async fn with(settings: MarketingCloudSettings) -> Self {
+    pub async fn with(settings: MarketingCloudSettings) -> Self {
         let (clock, attempts) = (Clock::default(), broadcast::channel(1000).0);
         let sim = MarketingCloudSim::start(settings, Surroundings::real(clock.clone(), attempts.clone()));
         let base = format!("http://{}", sim.serve().await.unwrap());
@@ -36,7 +37,7 @@ impl Account {
         account
     }
 
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::with(MarketingCloudSettings::default()).await
     }
 
@@ -118,7 +119,7 @@ fn object(subscriber: &str) -> String {
 }
 
 /// A filter of one property that equals one value.
-fn equals(property: &str, value: &str) -> String {
+pub fn equals(property: &str, value: &str) -> String {
     format!("<Filter xsi:type=\"SimpleFilterPart\">{}</Filter>", simple(property, "equals", &[value]))
 }
 

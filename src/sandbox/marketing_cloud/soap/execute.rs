@@ -49,7 +49,7 @@ fn leave(world: &mut World, parameters: &Parameters<'_>) -> Result<Written, Refu
         }
         held.set_status(Status::Unsubscribed, now);
     } else {
-        match held.lists.get(&list) {
+        match held.on(&list) {
             None => return refused(400, "The subscriber could not be found on the specified JobID"),
             Some(place) if place.status == Status::Unsubscribed => {
                 return refused(401, "The subscriber is already unsubscribed from the specified list");
@@ -81,7 +81,7 @@ fn who(world: &World, parameters: &Parameters<'_>) -> Result<String, Refused> {
     if email.is_some_and(|email| !held.email.eq_ignore_ascii_case(email)) {
         return refused(407, "EmailAddress and SubscriberKey or SubscriberID refer to different subscribers");
     }
-    Ok(held.key.clone())
+    Ok(held.key.to_string())
 }
 
 /// The list that is meant: the one named, or the one that the mail named went to.

@@ -2,6 +2,8 @@
 
 use super::Unreadable;
 use super::xml::Element;
+use std::borrow::Cow;
+use std::cmp::Ordering;
 
 /// Which objects.
 pub enum Filter {
@@ -18,6 +20,8 @@ pub enum Operator {
     In,
     IsNull,
     IsNotNull,
+    /// Compared with one value, in one of these ways.
+    Ordered(&'static [Ordering]),
 }
 
 impl Filter {
@@ -31,11 +35,16 @@ impl Filter {
     }
 
     fn read_simple(element: &Element) -> Result<Self, Unreadable> {
-        let values: Vec<String> = element.all("Value").map(|value| value.text.clone()).collect();
+        let values = element.all("Value").chain(element.all("DateValue"));
+        let values: Vec<String> = values.map(|value| value.text.clone()).collect();
         let operator = match (element.text_of("SimpleOperator"), values.len()) {
             (Some("equals"), 1) => Operator::Equals,
             (Some("notEquals"), 1) => Operator::NotEquals,
             (Some("IN"), 1..) => Operator::In,
+            (Some("greaterThan"), 1) => Operator::Ordered(&[Ordering::Greater]),
+            (Some("greaterThanOrEqual"), 1) => Operator::Ordered(&[Ordering::Greater, Ordering::Equal]),
+            (Some("lessThan"), 1) => Operator::Ordered(&[Ordering::Less]),
+            (Some("lessThanOrEqual"), 1) => Operator::Ordered(&[Ordering::Less, Ordering::Equal]),
             (Some("isNull"), _) => Operator::IsNull,
             (Some("isNotNull"), _) => Operator::IsNotNull,
             _ => return Err(Unreadable),
@@ -59,6 +68,17 @@ impl Filter {
         Ok(Self::Complex { all, parts })
     }
 
+    /// The values of which a property must have one, if the filter says so outright.
+    pub fn only(&self, wanted: &str) -> Option<Vec<&str>> {
+        match self {
+            Self::Simple { property, operator: Operator::Equals | Operator::In, values } if property == wanted => {
+                Some(values.iter().map(String::as_str).collect())
+            }
+            Self::Complex { all: true, parts } => parts.iter().find_map(|part| part.only(wanted)),
+            _ => None,
+        }
+    }
+
     /// The properties it looks at.
     pub fn properties(&self) -> Vec<&str> {
         match self {
@@ -68,7 +88,7 @@ impl Filter {
     }
 
     /// Whether an object is one, `value` telling its properties.
-    pub fn holds(&self, value: &dyn Fn(&str) -> Option<String>) -> bool {
+    pub fn holds<'a>(&self, value: &dyn Fn(&str) -> Option<Cow<'a, str>>) -> bool {
         match self {
             Self::Complex { all: true, parts } => parts.iter().all(|part| part.holds(value)),
             Self::Complex { all: false, parts } => parts.iter().any(|part| part.holds(value)),
@@ -83,9 +103,21 @@ impl Filter {
                     Operator::NotEquals => !is_one(),
                     Operator::IsNull => held.is_none(),
                     Operator::IsNotNull => held.is_some(),
+                    Operator::Ordered(ways) => {
+                        let (held, wanted) = (held.as_deref(), values.first());
+                        held.zip(wanted).is_some_and(|(held, wanted)| ways.contains(&compared(held, wanted)))
+                    }
                 }
             }
         }
+    }
+}
+
+/// Numbers are compared as such, anything else, times among it, as text.
+fn compared(held: &str, wanted: &str) -> Ordering {
+    match (held.parse::<i64>(), wanted.parse::<i64>()) {
+        (Ok(held), Ok(wanted)) => held.cmp(&wanted),
+        _ => held.cmp(wanted),
     }
 }
 

@@ -5,11 +5,12 @@
 //! | --- | --- |
 //! | `xml` | reading a document |
 //! | `write` | Create, Update, Delete |
-//! | `retrieve`, `filter` | Retrieve: properties, pages; which objects |
+//! | `retrieve`, `objects`, `filter` | Retrieve: pages; objects and their properties; which of them |
 //! | `execute` | LogUnsubEvent |
 
 mod execute;
 mod filter;
+mod objects;
 mod retrieve;
 mod write;
 mod xml;

@@ -114,7 +114,7 @@ fn list(element: &Element) -> Result<ListWrite, Unreadable> {
 }
 
 fn delete_subscriber(world: &mut World, named: &Write) -> Result<String, (u32, String)> {
-    let key = world.find(named.key.as_deref(), named.id).map(|held| held.key.clone());
+    let key = world.find(named.key.as_deref(), named.id).map(|held| held.key.to_string());
     match key.and_then(|key| world.subscribers.remove(&key)) {
         Some(_) => Ok("Subscriber deleted".to_owned()),
         None => refused(12001, "Subscriber not found"),
@@ -130,6 +130,6 @@ fn delete_row(world: &mut World, object: &Element) -> Result<String, (u32, Strin
     let Some(key) = key.and_then(|key| key.text_of("Value")) else {
         return refused(310_007, "The primary key is missing");
     };
-    extension.rows.remove(key);
+    extension.remove(key);
     Ok("Deleted DataExtensionObject".to_owned())
 }
