@@ -146,6 +146,12 @@ impl Sandbox {
         Ok(())
     }
 
+    /// What the gateway was started with.
+    #[must_use]
+    pub const fn outfit(&self) -> &Outfit {
+        &self.outfit
+    }
+
     /// Has every system's webhooks go to one replica from now on.
     pub fn deliver_to(&self, replica: usize) {
         self.gigya.register(&self.gigya_url(replica));

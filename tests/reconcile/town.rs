@@ -1,0 +1,105 @@
+//! A town whose gateway isn't there, or isn't told; and what `reconcile` makes of it.
+
+use gigya_esp_gateway::config::Config;
+use gigya_esp_gateway::forward::{Difference, Gateway};
+use gigya_esp_gateway::reconcile::{self, Limits, Plan, Scope, Stopped, Tally};
+use gigya_esp_gateway::sandbox::campaign_monitor::State;
+use gigya_esp_gateway::sandbox::{Nobody, Sandbox, Setup};
+use gigya_esp_gateway::upstream::{HttpTransport, Transport, WallClock};
+use std::path::Path;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+pub const NEWSLETTER: &str = "newsletter";
+
+pub struct Town {
+    pub sandbox: Sandbox,
+    pub config: Config,
+}
+
+/// More than any test removes.
+pub const FREELY: Limits = Limits { removals: 1_000_000, removals_in_percent: 100.0 };
+
+impl Town {
+    /// Without a gateway: no webhook is ever delivered.
+    pub async fn without_gateway(setup: Setup) -> Self {
+        let (sandbox, outfit) = Sandbox::simulators(setup, Nobody).await.unwrap();
+        let environment = outfit.environment.into_iter().collect();
+        let config = Config::parse(&outfit.configuration, Path::new("sandbox.toml"), &environment).unwrap();
+        Self { sandbox, config }
+    }
+
+    pub fn gateway(&self) -> Gateway {
+        let mut config = self.config.clone();
+        config.reconcile.calls_per_minute = 10_000_000;
+        let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().unwrap());
+        Gateway::new(&config.at_the_pace_of_reconcile(), &transport, &WallClock::system()).unwrap()
+    }
+
+    pub fn scope(&self) -> Scope {
+        Scope { routes: Vec::new(), since: None, scratch: std::env::temp_dir(), memory: 1 << 20, page: 1000 }
+    }
+
+    /// What differs.
+    pub async fn differs(&self) -> Tally {
+        let (gateway, scope) = (self.gateway(), self.scope());
+        let mut tally = Tally::default();
+        let mut plan = Plan::fleeting(&scope.scratch).unwrap();
+        reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
+        tally
+    }
+
+    /// Heals what differs.
+    pub async fn heal(&self) -> (Tally, Stopped) {
+        self.heal_within(&FREELY).await
+    }
+
+    pub async fn heal_within(&self, limits: &Limits) -> (Tally, Stopped) {
+        let (gateway, scope) = (self.gateway(), self.scope());
+        let mut tally = Tally::default();
+        let mut plan = Plan::fleeting(&scope.scratch).unwrap();
+        reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
+        let stop = CancellationToken::new();
+        let stopped = reconcile::heal(&gateway, plan, limits, &mut tally, "test", &stop, &|_| {}).await.unwrap();
+        (tally, stopped)
+    }
+
+    /// Somebody who is opted in on both sides.
+    pub async fn subscriber(&self, name: &str) -> String {
+        let uid = self.sandbox.gigya.sign_up(&address(name), name);
+        self.sandbox.gigya.subscribe(&uid, NEWSLETTER);
+        self.heal().await;
+        assert_eq!(self.esp(name), Some(State::Active), "{name} is subscribed");
+        self.a_moment_passes();
+        uid
+    }
+
+    pub fn esp(&self, name: &str) -> Option<State> {
+        self.sandbox.campaign_monitor.state(&self.sandbox.list, &address(name))
+    }
+
+    pub fn gigya(&self, uid: &str) -> Option<bool> {
+        self.sandbox.gigya.is_subscribed(uid, NEWSLETTER)
+    }
+
+    pub fn a_moment_passes(&self) {
+        self.sandbox.clock.advance(jiff::SignedDuration::from_secs(2));
+    }
+
+    /// What differs, once each, is this and nothing else; and is healed by one run.
+    pub async fn is_healed_of(&self, difference: Difference) {
+        assert_eq!(found(&self.differs().await), [(difference, 1)]);
+        let (tally, _) = self.heal().await;
+        assert_eq!((tally.settled, tally.left), (1, 0), "{:?}", tally.healed);
+        assert_eq!(found(&self.differs().await), [], "it differs still");
+    }
+}
+
+pub fn found(tally: &Tally) -> Vec<(Difference, u64)> {
+    let all = Difference::ALL.into_iter().map(|difference| (difference, tally.count(difference)));
+    all.filter(|(_, count)| *count > 0).collect()
+}
+
+pub fn address(name: &str) -> String {
+    format!("{name}@example.org")
+}
