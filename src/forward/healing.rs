@@ -20,6 +20,7 @@ use crate::journal::Person as JournalPerson;
 use crate::telemetry::Pseudonym;
 use crate::upstream::{self, Deadline, Fault};
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -145,7 +146,7 @@ impl<'a> Line<'a> {
             match case.difference {
                 Difference::UntoldOptIn => {
                     // When it was, the record says, which the errand reads.
-                    let at = ActedAt::exactly(self.side.clock.now());
+                    let at = ActedAt::exactly(Timestamp::MAX);
                     self.by_the_esp(case, What::OptedIn { at }, deadline).await
                 }
                 Difference::UntoldOptOut => self.by_the_esp(case, What::Changed { opted_in: false }, deadline).await,

@@ -1,6 +1,8 @@
 //! What no webhook told is found and healed: both sides drift apart in every way, and are the same afterwards.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-#[path = "../contract/held.rs"]
+#[path = "../contract/mod.rs"]
 mod contract;
+mod drift;
 mod finds;
 mod town;

@@ -1,5 +1,6 @@
 //! A town whose gateway isn't there, or isn't told; and what `reconcile` makes of it.
 
+use crate::contract::Held;
 use gigya_esp_gateway::config::Config;
 use gigya_esp_gateway::forward::{Difference, Gateway};
 use gigya_esp_gateway::reconcile::{self, Limits, Plan, Scope, Stopped, Tally};
@@ -29,11 +30,22 @@ impl Town {
         Self { sandbox, config }
     }
 
+    /// With a gateway, to which webhooks go.
+    pub async fn with_gateway(setup: Setup) -> Self {
+        let sandbox = Sandbox::start(setup, Held::default()).await.unwrap();
+        let outfit = sandbox.outfit().clone();
+        let environment = outfit.environment.into_iter().collect();
+        let config = Config::parse(&outfit.configuration, Path::new("sandbox.toml"), &environment).unwrap();
+        Self { sandbox, config }
+    }
+
+    /// The one that `reconcile` connects.
     pub fn gateway(&self) -> Gateway {
         let mut config = self.config.clone();
         config.reconcile.calls_per_minute = 10_000_000;
+        let clock = self.sandbox.clock.clone();
         let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().unwrap());
-        Gateway::new(&config.at_the_pace_of_reconcile(), &transport, &WallClock::system()).unwrap()
+        Gateway::new(&config.at_the_pace_of_reconcile(), &transport, &WallClock::of(move || clock.now())).unwrap()
     }
 
     pub fn scope(&self) -> Scope {
