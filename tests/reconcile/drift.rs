@@ -245,6 +245,10 @@ fn everybody_has_what_they_said(town: &Town, crowd: &Crowd, acts: &HashMap<usize
                 Kind::Out | Kind::Never | Kind::Differs(_) => None,
             },
         };
+        // The opt-out of long ago is written at the ESP as of now: whoever opts in in this very second is out in doubt, on both
+        // sides.
+        let is_in_doubt = kind == Kind::Differs(Difference::LateOptOut) && act.is_some();
+        let wants = wants.filter(|address| !is_in_doubt || mailed.contains(address));
         for address in [address(person), address_in_gigya(person, kind), moved(person)] {
             let is_mailed = mailed.contains(&address);
             assert_eq!(is_mailed, wants.as_ref() == Some(&address), "person {person}: {kind:?}, {act:?}");
