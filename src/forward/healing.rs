@@ -130,13 +130,10 @@ impl<'a> Line<'a> {
 
     /// Who a case is about, as logs have it.
     #[must_use]
-    pub fn pseudonym(&self, case: &Case) -> Pseudonym {
+    pub fn pseudonym(&self, case: &Case) -> Option<Pseudonym> {
         let pseudonyms = &self.gateway.pseudonyms;
-        match (&case.at, &case.uid) {
-            (Some(address), _) => pseudonyms.of_email(address),
-            (None, Some(uid)) => pseudonyms.of_uid(uid),
-            (None, None) => pseudonyms.of_uid(&Uid::new("-").expect("not empty")),
-        }
+        let by_address = case.at.as_ref().map(|address| pseudonyms.of_email(address));
+        by_address.or_else(|| case.uid.as_ref().map(|uid| pseudonyms.of_uid(uid)))
     }
 
     /// Heals one case.
@@ -300,7 +297,7 @@ impl<'a> Line<'a> {
         }
         let event =
             EventOutcome { id: case.id.clone(), route: Some(self.ends.label.clone()), outcome: settled.effect.outcome };
-        let subscriber = Some(self.pseudonym(case));
+        let subscriber = self.pseudonym(case);
         let told = Told { connection, direction, to, subscriber, effect: settled.effect };
         self.gateway.tell(&event, &told);
         Healed { outcome: settled.effect.outcome, change: settled.effect.change }

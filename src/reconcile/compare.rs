@@ -22,12 +22,15 @@ pub fn compare(
 ) -> Result<(), CompareError> {
     let mut desk = Desk { site, since: scope.since, by_uid: read.by_uid, plan, tally, bytes: Vec::new() };
     let (mut sorted, mut rows) = (read.by_address.sorted()?, Vec::new());
+    let goes_on = || if scope.stop.is_cancelled() { Err(CompareError::Stopped) } else { Ok(()) };
     while sorted.next_group(&mut rows)? {
+        goes_on()?;
         let rows: Vec<Row<'_>> = rows.iter().filter_map(|row| Row::decode(&row.row)).collect();
         desk.at_one_address(&rows)?;
     }
     let mut sorted = std::mem::replace(&mut desk.by_uid, Sorter::new(&scope.scratch, 0)).sorted()?;
     while sorted.next_group(&mut rows)? {
+        goes_on()?;
         let rows: Vec<Row<'_>> = rows.iter().filter_map(|row| Row::decode(&row.row)).collect();
         desk.of_one_uid(&rows)?;
     }
@@ -119,7 +122,9 @@ impl Desk<'_, '_> {
             if own.is_none()
                 && let Some(uid) = &record.uid
             {
-                Row { of: row.of, matched: u64::from(!here.is_empty() && is_alone), parts: row.parts.clone() }
+                let is_somebody_elses =
+                    is_alone && here.iter().any(|one| lines.iter().any(|(_, line)| line.wants_in(&one.account)));
+                Row { of: row.of, matched: u64::from(is_somebody_elses), parts: row.parts.clone() }
                     .encode(&mut self.bytes);
                 self.by_uid.push(key_of(uid), &self.bytes)?;
             }
@@ -170,11 +175,7 @@ impl Desk<'_, '_> {
             _ if !is_known => {
                 return self.gone(line, record);
             }
-            Some(account) if !is_matched => {
-                let difference = line.difference(account, Some(record));
-                // An account that was never asked, and is mailed where it no longer is.
-                difference
-            }
+            Some(account) if !is_matched => line.difference(account, Some(record)),
             // It has a record where it is. This one was left behind.
             _ => may_be_mailed(record).then_some(Difference::WrongAddress),
         };

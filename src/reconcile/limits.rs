@@ -58,8 +58,7 @@ impl Limits {
         }
         #[expect(clippy::cast_precision_loss, reason = "a share of millions needs no more digits")]
         let share = 100.0 * found as f64 / tally.subscribers.max(1) as f64;
-        // A plan that is gone on with was compared in another run, which checked this.
-        if found >= FEW && tally.subscribers > 0 && share > self.removals_in_percent {
+        if found >= FEW && share > self.removals_in_percent {
             let (subscribers, limit) = (tally.subscribers, self.removals_in_percent);
             return Err(Withheld::TooLargeAShare { found, subscribers, share, limit });
         }

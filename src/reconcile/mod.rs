@@ -37,6 +37,7 @@ use crate::forward::{Gateway, Line};
 use crate::upstream::Fault;
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
+use tokio_util::sync::CancellationToken;
 
 /// What to compare, and how.
 #[derive(Clone, Debug)]
@@ -51,6 +52,8 @@ pub struct Scope {
     pub memory: usize,
     /// How many accounts a page of Gigya's search has.
     pub page: usize,
+    /// Cancelled when it is to stop.
+    pub stop: CancellationToken,
 }
 
 /// Why the two sides couldn't be compared.
@@ -79,6 +82,9 @@ pub enum CompareError {
     /// The temporary files can't be written or read.
     #[error("temporary files can't be used: {0}; name a folder with room by --scratch")]
     Files(#[from] std::io::Error),
+    /// It was asked to stop.
+    #[error("stopped while both sides were read; nothing was changed")]
+    Stopped,
     /// The plan can't be written.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -111,7 +117,7 @@ pub async fn compare(
         let read = read::read(&site, scope, tally, tell).await?;
         compare::compare(&site, scope, read, plan, tally)?;
     }
-    plan.seal()?;
+    plan.seal(tally)?;
     Ok(())
 }
 
@@ -128,10 +134,13 @@ struct Site<'a> {
     audiences: Vec<Vec<usize>>,
 }
 
+/// The most routes of one connection that are compared at once; more are compared one such part after the other.
+const LINES: usize = 64;
+
 fn sites<'a>(lines: &[Line<'a>]) -> Vec<Site<'a>> {
     let mut sites: Vec<Site<'a>> = Vec::new();
     for line in lines {
-        let is_here = |site: &Site<'_>| site.lines[0].route().gigya == line.route().gigya;
+        let is_here = |site: &Site<'_>| site.lines[0].route().gigya == line.route().gigya && site.lines.len() < LINES;
         let index = sites.iter().position(is_here).unwrap_or_else(|| {
             sites.push(Site { lines: Vec::new(), audiences: Vec::new() });
             sites.len() - 1

@@ -4,15 +4,29 @@
 //! people's addresses in it, so nobody else may read it. Without a folder it is gone with the process.
 
 use super::private;
+use super::tally::Tally;
 use crate::domain::{Email, Uid};
 use crate::forward::{Case, Difference};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// That the plan is whole.
+/// That the plan is whole, and what it was made of.
 const SEAL: &str = "complete";
+/// How long a plan is gone on with: after that, comparing anew says more.
+const LASTS: SignedDuration = SignedDuration::from_hours(24);
+
+/// What a plan was made of.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Seal {
+    at: Timestamp,
+    accounts: u64,
+    subscribers: u64,
+    calls: u64,
+}
 
 /// One thing that was found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,8 +59,9 @@ pub struct Plan {
     folder: Option<PathBuf>,
     /// One for each kind, in the order of [`Difference::ALL`].
     files: Vec<BufWriter<File>>,
-    counts: Vec<u64>,
-    is_whole: bool,
+    /// How many, by kind and route.
+    counts: BTreeMap<(usize, String), u64>,
+    seal: Option<Seal>,
 }
 
 /// How far a plan was carried out.
@@ -74,47 +89,57 @@ impl Plan {
         let file = || tempfile::tempfile_in(scratch).map(BufWriter::new);
         let files: Result<Vec<_>, _> = Difference::ALL.iter().map(|_| file()).collect();
         let files = files.map_err(|error| PlanError::Files(scratch.to_owned(), error))?;
-        Ok(Self { folder: None, files, counts: vec![0; Difference::ALL.len()], is_whole: false })
+        Ok(Self { folder: None, files, counts: BTreeMap::new(), seal: None })
     }
 
-    /// The plan in a folder, which is made if it isn't there. One that isn't whole is begun anew.
+    /// The plan in a folder, which is made if it isn't there. One that isn't whole, or is a day old, is begun anew.
     ///
     /// # Errors
     /// If the folder can't be used.
     pub fn in_folder(folder: &Path) -> Result<Self, PlanError> {
         let failed = |error| PlanError::Files(folder.to_owned(), error);
         std::fs::create_dir_all(folder).map_err(failed)?;
-        let is_whole = folder.join(SEAL).exists();
-        let (mut files, mut counts) = (Vec::new(), Vec::new());
-        for difference in Difference::ALL {
+        let seal = seal(folder)?.filter(|seal| Timestamp::now().duration_since(seal.at) < LASTS);
+        if seal.is_none() {
+            forget(folder).map_err(failed)?;
+        }
+        let (mut files, mut counts) = (Vec::new(), BTreeMap::new());
+        for (index, difference) in Difference::ALL.into_iter().enumerate() {
             let mut file = private(&file_of(folder, difference)).map_err(failed)?;
-            let mut count = 0;
-            if is_whole {
+            if seal.is_some() {
                 file.seek(SeekFrom::Start(0)).map_err(failed)?;
                 for line in BufReader::new(&file).lines() {
                     let finding: Result<Finding, _> = serde_json::from_str(&line.map_err(failed)?);
-                    finding.map_err(|_| PlanError::NotOurs(folder.to_owned()))?;
-                    count += 1;
+                    let finding = finding.map_err(|_| PlanError::NotOurs(folder.to_owned()))?;
+                    *counts.entry((index, finding.route)).or_default() += 1;
                 }
-            } else {
-                file.set_len(0).map_err(failed)?;
             }
             files.push(BufWriter::new(file));
-            counts.push(count);
         }
-        Ok(Self { folder: Some(folder.to_owned()), files, counts, is_whole })
+        Ok(Self { folder: Some(folder.to_owned()), files, counts, seal })
     }
 
     /// Whether all that there is to find is in it already.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
-        self.is_whole
+        self.seal.is_some()
+    }
+
+    /// Says again what an earlier run found that made this plan.
+    pub fn tell(&self, tally: &mut Tally) {
+        if let Some(seal) = self.seal {
+            (tally.accounts, tally.subscribers, tally.calls) = (seal.accounts, seal.subscribers, seal.calls);
+        }
+        for ((index, route), count) in &self.counts {
+            tally.found.insert((route.clone(), Difference::ALL[*index]), *count);
+        }
     }
 
     /// How many of a kind are in it.
     #[must_use]
     pub fn count(&self, difference: Difference) -> u64 {
-        self.counts[index_of(difference)]
+        let index = index_of(difference);
+        self.counts.iter().filter(|((kind, _), _)| *kind == index).map(|(_, count)| count).sum()
     }
 
     /// Adds something that was found.
@@ -124,12 +149,15 @@ impl Plan {
         let written = serde_json::to_writer(&mut *file, finding).map_err(std::io::Error::from);
         let written = written.and_then(|()| file.write_all(b"\n"));
         written.map_err(|error| PlanError::Files(self.folder.clone().unwrap_or_default(), error))?;
-        self.counts[index] += 1;
+        match self.counts.get_mut(&(index, finding.route.clone())) {
+            Some(count) => *count += 1,
+            None => drop(self.counts.insert((index, finding.route.clone()), 1)),
+        }
         Ok(())
     }
 
     /// Says that all is in it.
-    pub(super) fn seal(&mut self) -> Result<(), PlanError> {
+    pub(super) fn seal(&mut self, tally: &Tally) -> Result<(), PlanError> {
         let folder = self.folder.clone();
         let failed = |error| PlanError::Files(folder.clone().unwrap_or_default(), error);
         for file in &mut self.files {
@@ -138,10 +166,14 @@ impl Plan {
                 file.get_ref().sync_all().map_err(failed)?;
             }
         }
+        let &Tally { accounts, subscribers, calls, .. } = tally;
+        let seal = Seal { at: Timestamp::now(), accounts, subscribers, calls };
         if let Some(folder) = &folder {
-            private(&folder.join(SEAL)).map_err(failed)?;
+            let text = serde_json::to_vec(&seal).map_err(|error| failed(error.into()))?;
+            let new = folder.join("complete.new");
+            std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, folder.join(SEAL))).map_err(failed)?;
         }
-        self.is_whole = true;
+        self.seal = Some(seal);
         Ok(())
     }
 
@@ -216,11 +248,7 @@ impl Reading {
     pub fn end(self) -> Result<(), PlanError> {
         let Some(folder) = self.plan.folder else { return Ok(()) };
         let failed = |error| PlanError::Files(folder.clone(), error);
-        // The seal first: what is left of a plan that is half gone is no plan.
-        for name in [SEAL.to_owned(), "place".to_owned()] {
-            remove(&folder.join(name)).map_err(failed)?;
-        }
-        Difference::ALL.iter().try_for_each(|difference| remove(&file_of(&folder, *difference)).map_err(failed))
+        forget(&folder).map_err(failed)
     }
 }
 
@@ -231,6 +259,22 @@ impl Finding {
         let at = self.at.as_deref().and_then(|text| Email::parse(text).ok());
         Case { difference, uid, at, id }
     }
+}
+
+/// What it was made of, if it is whole.
+fn seal(folder: &Path) -> Result<Option<Seal>, PlanError> {
+    match std::fs::read(folder.join(SEAL)) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|_| PlanError::NotOurs(folder.to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(PlanError::Files(folder.to_owned(), error)),
+    }
+}
+
+/// Takes a plan off. The seal first: what is left of a plan that is half gone is no plan.
+fn forget(folder: &Path) -> std::io::Result<()> {
+    remove(&folder.join(SEAL))?;
+    remove(&folder.join("place"))?;
+    Difference::ALL.iter().try_for_each(|difference| remove(&file_of(folder, *difference)))
 }
 
 fn index_of(difference: Difference) -> usize {
@@ -245,5 +289,86 @@ fn remove(file: &Path) -> std::io::Result<()> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(route: &str, person: usize) -> Finding {
+        let (difference, at) = (String::new(), Some(format!("person-{person}@example.org")));
+        Finding { difference, route: route.to_owned(), uid: Some(format!("uid-{person}")), at }
+    }
+
+    fn filled(mut plan: Plan) -> Plan {
+        for person in 0..5 {
+            plan.push(Difference::Missing, &finding("one", person)).unwrap();
+        }
+        plan.push(Difference::Missing, &finding("two", 5)).unwrap();
+        plan.push(Difference::LateOptOut, &finding("two", 6)).unwrap();
+        plan.seal(&Tally { subscribers: 7, ..Tally::default() }).unwrap();
+        plan
+    }
+
+    /// What comes of reading on: kind, route, people.
+    fn pieces(reading: &mut Reading) -> Vec<(Difference, String, usize)> {
+        let mut pieces = Vec::new();
+        while let Some((difference, found)) = reading.next(3).unwrap() {
+            pieces.push((difference, found[0].route.clone(), found.len()));
+        }
+        pieces
+    }
+
+    #[test]
+    fn what_ends_mail_comes_first_and_each_piece_is_of_one_route() {
+        let mut reading = filled(Plan::fleeting(&std::env::temp_dir()).unwrap()).read().unwrap();
+        let (out, missing) = (Difference::LateOptOut, Difference::Missing);
+        let (one, two) = ("one".to_owned(), "two".to_owned());
+        let all = [(out, two.clone(), 1), (missing, one.clone(), 3), (missing, one, 2), (missing, two, 1)];
+        assert_eq!(pieces(&mut reading), all);
+    }
+
+    #[test]
+    fn a_plan_is_gone_on_with_where_it_was_left_and_its_files_go_when_it_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut reading = filled(Plan::in_folder(folder.path()).unwrap()).read().unwrap();
+        reading.next(3).unwrap();
+        reading.next(3).unwrap();
+        reading.keep_place().unwrap();
+        reading.next(3).unwrap();
+        drop(reading);
+        let plan = Plan::in_folder(folder.path()).unwrap();
+        let mut tally = Tally::default();
+        plan.tell(&mut tally);
+        assert_eq!((tally.subscribers, tally.count(Difference::Missing), plan.count(Difference::Missing)), (7, 6, 6));
+        let mut reading = plan.read().unwrap();
+        let missing = Difference::Missing;
+        assert_eq!(pieces(&mut reading), [(missing, "one".to_owned(), 2), (missing, "two".to_owned(), 1)]);
+        reading.end().unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_plan_that_isnt_whole_or_is_old_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = Plan::in_folder(folder.path()).unwrap();
+        plan.push(Difference::Missing, &finding("one", 0)).unwrap();
+        drop(plan);
+        let plan = filled(Plan::in_folder(folder.path()).unwrap());
+        assert_eq!(plan.count(Difference::Missing), 6);
+        drop(plan);
+        let old = Seal { at: Timestamp::now() - LASTS, accounts: 0, subscribers: 0, calls: 0 };
+        std::fs::write(folder.path().join(SEAL), serde_json::to_vec(&old).unwrap()).unwrap();
+        let plan = Plan::in_folder(folder.path()).unwrap();
+        assert!(!plan.is_whole());
+        assert_eq!(plan.count(Difference::Missing), 0);
+    }
+
+    #[test]
+    fn somebody_elses_file_is_no_plan() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(SEAL), "anything").unwrap();
+        assert!(matches!(Plan::in_folder(folder.path()), Err(PlanError::NotOurs(_))));
     }
 }

@@ -15,6 +15,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// So many may come or go while the pages are read, of however few.
+const SOME: u64 = 10;
 /// How long a page may take, with all attempts at it. A cursor lives for five minutes.
 const PAGE_TIME: Duration = Duration::from_mins(4);
 /// How often a page is asked for again that couldn't be had, each in a time of its own.
@@ -83,6 +85,7 @@ impl Desk<'_, '_> {
         let (mut read, mut total, mut cursor) = (0, None, None::<String>);
         let mut bytes = Vec::new();
         loop {
+            self.goes_on()?;
             let page = self.patiently(&system, || {
                 first.client().page(&selection, cursor.as_deref(), Deadline::after(Instant::now(), PAGE_TIME))
             });
@@ -109,7 +112,9 @@ impl Desk<'_, '_> {
         }
         match total {
             // Some may have come or gone meanwhile; a list that broke off is another thing.
-            Some(total) if read < total - total / 100 => Err(CompareError::Short { system, read, total }),
+            Some(total) if read < total - (total / 100).max(SOME).min(total) => {
+                Err(CompareError::Short { system, read, total })
+            }
             _ => Ok(read),
         }
     }
@@ -124,6 +129,7 @@ impl Desk<'_, '_> {
         let mut by_key = Sorter::new(&self.scope.scratch, self.scope.memory);
         let (mut read, mut bookmark, mut bytes) = (0, None::<Bookmark>, Vec::new());
         loop {
+            self.goes_on()?;
             let page = self.patiently(&system, || {
                 esp.list(audience, bookmark.as_ref(), Deadline::after(Instant::now(), PAGE_TIME))
             });
@@ -166,14 +172,21 @@ impl Desk<'_, '_> {
                 Ok(page) => return Ok(page),
                 Err(fault) => fault,
             };
-            if attempt >= TRIES || !fault.outcome().reason().is_some_and(|_| !fault.outcome().is_settled()) {
+            let is_hopeless = matches!(fault, Fault::Configuration { .. }) || fault.outcome().is_settled();
+            if attempt >= TRIES || is_hopeless {
                 return Err(CompareError::Read { system: system.to_owned(), fault });
             }
             tracing::warn!(system, %fault, attempt, "a page can't be had; it is asked for again");
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause *= 2,
+                () = self.scope.stop.cancelled() => return Err(CompareError::Stopped),
+            }
         }
         unreachable!("the loop ends by itself")
+    }
+
+    fn goes_on(&self) -> Result<(), CompareError> {
+        if self.scope.stop.is_cancelled() { Err(CompareError::Stopped) } else { Ok(()) }
     }
 
     fn came(&self, rows: usize, more: Option<u64>) {

@@ -49,7 +49,14 @@ impl Town {
     }
 
     pub fn scope(&self) -> Scope {
-        Scope { routes: Vec::new(), since: None, scratch: std::env::temp_dir(), memory: 1 << 20, page: 1000 }
+        Scope {
+            routes: Vec::new(),
+            since: None,
+            scratch: std::env::temp_dir(),
+            memory: 1 << 20,
+            page: 1000,
+            stop: CancellationToken::new(),
+        }
     }
 
     /// What differs.

@@ -98,30 +98,31 @@ async fn reconcile(args: &ReconcileArgs, config: &Config) -> Result<ExitCode, Ex
         scratch: scratch.clone(),
         memory: MEMORY,
         page: config.reconcile.accounts_per_page,
+        stop: stop_when_asked(),
     };
-    let mut plan = match &args.state {
+    // What isn't to be healed isn't kept for another run, which would take it for its own.
+    let mut plan = match args.state.as_ref().filter(|_| args.apply) {
         Some(folder) => Plan::in_folder(folder),
         None => Plan::fleeting(&scratch),
     }
     .map_err(|error| failed(&error))?;
     let writer = Writer::begin(args.csv.as_deref(), Pseudonyms::from_config(config), args.show_addresses)?;
     let mut tally = Tally { listener: writer.listener(), ..Tally::default() };
-    let stop = stop_when_asked();
     let watch = Watch::begin();
     let began = Timestamp::now();
     if plan.is_whole() {
         watch.say("going on with what an earlier run found");
+        plan.tell(&mut tally);
     } else {
         let told = |progress: &reconcile::Progress| watch.read(progress);
         let compared = reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &told);
-        let compared = tokio::select! {
-            compared = compared => compared,
-            () = stop.cancelled() => {
-                complain!("stopped while reading; nothing was changed");
+        match compared.await {
+            Err(stopped @ reconcile::CompareError::Stopped) => {
+                complain!("{stopped}");
                 return Ok(Ended::LeftToDo.into());
             }
-        };
-        compared.map_err(|error| failed(&error))?;
+            compared => compared.map_err(|error| failed(&error))?,
+        }
     }
     let mut stopped = None;
     if args.apply {
@@ -132,7 +133,7 @@ async fn reconcile(args: &ReconcileArgs, config: &Config) -> Result<ExitCode, Ex
         let run = began.strftime("%Y%m%dT%H%M%S").to_string();
         watch.begin_healing(tally.to_heal());
         let told = |done| watch.healed(done);
-        let healed = reconcile::heal(&gateway, plan, &limits, &mut tally, &run, &stop, &told);
+        let healed = reconcile::heal(&gateway, plan, &limits, &mut tally, &run, &scope.stop, &told);
         stopped = Some(healed.await.map_err(|error| failed(&error))?);
     }
     watch.end();
