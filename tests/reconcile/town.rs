@@ -3,6 +3,7 @@
 use crate::contract::Held;
 use gigya_esp_gateway::config::Config;
 use gigya_esp_gateway::forward::{Difference, Gateway};
+use gigya_esp_gateway::journal::Journal;
 use gigya_esp_gateway::reconcile::{self, Limits, Plan, Scope, Stopped, Tally};
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
 use gigya_esp_gateway::sandbox::{Nobody, Sandbox, Setup};
@@ -41,11 +42,16 @@ impl Town {
 
     /// The one that `reconcile` connects.
     pub fn gateway(&self) -> Gateway {
+        self.gateway_with(None)
+    }
+
+    pub fn gateway_with(&self, journal: Option<Arc<dyn Journal>>) -> Gateway {
         let mut config = self.config.clone();
         config.reconcile.calls_per_minute = 10_000_000;
         let clock = self.sandbox.clock.clone();
         let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().unwrap());
-        Gateway::new(&config.at_the_pace_of_reconcile(), &transport, &WallClock::of(move || clock.now())).unwrap()
+        let clock = WallClock::of(move || clock.now());
+        Gateway::with_journal(&config.at_the_pace_of_reconcile(), &transport, &clock, journal).unwrap()
     }
 
     pub fn scope(&self) -> Scope {
