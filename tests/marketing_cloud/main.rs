@@ -5,4 +5,5 @@
 mod audiences;
 mod desk;
 mod keys;
+mod listing;
 mod oddities;

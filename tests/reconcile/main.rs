@@ -5,4 +5,5 @@
 mod contract;
 mod drift;
 mod finds;
+mod marketing_cloud;
 mod town;

@@ -17,6 +17,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The most pages read of one retrieval: 2,500 objects each.
 const MAX_PAGES: usize = 40;
 
+/// What is asked for of a subscriber. Attributes come with it whether asked for or not.
+const SUBSCRIBER: [&str; 5] = ["ID", "SubscriberKey", "EmailAddress", "Status", "UnsubscribedDate"];
+/// What is asked for of a membership; the last one can't be had everywhere.
+const MEMBERSHIP: [&str; 4] = ["SubscriberKey", "ListID", "Status", "ModifiedDate"];
+
 /// A subscriber as it is written. What is `None` is left as it is.
 #[derive(Debug, Default)]
 pub struct Write<'a> {
@@ -143,7 +148,7 @@ impl Client {
                     .uri(&url)
                     .header(header::AUTHORIZATION, &token.bearer)
                     .header(header::CONTENT_TYPE, "application/json")
-                    .body(Bytes::from(body.clone()))
+                    .body(if body == "null" { Bytes::new() } else { Bytes::from(body.clone()) })
                     .expect("the base URL was checked when the configuration was, and the rest is percent-encoded")
             };
             let judge = |response: &_| rest::judge(self.rest.name(), operation, response);
@@ -169,9 +174,7 @@ impl Client {
 
     /// Subscribers that fit.
     pub async fn subscribers(&self, filter: &Filter<'_>, deadline: Deadline) -> Result<Vec<Row>, Fault> {
-        // Attributes come with a subscriber whether asked for or not.
-        let properties = ["ID", "SubscriberKey", "EmailAddress", "Status", "UnsubscribedDate"];
-        let found = self.retrieve("subscriber.retrieve", "Subscriber", &properties, filter, deadline).await?;
+        let found = self.retrieve("subscriber.retrieve", "Subscriber", &SUBSCRIBER, filter, deadline).await?;
         found.ok_or(Fault::Unavailable { cause: "answer_not_understood" })
     }
 
@@ -195,17 +198,16 @@ impl Client {
     /// Memberships of publication lists that fit. Whether they have times isn't certain: asked for as long as that is
     /// not refused.
     pub async fn memberships(&self, filter: &Filter<'_>, deadline: Deadline) -> Result<Vec<Row>, Fault> {
-        const PROPERTIES: [&str; 4] = ["SubscriberKey", "ListID", "Status", "ModifiedDate"];
         const OPERATION: &str = "membership.retrieve";
         if self.lists_have_dates.load(Ordering::Relaxed) {
-            if let Some(rows) = self.retrieve(OPERATION, "ListSubscriber", &PROPERTIES, filter, deadline).await? {
+            if let Some(rows) = self.retrieve(OPERATION, "ListSubscriber", &MEMBERSHIP, filter, deadline).await? {
                 return Ok(rows);
             }
             self.lists_have_dates.store(false, Ordering::Relaxed);
             let what = "Marketing Cloud doesn't tell when somebody left a list; such an opt-out counts as just now";
             tracing::warn!(upstream = self.soap.name(), what, "retrieving memberships without times");
         }
-        let found = self.retrieve(OPERATION, "ListSubscriber", &PROPERTIES[..3], filter, deadline).await?;
+        let found = self.retrieve(OPERATION, "ListSubscriber", &MEMBERSHIP[..3], filter, deadline).await?;
         found.ok_or(Fault::Unavailable { cause: "answer_not_understood" })
     }
 
@@ -221,6 +223,50 @@ impl Client {
         self.retrieve("row.retrieve", &object, columns, filter, deadline).await
     }
 
+    /// A page of all subscribers, and by what the next one is asked for.
+    pub async fn subscriber_page(
+        &self,
+        continued: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<(Vec<Row>, Option<String>), Fault> {
+        let page = self.page("subscribers.retrieve", "Subscriber", &SUBSCRIBER, None, continued, deadline).await?;
+        page.ok_or(Fault::Unavailable { cause: "answer_not_understood" })
+    }
+
+    /// A page of memberships that fit. Asked without times from the beginning, where those can't be had.
+    pub async fn membership_page(
+        &self,
+        filter: &Filter<'_>,
+        continued: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<(Vec<Row>, Option<String>), Fault> {
+        const OPERATION: &str = "memberships.retrieve";
+        if self.lists_have_dates.load(Ordering::Relaxed) {
+            let all = &MEMBERSHIP;
+            if let Some(page) = self.page(OPERATION, "ListSubscriber", all, Some(filter), continued, deadline).await? {
+                return Ok(page);
+            }
+            self.lists_have_dates.store(false, Ordering::Relaxed);
+        }
+        let some = &MEMBERSHIP[..3];
+        let page = self.page(OPERATION, "ListSubscriber", some, Some(filter), continued, deadline).await?;
+        page.ok_or(Fault::Unavailable { cause: "answer_not_understood" })
+    }
+
+    /// A page of a data extension's rows, as JSON.
+    pub async fn rowset(
+        &self,
+        data_extension: &str,
+        page: u64,
+        size: usize,
+        deadline: Deadline,
+    ) -> Result<Bytes, Fault> {
+        let key = encoded(data_extension);
+        let path = format!("/data/v1/customobjectdata/key/{key}/rowset?$page={page}&$pagesize={size}");
+        let answer = self.rest("rows.read", Method::GET, &path, &Value::Null, deadline).await?;
+        answer.ok_or(Fault::Configuration { code: 404 })
+    }
+
     /// Everything that fits; `None` if a property can't be asked for.
     pub(super) async fn retrieve(
         &self,
@@ -232,23 +278,39 @@ impl Client {
     ) -> Result<Option<Vec<Row>>, Fault> {
         let (mut rows, mut continued) = (Vec::new(), None);
         for _ in 0..MAX_PAGES {
-            let body = soap::retrieve(object, properties, filter, continued.as_deref());
-            let page = self.soap(operation, Action::Retrieve, &body, Attempts::Few, deadline).await?;
-            if page.is_unknown_property() {
-                return Ok(None);
-            }
-            if page.is_error() {
-                // Its text may quote what was asked for.
-                tracing::error!(upstream = self.soap.name(), operation, "Marketing Cloud could not retrieve");
-                return Err(Fault::Unavailable { cause: "retrieve_error" });
-            }
-            continued = page.has_more().then(|| page.request_id.clone());
-            rows.extend(page.results);
-            if continued.is_none() {
+            let page = self.page(operation, object, properties, Some(filter), continued.as_deref(), deadline).await?;
+            let Some((some, next)) = page else { return Ok(None) };
+            rows.extend(some);
+            if next.is_none() {
                 return Ok(Some(rows));
             }
+            continued = next;
         }
         Err(Fault::Unavailable { cause: "too_many_pages" })
+    }
+
+    /// One page of what fits, and by what the next one is asked for; `None` if a property can't be asked for.
+    async fn page(
+        &self,
+        operation: &'static str,
+        object: &str,
+        properties: &[&str],
+        filter: Option<&Filter<'_>>,
+        continued: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<Option<(Vec<Row>, Option<String>)>, Fault> {
+        let body = soap::retrieve(object, properties, filter, continued);
+        let page = self.soap(operation, Action::Retrieve, &body, Attempts::Few, deadline).await?;
+        if page.is_unknown_property() {
+            return Ok(None);
+        }
+        if page.is_error() {
+            // Its text may quote what was asked for.
+            tracing::error!(upstream = self.soap.name(), operation, "Marketing Cloud could not retrieve");
+            return Err(Fault::Unavailable { cause: "retrieve_error" });
+        }
+        let next = page.has_more().then(|| page.request_id.clone());
+        Ok(Some((page.results, next)))
     }
 
     /// Creates a subscriber; with `over`, updates one that is there.

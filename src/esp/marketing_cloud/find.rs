@@ -20,9 +20,9 @@ pub struct Place<'a> {
 
 /// Memberships and rows of some keys.
 #[derive(Default)]
-struct Beside {
-    memberships: Vec<Row>,
-    rows: Vec<Row>,
+pub struct Beside {
+    pub memberships: Vec<Row>,
+    pub rows: Vec<Row>,
 }
 
 impl Place<'_> {
@@ -94,7 +94,8 @@ impl Place<'_> {
         found.ok_or(Fault::Configuration { code: 400 })
     }
 
-    fn record(&self, subscriber: &Row, beside: &Beside, whom: &Whom<'_>) -> Option<Record> {
+    /// What is known of a subscriber, put together; none if it has no address.
+    pub fn record(&self, subscriber: &Row, beside: &Beside, whom: &Whom<'_>) -> Option<Record> {
         let settings = self.settings;
         let key = subscriber.subscriber_key.as_deref()?;
         let is_same = |other: Option<&str>| other.is_some_and(|other| other.eq_ignore_ascii_case(key));

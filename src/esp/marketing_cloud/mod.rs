@@ -8,6 +8,7 @@
 //! | `handshake` | the verification of a new callback |
 //! | `inbound` | from an event to whom it is about, and what they left |
 //! | `find` | what an audience holds of somebody |
+//! | `listing` | an audience as a whole, page by page |
 //! | `provider` | the `impl Esp`: how it is changed |
 //! | `levels` | the places where consent is kept, and how each is written |
 //! | `setup` | what is made and proved over there before callbacks come |
@@ -27,6 +28,7 @@ mod find;
 mod handshake;
 mod inbound;
 mod levels;
+mod listing;
 mod provider;
 mod rest;
 mod setup;

@@ -71,7 +71,12 @@ pub fn delete(object: &str) -> String {
 }
 
 /// `RetrieveRequestMsg`: the first page, or the one that follows `continued`.
-pub fn retrieve(object_type: &str, properties: &[&str], filter: &Filter<'_>, continued: Option<&str>) -> String {
+pub fn retrieve(
+    object_type: &str,
+    properties: &[&str],
+    filter: Option<&Filter<'_>>,
+    continued: Option<&str>,
+) -> String {
     let mut text = format!("<RetrieveRequestMsg {API}><RetrieveRequest>");
     let _ = write!(text, "<ObjectType>{}</ObjectType>", element(object_type));
     if let Some(request) = continued {
@@ -80,7 +85,9 @@ pub fn retrieve(object_type: &str, properties: &[&str], filter: &Filter<'_>, con
     for property in properties {
         let _ = write!(text, "<Properties>{}</Properties>", element(property));
     }
-    filter.write("Filter", &mut text);
+    if let Some(filter) = filter {
+        filter.write("Filter", &mut text);
+    }
     text.push_str("</RetrieveRequest></RetrieveRequestMsg>");
     text
 }

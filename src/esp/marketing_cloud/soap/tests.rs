@@ -152,7 +152,7 @@ fn what_is_written_cannot_break_out_of_its_element() {
         Box::new(Filter::In("SubscriberKey", vec!["</Value><Value>x"])),
         Box::new(Filter::In("EmailAddress", vec!["a@b.c", "d@e.f"])),
     );
-    let text = retrieve("Subscriber", &["ID"], &filter, Some("r&1"));
+    let text = retrieve("Subscriber", &["ID"], Some(&filter), Some("r&1"));
     for expected in [
         "<ObjectType>Subscriber</ObjectType><ContinueRequest>r&amp;1</ContinueRequest><Properties>ID</Properties>",
         "<LeftOperand xsi:type=\"SimpleFilterPart\"><Property>SubscriberKey</Property><SimpleOperator>equals<",
