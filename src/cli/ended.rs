@@ -40,7 +40,8 @@ impl Ended {
             }
             Self::Refused => "the configuration or the command line is refused, all problems at once; nothing was done",
             Self::LeftToDo => {
-                "something is left to be done: `register` without `--apply` found it; `journal forget` wasn't confirmed, or has to \
+                "something is left to be done: `register` or `reconcile` without `--apply` found it; `reconcile --apply` was stopped \
+                 or couldn't do all of it; `journal forget` wasn't confirmed, or has to \
                  come again; an event that `journal rejected retry` put among the unfinished ones is there still"
             }
         }

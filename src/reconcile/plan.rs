@@ -47,7 +47,9 @@ pub struct Finding {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// Its files can't be read or written.
-    #[error("the plan in {0} can't be used: {1}; give a folder that this user may write to by --state")]
+    #[error(
+        "the plan in {0} can't be used: {1}; give a folder that this user may write to by --state, and one with room by --scratch"
+    )]
     Files(PathBuf, std::io::Error),
     /// Somebody else's file, or another version's.
     #[error("the plan in {0} isn't one of this version; empty the folder to begin anew")]

@@ -43,13 +43,13 @@ const WAYS: [Difference; 8] = [
 ];
 
 /// Everybody, made from a seed.
-struct Crowd {
+pub struct Crowd {
     kinds: Vec<Kind>,
     now: Timestamp,
 }
 
 impl Crowd {
-    fn new(people: usize, seed: u64, now: Timestamp) -> Self {
+    pub fn new(people: usize, seed: u64, now: Timestamp) -> Self {
         let mut chance = fastrand::Rng::with_seed(seed);
         let one_in = ONE_IN.min(people / 20);
         let kinds = (0..people).map(|_| match chance.usize(0..one_in) {
@@ -68,7 +68,7 @@ impl Crowd {
         self.now - SignedDuration::from_hours(24 * days)
     }
 
-    fn stock(&self, town: &Town) {
+    pub fn stock(&self, town: &Town) {
         let (newsletter, first_name): (Arc<str>, Arc<str>) = (NEWSLETTER.into(), "firstName".into());
         let people = || self.kinds.iter().copied().enumerate();
         town.sandbox.gigya.stock(people().filter_map(|(person, kind)| {
@@ -134,6 +134,11 @@ impl Crowd {
         let all = Difference::ALL.into_iter().map(|difference| (difference, count(difference)));
         all.filter(|(_, count)| *count > 0).collect()
     }
+}
+
+/// The same, by the names that the command says.
+pub fn differing(crowd: &Crowd) -> Vec<(String, u64)> {
+    crowd.differing().into_iter().map(|(difference, count)| (difference.label().to_owned(), count)).collect()
 }
 
 /// What somebody does meanwhile.

@@ -11,7 +11,7 @@ mod report;
 mod retry;
 mod status;
 mod verify;
-mod words;
+pub mod words;
 
 use super::{ConfigFile, failed};
 use clap::{Args, Subcommand};

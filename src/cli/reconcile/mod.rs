@@ -1,19 +1,22 @@
 //! `reconcile`: compares both sides in full, and heals what differs.
 
+pub mod metrics;
 mod report;
 mod watch;
 
+use super::journal::words::counted;
 use super::{ConfigFile, Ended, failed};
 use crate::cli::out::complain;
 use crate::config::{self, Config};
 use crate::forward::Gateway;
 use crate::journal::{Database, Journal};
-use crate::reconcile::{self, Limits, Plan, Scope, Tally};
-use crate::telemetry::Pseudonyms;
+use crate::reconcile::{self, CompareError, Limits, Plan, Scope, Stopped, Tally};
+use crate::telemetry::{self, Pseudonyms};
 use crate::upstream::{HttpTransport, Transport, WallClock};
 use clap::Args;
 use jiff::Timestamp;
 use report::{Report, Writer};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -51,7 +54,7 @@ pub struct ReconcileArgs {
     #[arg(long, value_name = "NUMBER")]
     max_removals: Option<u64>,
     /// The largest part of all subscribers to remove for that, in percent; else as configured.
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
     max_removal_percent: Option<f64>,
     /// Shows addresses and UIDs, not only pseudonyms as in logs.
     #[arg(long)]
@@ -71,10 +74,15 @@ pub struct ReconcileArgs {
 fn since(text: &str) -> Result<Timestamp, String> {
     let wrong = || "write a time like 2026-11-25T03:00:00Z, or how long ago like 26h".to_owned();
     if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time);
+        return if time > Timestamp::now() { Err("this is in the future".to_owned()) } else { Ok(time) };
     }
     let ago = config::duration(text).ok_or_else(wrong)?;
     Timestamp::now().checked_sub(ago).map_err(|_| wrong())
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=100.0).contains(number));
+    number.ok_or_else(|| "write a number from 0 to 100".to_owned())
 }
 
 /// Compares, and heals if so asked.
@@ -85,66 +93,111 @@ pub fn run(args: &ReconcileArgs) -> Result<ExitCode, ExitCode> {
         complain!("error: there is no route {route}; configured are:\n    {}", known.join("\n    "));
         return Err(Ended::Refused.into());
     }
+    let mut telemetry = config.telemetry.clone();
+    // There, the bar tells.
+    if std::io::stderr().is_terminal() {
+        "warn".clone_into(&mut telemetry.log_filter);
+    }
+    telemetry.traces = None;
+    let telemetry = telemetry::install(&telemetry, std::io::stderr).map_err(|error| failed(&error))?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| failed(&error))?;
-    runtime.block_on(reconcile(args, &config))
+    let ended = runtime.block_on(reconcile(args, &config));
+    telemetry.end();
+    ended
 }
 
 async fn reconcile(args: &ReconcileArgs, config: &Config) -> Result<ExitCode, ExitCode> {
-    let gateway = connect(config).await?;
     let scratch = args.scratch.clone().unwrap_or_else(reconcile::default_scratch);
-    let scope = Scope {
-        routes: args.routes.clone(),
-        since: args.since,
-        scratch: scratch.clone(),
-        memory: MEMORY,
-        page: config.reconcile.accounts_per_page,
-        stop: stop_when_asked(),
-    };
     // What isn't to be healed isn't kept for another run, which would take it for its own.
-    let mut plan = match args.state.as_ref().filter(|_| args.apply) {
+    let plan = match args.state.as_ref().filter(|_| args.apply) {
         Some(folder) => Plan::in_folder(folder),
         None => Plan::fleeting(&scratch),
-    }
-    .map_err(|error| failed(&error))?;
+    };
+    let plan = plan.map_err(|error| failed(&error))?;
     let writer = Writer::begin(args.csv.as_deref(), Pseudonyms::from_config(config), args.show_addresses)?;
+    let gateway = connect(config).await?;
     let mut tally = Tally { listener: writer.listener(), ..Tally::default() };
-    let watch = Watch::begin();
     let began = Timestamp::now();
-    if plan.is_whole() {
-        watch.say("going on with what an earlier run found");
-        plan.tell(&mut tally);
-    } else {
-        let told = |progress: &reconcile::Progress| watch.read(progress);
-        let compared = reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &told);
-        match compared.await {
-            Err(stopped @ reconcile::CompareError::Stopped) => {
-                complain!("{stopped}");
-                return Ok(Ended::LeftToDo.into());
-            }
-            compared => compared.map_err(|error| failed(&error))?,
+    let tell = |tally: &Tally, succeeded, withheld| {
+        let Some(file) = &args.metrics_file else { return Ok(()) };
+        let routes: Vec<String> = config.routes.iter().map(|route| route.label()).collect();
+        let run = metrics::Run { tally, routes: &routes, began, ended: Timestamp::now(), succeeded, withheld };
+        run.write(file).map_err(|error| failed(&format!("--metrics-file {}: {error}", file.display())))
+    };
+    if args.metrics_file.is_some() {
+        // Whatever becomes of this run, it hasn't succeeded yet.
+        tell(&tally, false, false)?;
+    }
+    let work = Work { args, config, gateway: &gateway, scratch, began };
+    let stopped = match work.run(plan, &mut tally).await {
+        Ok(stopped) => stopped,
+        Err(code) => {
+            tell(&tally, false, false)?;
+            return Err(code);
         }
-    }
-    let mut stopped = None;
-    if args.apply {
-        let limits = Limits {
-            removals: args.max_removals.unwrap_or(config.reconcile.max_removals as u64),
-            removals_in_percent: args.max_removal_percent.unwrap_or(config.reconcile.max_removal_share * 100.0),
-        };
-        let run = began.strftime("%Y%m%dT%H%M%S").to_string();
-        watch.begin_healing(tally.to_heal());
-        let told = |done| watch.healed(done);
-        let healed = reconcile::heal(&gateway, plan, &limits, &mut tally, &run, &scope.stop, &told);
-        stopped = Some(healed.await.map_err(|error| failed(&error))?);
-    }
-    watch.end();
+    };
+    writer.end()?;
     let report =
         Report { args, tally: &tally, stopped: stopped.as_ref(), began, ended: Timestamp::now(), writer: &writer };
-    writer.end()?;
     report.show();
-    if let Some(file) = &args.metrics_file {
-        report.write_metrics(file)?;
-    }
+    let withheld = stopped.as_ref().is_some_and(|stopped| stopped.withheld.is_some());
+    tell(&tally, !withheld, withheld)?;
     Ok(report.ended().into())
+}
+
+/// One run.
+struct Work<'a> {
+    args: &'a ReconcileArgs,
+    config: &'a Config,
+    gateway: &'a Gateway,
+    scratch: PathBuf,
+    began: Timestamp,
+}
+
+impl Work<'_> {
+    async fn run(self, mut plan: Plan, tally: &mut Tally) -> Result<Option<Stopped>, ExitCode> {
+        let Self { args, config, gateway, scratch, began } = self;
+        let settings = config.reconcile;
+        let scope = Scope {
+            routes: args.routes.clone(),
+            since: args.since,
+            scratch,
+            memory: MEMORY,
+            page: settings.accounts_per_page,
+            stop: stop_when_asked(),
+        };
+        let watch = Watch::begin();
+        if plan.is_whole() {
+            watch.say("going on with what an earlier run found");
+            plan.tell(tally);
+        } else {
+            watch.say("reading both sides");
+            let told = |progress: &reconcile::Progress| watch.read(progress);
+            match reconcile::compare(gateway, &scope, &mut plan, tally, &told).await {
+                Err(stopped @ CompareError::Stopped) => {
+                    watch.end();
+                    complain!("{stopped}");
+                    return Err(Ended::LeftToDo.into());
+                }
+                compared => compared.map_err(|error| failed(&error))?,
+            }
+        }
+        if !args.apply {
+            watch.end();
+            return Ok(None);
+        }
+        let limits = Limits {
+            removals: args.max_removals.unwrap_or(settings.max_removals as u64),
+            removals_in_percent: args.max_removal_percent.unwrap_or(settings.max_removal_share * 100.0),
+        };
+        let run = began.strftime("%Y%m%dT%H%M%S").to_string();
+        watch.say(&format!("healing {}", counted(tally.to_heal(), "difference")));
+        watch.begin_healing(tally.to_heal());
+        let told = |done| watch.healed(done);
+        let stopped = reconcile::heal(gateway, plan, &limits, tally, &run, &scope.stop, &told).await;
+        watch.end();
+        stopped.map(Some).map_err(|error| failed(&error))
+    }
 }
 
 async fn connect(config: &Config) -> Result<Gateway, ExitCode> {

@@ -1,11 +1,11 @@
-//! What a run came to: a summary to be read or pasted into a ticket, JSON, a line for each finding, metrics.
+//! What a run came to: a summary to be read or pasted into a ticket, JSON, and a line for each finding.
 
 use super::ReconcileArgs;
+use crate::cli::journal::words::{counted, harmless, moment};
 use crate::cli::out::say;
 use crate::cli::{Ended, failed};
 use crate::domain::{Email, Uid};
-use crate::forward::Difference;
-use crate::reconcile::{Finding, Listener, Stopped, Tally};
+use crate::reconcile::{Finding, Listener, Sample, Stopped, Tally};
 use crate::telemetry::Pseudonyms;
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
@@ -32,12 +32,12 @@ impl Writer {
     pub fn begin(path: Option<&Path>, pseudonyms: Pseudonyms, shows: bool) -> Result<Self, ExitCode> {
         let file = match path {
             Some(path) => {
-                let opened = File::create(path).and_then(|file| {
+                let opened = private(path).and_then(|file| {
                     let mut file = BufWriter::new(file);
                     writeln!(file, "difference,route,subscriber{}", if shows { ",uid,address" } else { "" })?;
                     Ok(file)
                 });
-                let file = opened.map_err(|error| failed(&format!("{}: {error}", path.display())))?;
+                let file = opened.map_err(|error| failed(&format!("--csv {}: {error}", path.display())))?;
                 Some(Arc::new(Mutex::new(Lines { file, failed: None })))
             }
             None => None,
@@ -92,8 +92,19 @@ fn pseudonym(pseudonyms: &Pseudonyms, finding: &Finding) -> String {
     }
 }
 
-/// A column of a CSV file, by RFC 4180.
+/// A file that only its owner reads, anew.
+fn private(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// A column of a CSV file, by RFC 4180; one that a spreadsheet would take for a formula is made text.
 fn quoted(text: &str) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let text = if is_formula { &format!("'{text}") } else { text };
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
@@ -129,28 +140,93 @@ impl Report<'_> {
 
     fn say(&self) {
         let tally = self.tally;
-        say!("{} accounts and {} subscribers compared", tally.accounts, tally.subscribers);
+        let seconds = self.ended.duration_since(self.began).as_secs();
+        say!(
+            "reconcile, {}: {} compared with {}, {}, in {seconds} s",
+            moment(self.began),
+            counted(tally.accounts, "account"),
+            counted(tally.subscribers, "subscriber"),
+            counted(tally.calls, "call")
+        );
+        if tally.found.is_empty() {
+            say!("Both sides are the same.");
+            return;
+        }
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(["ROUTE", "DIFFERENCE", "FOUND", "WHAT IT MEANS"]);
         for ((route, difference), count) in &tally.found {
             table.add_row([route, difference.label(), &count.to_string(), difference.meaning()]);
         }
-        if !tally.found.is_empty() {
-            say!("{}", table.trim_fmt());
+        say!("\n{}", table.trim_fmt());
+        self.say_sample();
+        self.say_healed();
+        say!("\n{}", self.conclusion());
+    }
+
+    fn say_sample(&self) {
+        if self.tally.samples.is_empty() {
+            return;
         }
-        for ((route, difference, outcome), count) in &tally.healed {
-            say!("{route}: {}: {count} {outcome}", difference.label());
+        let mut table = Table::new();
+        let mut header = vec!["FOR EXAMPLE", "SUBSCRIBER"];
+        if self.args.show_addresses {
+            header.extend(["UID", "ADDRESS"]);
         }
-        if let Some(withheld) = self.stopped.and_then(|stopped| stopped.withheld.as_ref()) {
-            say!("nobody was removed: {withheld}");
+        table.load_style(presets::NOTHING).set_header(header);
+        for Sample { difference, finding } in &self.tally.samples {
+            let mut row = vec![difference.label().to_owned(), pseudonym(&self.writer.pseudonyms, finding)];
+            if self.args.show_addresses {
+                let shown = [&finding.uid, &finding.at];
+                row.extend(shown.map(|text| harmless(text.as_deref().unwrap_or_default())));
+            }
+            table.add_row(row);
         }
+        say!("\n{}", table.trim_fmt());
+    }
+
+    fn say_healed(&self) {
+        if self.tally.healed.is_empty() {
+            return;
+        }
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_header(["ROUTE", "DIFFERENCE", "WHAT BECAME OF IT", "PEOPLE"]);
+        for ((route, difference, outcome), count) in &self.tally.healed {
+            table.add_row([route, difference.label(), outcome, &count.to_string()]);
+        }
+        say!("\n{}", table.trim_fmt());
+    }
+
+    fn conclusion(&self) -> String {
+        let tally = self.tally;
+        let Some(stopped) = self.stopped else {
+            return match tally.to_heal() {
+                0 => "There is nothing to heal.".to_owned(),
+                some => {
+                    format!("{} to be healed, by: reconcile --apply. Nothing was changed.", counted(some, "difference"))
+                }
+            };
+        };
+        let mut lines = vec![format!("{} settled.", counted(tally.settled, "difference"))];
+        if let Some(withheld) = &stopped.withheld {
+            lines.push(format!("Nobody was removed: {withheld}."));
+        }
+        if stopped.before_the_end {
+            lines.push(
+                "Stopped before the end; run it again, with the same --state to go on where it was left.".to_owned(),
+            );
+        }
+        if tally.left > 0 {
+            let left = counted(tally.left, "difference");
+            lines.push(format!("{left} left: see above why, and run it again; what passes is done then."));
+        }
+        lines.join("\n")
     }
 
     fn as_json(&self) -> Value {
         let tally = self.tally;
-        let found = tally.found.iter().map(
-            |((route, difference), count)| json!({ "route": route, "difference": difference.label(), "count": count }),
-        );
+        let found = tally.found.iter().map(|((route, difference), count)| {
+            json!({ "route": route, "difference": difference.label(), "count": count, "meaning": difference.meaning() })
+        });
         let healed = tally.healed.iter().map(|((route, difference, outcome), count)| {
             json!({ "route": route, "difference": difference.label(), "outcome": outcome, "count": count })
         });
@@ -169,22 +245,29 @@ impl Report<'_> {
             "found": found.collect::<Vec<_>>(),
             "sample": samples.collect::<Vec<_>>(),
             "applied": self.stopped.is_some(),
+            "stopped": self.stopped.is_some_and(|stopped| stopped.before_the_end),
             "healed": healed.collect::<Vec<_>>(),
             "settled": tally.settled,
             "left": tally.left,
             "withheld": self.stopped.and_then(|stopped| stopped.withheld.as_ref()).map(ToString::to_string),
         })
     }
+}
 
-    pub fn write_metrics(&self, file: &Path) -> Result<(), ExitCode> {
-        let mut text = String::new();
-        for difference in Difference::ALL {
-            text.push_str(&format!(
-                "gateway_reconcile_found{{difference=\"{}\"}} {}\n",
-                difference.label(),
-                self.tally.count(difference)
-            ));
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_column_is_text_whatever_is_in_it() {
+        for (text, column) in [
+            ("ann@example.org", "ann@example.org"),
+            ("=cmd()", "'=cmd()"),
+            ("+1@example.org", "'+1@example.org"),
+            ("a,\"b\"", "\"a,\"\"b\"\"\""),
+            ("-a,b", "\"'-a,b\""),
+        ] {
+            assert_eq!(quoted(text), column);
         }
-        std::fs::write(file, text).map_err(|error| failed(&format!("{}: {error}", file.display())))
     }
 }
