@@ -135,7 +135,9 @@ def check(rendered, gateway):
     assert "memory" in container["resources"]["limits"] and "cpu" in container["resources"]["requests"]
 
     # What prunes the journal is as closed, has the same configuration and secrets, and is nobody's replica.
-    job = one("CronJob")["spec"]
+    jobs = {job["metadata"]["name"]: job["spec"] for job in objects if job["kind"] == "CronJob"}
+    assert set(jobs) == {"gigya-esp-gateway-prune", "gigya-esp-gateway-reconcile"}, jobs
+    job = jobs["gigya-esp-gateway-prune"]
     template = job["jobTemplate"]["spec"]["template"]
     pruning = template["spec"]
     (pruner,) = pruning["containers"]
@@ -150,6 +152,28 @@ def check(rendered, gateway):
     for same in ("image", "securityContext", "volumeMounts"):
         assert pruner[same] == container[same], same
     assert "memory" in pruner["resources"]["limits"]
+
+    # What compares both sides, too; and it has room for its files, which isn't the node's memory.
+    job = jobs["gigya-esp-gateway-reconcile"]
+    template = job["jobTemplate"]["spec"]["template"]
+    comparing = template["spec"]
+    (comparer,) = comparing["containers"]
+    assert job["concurrencyPolicy"] == "Forbid" and comparer["args"][:2] == ["reconcile", "--apply"], job
+    assert not any(is_chosen(selector, template["metadata"]["labels"]) for selector in selectors), selectors
+    assert template["metadata"]["labels"][chosen["key"]] in chosen["values"], "there is no way to the database"
+    alone = policies["gigya-esp-gateway-reconcile"]
+    assert is_chosen(alone["podSelector"]["matchLabels"], template["metadata"]["labels"])
+    assert alone["policyTypes"] == ["Ingress", "Egress"] and "ingress" not in alone, alone
+    assert alone["egress"] == policies["gigya-esp-gateway"]["egress"], "it asks whom the gateway asks"
+    for same in ("automountServiceAccountToken", "enableServiceLinks", "securityContext"):
+        assert comparing[same] == pod[same], same
+    *volumes_of_pod, scratch = comparing["volumes"]
+    *mounts_of_pod, mounted = comparer["volumeMounts"]
+    assert volumes_of_pod == pod["volumes"] and mounts_of_pod == container["volumeMounts"]
+    assert scratch["emptyDir"].get("medium") is None and mounted["mountPath"] == comparer["args"][3], scratch
+    for same in ("image", "securityContext"):
+        assert comparer[same] == container[same], same
+    assert "memory" in comparer["resources"]["limits"]
 
     # The configuration that is mounted is the one here, where the image looks for it.
     assert volumes["configuration"]["configMap"]["name"] == configuration["metadata"]["name"]
