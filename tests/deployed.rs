@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers are tests too
 
+use gigya_esp_gateway::cli::RECONCILE_METRICS as OF_A_RUN;
 use gigya_esp_gateway::config::{Config, JournalStore};
 use gigya_esp_gateway::journal::Database;
 use gigya_esp_gateway::telemetry::metrics::{FAMILIES, Kind};
@@ -34,6 +35,10 @@ const OF_TARGETS: &[&str] = &["job", "instance", "namespace"];
 
 /// The labels of a series of this name, as it is asked for; `None` if there is no such series.
 fn labels_of(name: &str) -> Option<Vec<&'static str>> {
+    // What a run writes into a file, which a node exporter tells.
+    if OF_A_RUN.iter().any(|(of_a_run, _)| *of_a_run == name) {
+        return Some([&["route", "difference"], OF_TARGETS].concat());
+    }
     FAMILIES.iter().find_map(|family| {
         let part = name.strip_prefix(family.name)?;
         let own: &[&str] = match (family.kind == Kind::Histogram, part) {

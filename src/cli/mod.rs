@@ -15,6 +15,7 @@ mod serve;
 mod stored;
 
 pub use ended::Ended;
+pub use reconcile::metrics::METRICS as RECONCILE_METRICS;
 
 use crate::config::{Config, Environment};
 use clap::{Args, Parser, Subcommand};

@@ -1,6 +1,7 @@
 //! `metrics.md`, of the table of families.
 
 use crate::{cell, hold};
+use gigya_esp_gateway::cli::RECONCILE_METRICS;
 use gigya_esp_gateway::telemetry::metrics::FAMILIES;
 use std::fmt::Write;
 
@@ -29,5 +30,13 @@ fn the_page_of_metrics_is_current() {
          events, which are worked on side by side. It is told with the greatest age that it may have where a system tells \
          times coarsely; one without any time is not in it.\n",
     );
+    page.push_str(
+        "\n## Of a run of reconcile\n\nA run is over before anybody could scrape it: `reconcile --metrics-file` writes these into a \
+         file, for the node exporter's textfile collector.\n\n| metric | labels | meaning |\n| --- | --- | --- |\n",
+    );
+    for (name, help) in RECONCILE_METRICS {
+        let labels = if name.ends_with("_found") { "`route`, `difference`" } else { "" };
+        writeln!(page, "| `{name}` | {labels} | {} |", cell(help)).unwrap();
+    }
     hold("metrics.md", &page);
 }
