@@ -150,9 +150,9 @@ impl<'a> Line<'a> {
                 _ => self.by_the_account(case, deadline).await,
             }
         };
-        let (settled, call) = upstream::followed(work).await;
+        let (settled, call) = Box::pin(upstream::followed(work)).await;
         let (direction, effect, mark) = settled;
-        let mark = Mark { at: Some(self.side.clock.now()), call: mark.call.clone().or(call), ..mark };
+        let mark = Mark { at: Some(self.side.clock.now()), call: mark.call.or(call), ..mark };
         self.tell(case, direction, RouteEffect { mark, ..RouteEffect::on(&self.ends.route, effect) }).await
     }
 
@@ -214,7 +214,7 @@ impl<'a> Line<'a> {
             match account {
                 Some(account) => self.look_after(case, account).await,
                 // Whatever stood in the way shows if it is worked on alone.
-                None => self.heal(case).await,
+                None => Box::pin(self.heal(case)).await,
             }
         });
         join_all(each).await

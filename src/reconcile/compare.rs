@@ -113,7 +113,9 @@ impl Desk<'_, '_> {
                     }
                 }
                 if is_alone {
-                    here.iter_mut().for_each(|one| one.matched |= bit);
+                    for one in here.iter_mut() {
+                        one.matched |= bit;
+                    }
                 }
                 if stands_for.is_none() && record.uid.is_none() {
                     self.nobodys(line, &record)?;

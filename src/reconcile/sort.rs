@@ -251,8 +251,8 @@ mod tests {
         for (key, row) in [("b", "1"), ("a", "2"), ("b", "3"), ("c", "4"), ("b", "5")] {
             sorter.push(key.as_bytes(), row.as_bytes()).unwrap();
         }
-        let (mut sorted, mut rows, mut groups) = (sorter.sorted().unwrap(), Vec::new(), Vec::new());
-        while sorted.next_group(&mut rows).unwrap() {
+        let (mut in_order, mut rows, mut groups) = (sorter.sorted().unwrap(), Vec::new(), Vec::new());
+        while in_order.next_group(&mut rows).unwrap() {
             let texts: Vec<_> = rows.iter().map(|row| String::from_utf8(row.row.clone()).unwrap()).collect();
             groups.push(texts.join(""));
         }

@@ -41,14 +41,14 @@ struct Key {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Stats {
-    #[serde(default)]
-    total_active_subscribers: u64,
-    #[serde(default)]
-    total_unsubscribes: u64,
-    #[serde(default)]
-    total_deleted: u64,
-    #[serde(default)]
-    total_bounces: u64,
+    #[serde(default, rename = "TotalActiveSubscribers")]
+    active: u64,
+    #[serde(default, rename = "TotalUnsubscribes")]
+    unsubscribed: u64,
+    #[serde(default, rename = "TotalDeleted")]
+    deleted: u64,
+    #[serde(default, rename = "TotalBounces")]
+    bounced: u64,
 }
 
 #[derive(Serialize)]
@@ -116,10 +116,7 @@ impl CampaignMonitor {
         match self.call("list.stats", Method::GET, &path, None, Attempts::Few, deadline).await? {
             Answer::Done(body) => {
                 let stats: Option<Stats> = serde_json::from_slice(&body).ok();
-                Ok(stats.map(|stats| {
-                    let out = stats.total_unsubscribes + stats.total_deleted + stats.total_bounces;
-                    stats.total_active_subscribers + out
-                }))
+                Ok(stats.map(|stats| stats.active + stats.unsubscribed + stats.deleted + stats.bounced))
             }
             Answer::State(_) => Ok(None),
         }

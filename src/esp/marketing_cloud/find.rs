@@ -33,7 +33,7 @@ impl Place<'_> {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let Some(filter) = by_key_or_address(&keys, addresses) else { return Ok(Vec::new()) };
         let (subscribers, mut beside) =
-            both(self.client.subscribers(&filter, self.deadline), self.beside(&keys)).await?;
+            Box::pin(both(self.client.subscribers(&filter, self.deadline), self.beside(&keys))).await?;
         let is_new = |key: &&str| !keys.iter().any(|known| known.eq_ignore_ascii_case(key));
         let others: Vec<&str> =
             subscribers.iter().filter_map(|row| row.subscriber_key.as_deref()).filter(is_new).collect();

@@ -87,13 +87,13 @@ impl MarketingCloud {
         from: Option<&Bookmark>,
         deadline: Deadline,
     ) -> Result<ListPage, Fault> {
-        let place = from.and_then(|mark| mark.0.split_once('/'));
-        let (shelf, continued) = match place {
+        let begins_at = from.and_then(|mark| mark.0.split_once('/'));
+        let (place, continued) = match begins_at {
             Some((label, rest)) => (Shelf::named(label).unwrap_or(Shelf::Subscribers), Some(rest)),
             None => (Shelf::Subscribers, None),
         };
         let continued = continued.filter(|rest| !rest.is_empty());
-        let (parts, next, total) = match (shelf, &audience.status, &audience.data_extension) {
+        let (parts, next, total) = match (place, &audience.status, &audience.data_extension) {
             (Shelf::Memberships, Some(StatusPlace::PublicationList(list)), _) => {
                 let filter = Filter::In("ListID", vec![list]);
                 let (rows, next) = self.client.membership_page(&filter, continued, deadline).await?;
@@ -106,8 +106,8 @@ impl MarketingCloud {
             }
         };
         let next = match next {
-            Some(next) => Some((shelf, next)),
-            None => shelf.next(audience).map(|shelf| (shelf, String::new())),
+            Some(next) => Some((place, next)),
+            None => place.next(audience).map(|shelf| (shelf, String::new())),
         };
         let next = next.map(|(shelf, rest)| Bookmark(format!("{}/{rest}", shelf.label())));
         Ok(ListPage { parts, next, total })
