@@ -6,7 +6,7 @@ use super::row::{Of, Row, key_of};
 use super::sort::Sorter;
 use super::tally::Tally;
 use super::{CompareError, Scope, Site};
-use crate::domain::{Consent, Email};
+use crate::domain::{ActedAt, Consent, Email};
 use crate::esp::Record;
 use crate::forward::{Difference, Line};
 use crate::gigya::Account;
@@ -192,7 +192,7 @@ impl Desk<'_, '_> {
         match self.since {
             // Who isn't among those that changed is no orphan; but what was said at the ESP since then is looked at.
             Some(since) => {
-                let latest = record.consent.since().and_then(|since| since.latest());
+                let latest = record.consent.since().and_then(ActedAt::latest);
                 let is_new = matches!(record.consent, Consent::OptedOut { .. }) && latest.is_none_or(|at| at >= since);
                 if is_new { self.found(line, Difference::UntoldOptOut, None, Some(record)) } else { Ok(()) }
             }

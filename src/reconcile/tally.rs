@@ -40,9 +40,11 @@ pub struct Tally {
     pub listener: Option<Listener>,
 }
 
+type Tell = dyn Fn(Difference, &Finding) + Send + Sync;
+
 /// Told of every finding, as it is made.
 #[derive(Clone)]
-pub struct Listener(pub std::sync::Arc<dyn Fn(Difference, &Finding) + Send + Sync>);
+pub struct Listener(pub std::sync::Arc<Tell>);
 
 impl std::fmt::Debug for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

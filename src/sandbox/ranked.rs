@@ -65,7 +65,7 @@ impl<T: Ord> Ranked<T> {
     }
 
     /// The members from a rank on.
-    pub fn from_rank(&self, rank: usize) -> impl Iterator<Item = &T> {
+    pub fn starting_at(&self, rank: usize) -> impl Iterator<Item = &T> {
         let (mut nth, mut skipped) = (0, rank.min(self.len));
         while let Some(chunk) = self.chunks.get(nth).filter(|chunk| chunk.len() <= skipped) {
             skipped -= chunk.len();
@@ -75,7 +75,7 @@ impl<T: Ord> Ranked<T> {
     }
 
     /// Some members from the end, the last first, after as many.
-    pub fn from_end(&self, after: usize) -> impl Iterator<Item = &T> {
+    pub fn backwards(&self, after: usize) -> impl Iterator<Item = &T> {
         let (mut end, mut skipped) = (self.chunks.len(), after.min(self.len));
         while let Some(chunk) = end.checked_sub(1).map(|nth| &self.chunks[nth]).filter(|chunk| chunk.len() <= skipped) {
             skipped -= chunk.len();
@@ -105,12 +105,12 @@ mod tests {
             }
         }
         assert_eq!(ranked.len(), plain.len());
-        assert!(ranked.from_rank(0).eq(&plain));
-        assert!(ranked.from_end(0).eq(plain.iter().rev()));
+        assert!(ranked.starting_at(0).eq(&plain));
+        assert!(ranked.backwards(0).eq(plain.iter().rev()));
         for _ in 0..100 {
             let (rank, member) = (chance.usize(..plain.len() + 9), chance.u32(..31_000));
-            assert!(ranked.from_rank(rank).take(5).eq(plain.iter().skip(rank).take(5)));
-            assert!(ranked.from_end(rank).take(5).eq(plain.iter().rev().skip(rank).take(5)));
+            assert!(ranked.starting_at(rank).take(5).eq(plain.iter().skip(rank).take(5)));
+            assert!(ranked.backwards(rank).take(5).eq(plain.iter().rev().skip(rank).take(5)));
             assert_eq!(ranked.rank(&member), plain.range(..member).count());
         }
     }

@@ -147,15 +147,15 @@ impl List {
         let dated = |(_, key): &(Timestamp, Arc<str>)| self.subscribers.get(key);
         let page = match order {
             Order::Date if descends => {
-                by_date.from_end(start).take(size.min(total.saturating_sub(start))).filter_map(dated).collect()
+                by_date.backwards(start).take(size.min(total.saturating_sub(start))).filter_map(dated).collect()
             }
-            Order::Date => by_date.from_rank(first + start).take(size).filter_map(dated).collect(),
+            Order::Date => by_date.starting_at(first + start).take(size).filter_map(dated).collect(),
             Order::Email if since.is_none() && descends => {
-                by_email.from_end(start).take(size).filter_map(held).collect()
+                by_email.backwards(start).take(size).filter_map(held).collect()
             }
-            Order::Email if since.is_none() => by_email.from_rank(start).take(size).filter_map(held).collect(),
+            Order::Email if since.is_none() => by_email.starting_at(start).take(size).filter_map(held).collect(),
             Order::Email | Order::Name => {
-                let mut all: Vec<_> = by_date.from_rank(first).filter_map(dated).collect();
+                let mut all: Vec<_> = by_date.starting_at(first).filter_map(dated).collect();
                 all.sort_by_cached_key(|held| {
                     let name = if order == Order::Name { held.name.to_lowercase() } else { String::new() };
                     (name, held.email.to_ascii_lowercase())

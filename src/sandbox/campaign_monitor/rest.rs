@@ -237,16 +237,16 @@ pub(super) struct Shows {
 pub(super) fn shown(world: &World, subscriber: &Subscriber, shows: Shows) -> Value {
     let fields = subscriber.fields.iter();
     let fields: Vec<_> = fields.map(|(key, value)| json!({ "Key": &**key, "Value": value })).collect();
-    let mut shown = json!({
+    let mut value = json!({
         "EmailAddress": subscriber.email, "Name": subscriber.name, "MobileNumber": subscriber.mobile,
         "Date": world.local(subscriber.changed), "ListJoinedDate": world.local(subscriber.joined),
         "State": subscriber.state.name(), "CustomFields": fields, "ReadsEmailWith": "",
     });
     if shows.tracking {
-        shown["ConsentToTrack"] = subscriber.consent_to_track.into();
+        value["ConsentToTrack"] = subscriber.consent_to_track.into();
     }
     if shows.sms {
-        shown["ConsentToSendSms"] = "No".into();
+        value["ConsentToSendSms"] = "No".into();
     }
-    shown
+    value
 }

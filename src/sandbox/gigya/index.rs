@@ -62,9 +62,14 @@ impl Index {
         self.late.iter().map(move |(uid, versions)| (uid, shown(versions)))
     }
 
-    /// What it shows of one who is late. None if it shows them as they are.
-    pub fn of(&self, uid: &str, now: Timestamp) -> Option<Option<&Row>> {
-        self.late.get(uid).map(|versions| self.shown(versions, now))
+    /// Whether it doesn't show somebody as they are.
+    pub fn is_late_about(&self, uid: &str) -> bool {
+        self.late.contains_key(uid)
+    }
+
+    /// What it shows of one who is late.
+    pub fn late_one(&self, uid: &str, now: Timestamp) -> Option<&Row> {
+        self.shown(self.late.get(uid)?, now)
     }
 
     fn shown<'a>(&self, versions: &'a Versions, now: Timestamp) -> Option<&'a Row> {

@@ -71,7 +71,7 @@ impl World {
     }
 
     pub fn address_of_token(&self, token: &str) -> Option<String> {
-        self.email_tokens.get(token).map(|address| address.to_string())
+        self.email_tokens.get(token).map(ToString::to_string)
     }
 
     /// An account with its subscriptions.
@@ -175,10 +175,10 @@ impl World {
     /// What the search index shows of those with a UID or an address if one is named, of everybody else.
     pub fn indexed(&self, uid: Option<&str>, address: Option<&str>) -> Vec<Row> {
         let now = self.clock.now();
-        let is_settled = |uid: &str| self.index.of(uid, now).is_none();
+        let is_settled = |uid: &str| !self.index.is_late_about(uid);
         if let Some(uid) = uid {
-            let late = self.index.of(uid, now);
-            return late.map_or_else(|| self.row(uid), |row| row.cloned()).into_iter().collect();
+            let row = if is_settled(uid) { self.row(uid) } else { self.index.late_one(uid, now).cloned() };
+            return row.into_iter().collect();
         }
         let late = self.index.late(now).filter_map(|(_, row)| row.cloned());
         let settled: Vec<_> = match address {

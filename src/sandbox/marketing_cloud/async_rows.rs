@@ -72,10 +72,10 @@ impl World {
     }
 
     /// Answers `GET /data/v1/async/{request}/{status or results}`.
-    pub fn rows_taken(&self, id: &str, what: &str) -> Answer {
+    pub fn rows_taken(&self, id: &str, what: &str) -> (u16, Value) {
         let Some(request) = self.async_rows.all.iter().find(|request| request.id == id) else {
             let message = json!({ "resultType": "Error", "resultCode": "AsyncRequestStatusNotFound", "message": "" });
-            return Ok((200, json!({ "requestId": id, "resultMessages": [message] })));
+            return (200, json!({ "requestId": id, "resultMessages": [message] }));
         };
         let results = request.results.as_deref();
         if what == "results" {
@@ -84,13 +84,13 @@ impl World {
                 Some(wrong) => json!({ "status": "Error", "errorCode": "10000", "message": wrong }),
             };
             let items: Vec<_> = results.into_iter().flatten().map(item).collect();
-            return Ok((200, json!({ "requestId": id, "count": items.len(), "items": items, "resultMessages": [] })));
+            return (200, json!({ "requestId": id, "count": items.len(), "items": items, "resultMessages": [] }));
         }
         let has_errors = results.is_some_and(|results| results.iter().any(Option::is_some));
         let status = json!({
             "asyncRequestId": id, "requestStatus": if results.is_some() { "Complete" } else { "Pending" },
             "resultStatus": if has_errors { "Error" } else { "OK" }, "hasErrors": has_errors,
         });
-        Ok((200, json!({ "requestId": id, "status": status, "resultMessages": [] })))
+        (200, json!({ "requestId": id, "status": status, "resultMessages": [] }))
     }
 }

@@ -104,7 +104,7 @@ impl MarketingCloudSim {
             }
             ("rows.read", [.., token, _]) => self.world().read_linked_rows(token, optional("$page").as_deref()),
             ("rows.later", [.., extension, _]) => self.world().take_rows(extension, call.method == Method::POST, &body),
-            ("rows.later.status", [.., id, what]) => self.world().rows_taken(id, what),
+            ("rows.later.status", [.., id, what]) => Ok(self.world().rows_taken(id, what)),
             ("rowset", [_, _, _, extension, _]) => self.world().write_rows(extension, &body),
             ("row", [_, _, _, extension, _, key]) => self.world().write_row(extension, key, &body),
             ("contact.delete", _) => self.world().delete_contacts(&parameter("type"), &body),

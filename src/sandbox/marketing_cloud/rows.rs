@@ -44,8 +44,8 @@ impl DataExtension {
     }
 
     /// Primary keys and rows in order, from a rank on.
-    pub fn from_rank(&self, rank: usize) -> impl Iterator<Item = (&Arc<str>, &Row)> {
-        self.order.from_rank(rank).filter_map(|key| self.rows.get_key_value(key))
+    pub fn starting_at(&self, rank: usize) -> impl Iterator<Item = (&Arc<str>, &Row)> {
+        self.order.starting_at(rank).filter_map(|key| self.rows.get_key_value(key))
     }
 
     /// What a row holds, by column.
@@ -177,7 +177,7 @@ impl World {
         };
         let count = extension.rows.len();
         let start = (page - 1).saturating_mul(size);
-        let items: Vec<_> = extension.from_rank(start).take(size).map(item).collect();
+        let items: Vec<_> = extension.starting_at(start).take(size).map(item).collect();
         let token = crate::sandbox::new_uuid().to_string();
         let link = |page: usize| format!("/v1/customobjectdata/token/{token}/rowset?$page={page}");
         let mut links = json!({ "self": link(page) });

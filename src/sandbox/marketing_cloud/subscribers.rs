@@ -7,35 +7,35 @@ use std::sync::Arc;
 /// All subscribers, suppressed ones too.
 #[derive(Default)]
 pub struct Subscribers {
-    by_key: HashMap<Arc<str>, Subscriber>,
+    held: HashMap<Arc<str>, Subscriber>,
     /// In the order in which they came.
-    by_id: BTreeMap<u64, Arc<str>>,
+    numbers: BTreeMap<u64, Arc<str>>,
     /// By address in small letters.
-    by_email: HashMap<Box<str>, Vec<Arc<str>>>,
+    addresses: HashMap<Box<str>, Vec<Arc<str>>>,
 }
 
 impl Subscribers {
     pub fn get(&self, key: &str) -> Option<&Subscriber> {
-        self.by_key.get(key)
+        self.held.get(key)
     }
 
     /// Somebody to be changed; but number and key stay, and the address is for [`set_email`](Self::set_email).
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Subscriber> {
-        self.by_key.get_mut(key)
+        self.held.get_mut(key)
     }
 
     pub fn by_id(&self, id: u64) -> Option<&Subscriber> {
-        self.get(self.by_id.get(&id)?)
+        self.get(self.numbers.get(&id)?)
     }
 
     /// Everybody, in the order in which they came.
     pub fn all(&self) -> impl Iterator<Item = &Subscriber> {
-        self.by_id.values().filter_map(|key| self.get(key))
+        self.numbers.values().filter_map(|key| self.get(key))
     }
 
     /// Those at an address, in the order of their keys.
     pub fn at(&self, email: &str) -> impl Iterator<Item = &Subscriber> {
-        let keys = self.by_email.get(email.to_lowercase().as_str());
+        let keys = self.addresses.get(email.to_lowercase().as_str());
         keys.into_iter().flatten().filter_map(|key| self.get(key))
     }
 
@@ -43,27 +43,27 @@ impl Subscribers {
     pub fn insert(&mut self, subscriber: Subscriber) {
         self.remove(&subscriber.key.clone());
         let key = Arc::clone(&subscriber.key);
-        self.by_id.insert(subscriber.id, Arc::clone(&key));
+        self.numbers.insert(subscriber.id, Arc::clone(&key));
         self.put_at(&subscriber.email, &key);
-        self.by_key.insert(key, subscriber);
+        self.held.insert(key, subscriber);
     }
 
     pub fn remove(&mut self, key: &str) -> Option<Subscriber> {
-        let held = self.by_key.remove(key)?;
-        self.by_id.remove(&held.id);
+        let held = self.held.remove(key)?;
+        self.numbers.remove(&held.id);
         self.take_from(&held.email, key);
         Some(held)
     }
 
     pub fn set_email(&mut self, key: &str, email: &str) {
-        let Some(held) = self.by_key.get_mut(key) else { return };
+        let Some(held) = self.held.get_mut(key) else { return };
         let (key, old) = (Arc::clone(&held.key), std::mem::replace(&mut held.email, email.to_owned()));
         self.take_from(&old, &key);
         self.put_at(email, &key);
     }
 
     fn put_at(&mut self, email: &str, key: &Arc<str>) {
-        let keys = self.by_email.entry(email.to_lowercase().into()).or_default();
+        let keys = self.addresses.entry(email.to_lowercase().into()).or_default();
         if let Err(place) = keys.binary_search(key) {
             keys.insert(place, Arc::clone(key));
         }
@@ -71,10 +71,10 @@ impl Subscribers {
 
     fn take_from(&mut self, email: &str, key: &str) {
         let email = email.to_lowercase();
-        let Some(keys) = self.by_email.get_mut(email.as_str()) else { return };
+        let Some(keys) = self.addresses.get_mut(email.as_str()) else { return };
         keys.retain(|held| &**held != key);
         if keys.is_empty() {
-            self.by_email.remove(email.as_str());
+            self.addresses.remove(email.as_str());
         }
     }
 }

@@ -40,7 +40,7 @@ fn understands(parts: &[&[u8]]) {
         };
         let is_done = |written| written == Ok(Written::Done);
         let never_said =
-            |answers: &Answers| !parts.iter().take(answers.asked().len()).any(|part| part.starts_with(b"2"));
+            |answers: &Answers| !parts.iter().take(answers.asked().len()).any(|part| fuzzing::is_success(part));
         let (esp, answers) = fresh();
         let done = esp.opt_out(&audience, &record, deadline()).await;
         assert!(!(is_done(done) && never_said(&answers)), "an opt-out that nobody took");

@@ -115,10 +115,20 @@ impl Transport for Answers {
     }
 }
 
+/// What its first line says, if it is a status.
+fn status_of(part: &[u8]) -> Option<StatusCode> {
+    let text = std::str::from_utf8(split_head(part).0).ok()?;
+    StatusCode::from_u16(text.trim().parse().ok()?).ok()
+}
+
+/// Whether a part answers that it was done.
+pub fn is_success(part: &[u8]) -> bool {
+    status_of(part).is_some_and(|status| status.is_success())
+}
+
 fn answer(part: &[u8]) -> Result<Response<Bytes>, TransportError> {
-    let (status, headers, body) = split_head(part);
-    let status = std::str::from_utf8(status).ok().and_then(|text| text.trim().parse().ok());
-    let status = status.and_then(|number: u16| StatusCode::from_u16(number).ok()).ok_or(TransportError::Broken)?;
+    let (_, headers, body) = split_head(part);
+    let status = status_of(part).ok_or(TransportError::Broken)?;
     let mut answer = Response::new(Bytes::copy_from_slice(body));
     *answer.status_mut() = status;
     answer.headers_mut().extend(headers);

@@ -9,7 +9,7 @@ mod answers;
 mod house;
 mod secrecy_of_texts;
 
-pub use answers::{Answers, Request, json_of, parts, split_head};
+pub use answers::{Answers, Request, is_success, json_of, parts, split_head};
 pub use house::{
     CALLBACK_TOKEN, GIGYA_SECRET, LIST, config, deadline, ens_signature, esp, gigya, headers, person, run, signer,
 };

@@ -146,7 +146,7 @@ async fn rows_are_read_page_by_page() {
 #[tokio::test]
 async fn rows_can_be_written_later() {
     let settings =
-        MarketingCloudSettings { async_rows_take: Duration::from_secs(60), ..MarketingCloudSettings::default() };
+        MarketingCloudSettings { async_rows_take: Duration::from_mins(1), ..MarketingCloudSettings::default() };
     let account = Account::with(settings).await;
     let items = json!({ "items": [
         { "SubscriberKey": "ann", "EmailAddress": "ann@example.org" },

@@ -128,7 +128,7 @@ impl<'a> Kind<'a> {
                     let held = keys.into_iter().filter_map(|key| extension.entry(key));
                     held.map(|(key, row)| Object::Row(extension, key, row)).collect()
                 }
-                None => extension.from_rank(0).map(|(key, row)| Object::Row(extension, key, row)).collect(),
+                None => extension.starting_at(0).map(|(key, row)| Object::Row(extension, key, row)).collect(),
             },
         }
     }

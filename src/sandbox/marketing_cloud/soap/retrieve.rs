@@ -57,7 +57,6 @@ impl MarketingCloudSim {
     }
 
     /// The first page of everything that is asked for, with what is left; or what is wrong with it.
-    #[expect(clippy::type_complexity, reason = "two ways to fail, each told in its own way")]
     fn found(&self, world: &World, asked: &Element) -> Result<Result<(String, Option<Rest>), String>, Unreadable> {
         let object = asked.text_of("ObjectType").ok_or(Unreadable)?;
         let filter = asked.child("Filter").map(Filter::read).transpose()?;
