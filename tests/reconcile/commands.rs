@@ -141,7 +141,7 @@ async fn a_side_that_cant_be_read_ends_it_before_anything_is_changed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cant_be_is_refused_before_anything_is_read() {
     let desk = Desk::drifted().await;
-    let before: u64 = desk.town.sandbox.faults().map(|faults| faults.all_calls()).sum();
+    let before: u64 = desk.town.sandbox.faults().map(Faults::all_calls).sum();
     for (args, what) in [
         (vec!["--route", "nowhere"], "there is no route nowhere"),
         (vec!["--since", "tomorrow"], "2026-11-25T03:00:00Z"),
@@ -158,7 +158,7 @@ async fn what_cant_be_is_refused_before_anything_is_read() {
         let error = text(&said.stderr);
         assert!(error.contains(what), "{args:?}: no {what} in:\n{error}");
     }
-    let after: u64 = desk.town.sandbox.faults().map(|faults| faults.all_calls()).sum();
+    let after: u64 = desk.town.sandbox.faults().map(Faults::all_calls).sum();
     assert_eq!(before, after, "nothing was asked");
 }
 

@@ -201,7 +201,7 @@ async fn drifted_sides_are_the_same_again_while_everybody_goes_on_acting() {
     let town = Town::with_gateway(Setup { replicas: 2, ..Setup::default() }).await;
     let crowd = Crowd::new(people, seed, town.sandbox.clock.now());
     crowd.stock(&town);
-    let (gateway, scope) = (town.gateway(), town.scope());
+    let (gateway, scope) = (town.gateway(), Town::scope());
     let (mut tally, mut plan) = (Tally::default(), Plan::fleeting(&scope.scratch).unwrap());
     reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
     eprintln!("{} accounts, {} subscribers, {} calls", tally.accounts, tally.subscribers, tally.calls);

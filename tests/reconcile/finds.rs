@@ -144,7 +144,7 @@ async fn nobody_is_removed_on_the_word_of_an_index() {
     let ann = town.subscriber("ann").await;
     town.sandbox.gigya.set_active(&ann, false);
     let gateway = town.gateway();
-    let (mut tally, scope) = (gigya_esp_gateway::reconcile::Tally::default(), town.scope());
+    let (mut tally, scope) = (gigya_esp_gateway::reconcile::Tally::default(), Town::scope());
     let mut plan = gigya_esp_gateway::reconcile::Plan::fleeting(&scope.scratch).unwrap();
     gigya_esp_gateway::reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
     assert_eq!(found(&tally), [(Difference::Inactive, 1)]);
@@ -168,7 +168,7 @@ async fn what_changed_lately_is_found_without_reading_everybody() {
     town.sandbox.gigya.unsubscribe(&ann, NEWSLETTER);
     assert!(town.sandbox.campaign_monitor.unsubscribe_link(&town.sandbox.list, &address("bob")));
     let (gateway, mut tally) = (town.gateway(), Tally::default());
-    let scope = Scope { since: Some(since), ..town.scope() };
+    let scope = Scope { since: Some(since), ..Town::scope() };
     let mut plan = Plan::fleeting(&scope.scratch).unwrap();
     reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
     assert_eq!(tally.accounts, 1, "only ann changed");
@@ -207,7 +207,7 @@ async fn what_cant_be_done_now_is_left_and_found_again() {
     let town = Town::without_gateway(Setup::default()).await;
     let ann = town.subscriber("ann").await;
     town.sandbox.gigya.unsubscribe(&ann, NEWSLETTER);
-    let (gateway, scope, mut tally) = (town.gateway(), town.scope(), Tally::default());
+    let (gateway, scope, mut tally) = (town.gateway(), Town::scope(), Tally::default());
     let mut plan = Plan::fleeting(&scope.scratch).unwrap();
     reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
     town.sandbox.campaign_monitor.faults().set(Weather { error: 1.0, ..Weather::default() });
@@ -244,7 +244,7 @@ async fn filling_a_list_undoes_no_opt_out() {
         town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
         uids.push(uid);
     }
-    let (gateway, scope, mut tally) = (town.gateway(), town.scope(), Tally::default());
+    let (gateway, scope, mut tally) = (town.gateway(), Town::scope(), Tally::default());
     let mut plan = Plan::fleeting(&scope.scratch).unwrap();
     reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
     town.a_moment_passes();
@@ -269,7 +269,7 @@ async fn what_was_healed_has_a_receipt() {
     town.sandbox.gigya.stock([account(ann, "ann", &[true], at)]);
     let heal = async || {
         let gateway = town.gateway_with(Some(journal.clone()));
-        let (scope, mut tally) = (town.scope(), Tally::default());
+        let (scope, mut tally) = (Town::scope(), Tally::default());
         let mut plan = Plan::fleeting(&scope.scratch).unwrap();
         reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
         let stop = CancellationToken::new();

@@ -54,7 +54,7 @@ impl Town {
         Gateway::with_journal(&config.at_the_pace_of_reconcile(), &transport, &clock, journal).unwrap()
     }
 
-    pub fn scope(&self) -> Scope {
+    pub fn scope() -> Scope {
         Scope {
             routes: Vec::new(),
             since: None,
@@ -67,7 +67,7 @@ impl Town {
 
     /// What differs.
     pub async fn differs(&self) -> Tally {
-        let (gateway, scope) = (self.gateway(), self.scope());
+        let (gateway, scope) = (self.gateway(), Self::scope());
         let mut tally = Tally::default();
         let mut plan = Plan::fleeting(&scope.scratch).unwrap();
         reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
@@ -80,7 +80,7 @@ impl Town {
     }
 
     pub async fn heal_within(&self, limits: &Limits) -> (Tally, Stopped) {
-        let (gateway, scope) = (self.gateway(), self.scope());
+        let (gateway, scope) = (self.gateway(), Self::scope());
         let mut tally = Tally::default();
         let mut plan = Plan::fleeting(&scope.scratch).unwrap();
         reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
