@@ -1,8 +1,8 @@
 //! The command itself, as whoever is on call starts it: what it says, writes and ends with.
 
 use crate::town::{NEWSLETTER, Town, address};
-use gigya_esp_gateway::sandbox::Setup;
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
+use gigya_esp_gateway::sandbox::{Faults, Setup};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
