@@ -194,9 +194,23 @@ pub trait Esp: Any + Send + Sync {
     ) -> Result<Vec<Result<Written, Fault>>, Fault>;
 }
 
-/// Where in an audience's list a page begins, in the provider's own words.
+/// Where in an audience's list a page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bookmark(pub String);
+pub struct Bookmark {
+    /// In the provider's own words.
+    pub at: String,
+    /// Where to begin again if the page doesn't come, because it can't be asked for twice; none if it can. What was read from
+    /// there on is read a second time.
+    pub anew: Option<String>,
+}
+
+impl Bookmark {
+    /// Of a page that can be asked for as often as one likes.
+    #[must_use]
+    pub const fn at(at: String) -> Self {
+        Self { at, anew: None }
+    }
+}
 
 /// A page of an audience's list.
 #[derive(Clone, Debug)]

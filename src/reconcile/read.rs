@@ -76,6 +76,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether asking again would not help.
+fn is_hopeless(fault: &Fault) -> bool {
+    matches!(fault, Fault::Configuration { .. }) || fault.outcome().is_settled()
+}
+
 impl Desk<'_, '_> {
     async fn accounts(&self) -> Result<u64, CompareError> {
         let first = self.site.lines[0];
@@ -86,7 +91,7 @@ impl Desk<'_, '_> {
         let mut bytes = Vec::new();
         loop {
             self.goes_on()?;
-            let page = self.patiently(&system, || {
+            let page = self.patiently(&system, TRIES, || {
                 first.client().page(&selection, cursor.as_deref(), Deadline::after(Instant::now(), PAGE_TIME))
             });
             let page = page.await?;
@@ -128,12 +133,25 @@ impl Desk<'_, '_> {
         // Where a record has a key of its own, its parts are brought together before its address is known.
         let mut by_key = Sorter::new(&self.scope.scratch, self.scope.memory);
         let (mut read, mut bookmark, mut bytes) = (0, None::<Bookmark>, Vec::new());
+        let mut begun_anew = 0;
         loop {
             self.goes_on()?;
-            let page = self.patiently(&system, || {
+            let anew = bookmark.as_ref().and_then(|mark| mark.anew.clone());
+            let tries = if anew.is_some() { 1 } else { TRIES };
+            let page = self.patiently(&system, tries, || {
                 esp.list(audience, bookmark.as_ref(), Deadline::after(Instant::now(), PAGE_TIME))
             });
-            let page = page.await?;
+            let page = match (page.await, anew) {
+                (Ok(page), _) => page,
+                (Err(CompareError::Read { fault, .. }), Some(anew)) if begun_anew < TRIES && !is_hopeless(&fault) => {
+                    begun_anew += 1;
+                    tracing::warn!(system, %fault, attempt = begun_anew, "a page is lost; its list is read again");
+                    self.pause(PAUSE * begun_anew).await?;
+                    bookmark = Some(Bookmark::at(anew));
+                    continue;
+                }
+                (Err(error), _) => return Err(error),
+            };
             for part in &page.parts {
                 let address = is_by_address.then(|| Email::parse(&part.key.0).ok()).flatten();
                 match address {
@@ -162,7 +180,7 @@ impl Desk<'_, '_> {
     }
 
     /// Asks for a page until it comes; what passes is waited for longer than one call would.
-    async fn patiently<T, F>(&self, system: &str, ask: impl Fn() -> F) -> Result<T, CompareError>
+    async fn patiently<T, F>(&self, system: &str, tries: u32, ask: impl Fn() -> F) -> Result<T, CompareError>
     where
         F: Future<Output = Result<T, Fault>>,
     {
@@ -172,17 +190,21 @@ impl Desk<'_, '_> {
                 Ok(page) => return Ok(page),
                 Err(fault) => fault,
             };
-            let is_hopeless = matches!(fault, Fault::Configuration { .. }) || fault.outcome().is_settled();
-            if attempt >= TRIES || is_hopeless {
+            if attempt >= tries || is_hopeless(&fault) {
                 return Err(CompareError::Read { system: system.to_owned(), fault });
             }
             tracing::warn!(system, %fault, attempt, "a page can't be had; it is asked for again");
-            tokio::select! {
-                () = tokio::time::sleep(pause) => pause *= 2,
-                () = self.scope.stop.cancelled() => return Err(CompareError::Stopped),
-            }
+            self.pause(pause).await?;
+            pause *= 2;
         }
         unreachable!("the loop ends by itself")
+    }
+
+    async fn pause(&self, time: Duration) -> Result<(), CompareError> {
+        tokio::select! {
+            () = tokio::time::sleep(time) => Ok(()),
+            () = self.scope.stop.cancelled() => Err(CompareError::Stopped),
+        }
     }
 
     fn goes_on(&self) -> Result<(), CompareError> {

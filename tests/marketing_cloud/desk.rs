@@ -117,6 +117,12 @@ impl Desk {
         self.esp.discard(&self.audience, record, Self::deadline()).await
     }
 
+    /// Fills the audience.
+    pub async fn load(&self, people: &[Person]) -> Result<Vec<Result<Written, Fault>>, Fault> {
+        assert!(people.len() <= self.esp.load_size(&self.audience));
+        self.esp.load(&self.audience, people, Self::deadline()).await
+    }
+
     pub fn updates_may_opt_in(&self) -> bool {
         self.esp.update_may_opt_in(&self.audience)
     }

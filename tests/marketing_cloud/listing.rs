@@ -1,10 +1,12 @@
 //! An audience as a whole: everybody whom a look finds is listed, and as the look finds them.
 
 use crate::desk::{Desk, LIST, OTHER_LIST, PROFILES, address};
-use gigya_esp_gateway::domain::Audience;
-use gigya_esp_gateway::esp::Record;
+use gigya_esp_gateway::domain::{Audience, Consent};
+use gigya_esp_gateway::esp::{Bookmark, Record};
+use gigya_esp_gateway::sandbox::Weather;
 use gigya_esp_gateway::sandbox::marketing_cloud::{MarketingCloudSettings, Status, StockedContact};
-use std::collections::BTreeMap;
+use gigya_esp_gateway::upstream::Fault;
+use std::collections::{BTreeMap, BTreeSet};
 
 const EVERY: [&str; 5] = [
     "all-subscribers",
@@ -52,7 +54,7 @@ fn told(record: &Record, fields: &[&str]) -> String {
 #[tokio::test]
 async fn who_is_listed_is_as_a_look_finds_them() {
     for audience in EVERY {
-        for lines in ["", "status_column = \"Status\"", "uid_attribute = \"GigyaUID\""] {
+        for lines in ["", "status_column = \"Status\"", "uid_attribute = \"Gigya UID\""] {
             let settings = MarketingCloudSettings::default();
             let desk = Desk::with(&[audience], lines, settings).await;
             let field = if audience.contains("data-extension") { "FirstName" } else { "First Name" };
@@ -124,4 +126,83 @@ async fn many_are_read_by_as_few_calls_as_pages_go() {
     assert_eq!(listed.len(), people);
     assert!(listed.values().all(|parts| parts.len() == 3));
     assert_eq!(pages, 9, "three pages for each of three places");
+}
+
+#[tokio::test]
+async fn pages_may_be_shorter_than_was_asked_for() {
+    let settings = MarketingCloudSettings { rows_a_page: 7, ..MarketingCloudSettings::default() };
+    let desk = Desk::with(&["data-extension:GIGYA_PROFILES"], "", settings).await;
+    let keys: Vec<String> = (0..40).map(|person| format!("u-{person:05}")).collect();
+    desk.sim.stock_rows(PROFILES, keys.iter().map(|key| (key.as_str(), [("EmailAddress", "any@example.org")])));
+    let (listed, pages) = listed(&desk, "data-extension:GIGYA_PROFILES").await;
+    assert_eq!((listed.len(), pages), (40, 1 + 6), "one page without subscribers, and six of rows");
+}
+
+#[tokio::test]
+async fn rows_that_end_too_early_or_are_not_counted_are_no_list() {
+    let audience = Audience::new("data-extension:GIGYA_PROFILES");
+    for body in [r#"{"count":12,"items":[]}"#, r#"{"items":[]}"#, "[]", ""] {
+        let desk = Desk::of("data-extension:GIGYA_PROFILES").await;
+        let rows = desk.esp.list(&audience, None, Desk::deadline()).await.unwrap().next.unwrap();
+        for _ in 0..4 {
+            desk.sim.fail_next("rows.read", 200, body, &[("content-type", "application/json")]);
+        }
+        let page = desk.esp.list(&audience, Some(&rows), Desk::deadline()).await;
+        assert!(matches!(page, Err(Fault::Unavailable { .. })), "{body}: {page:?}");
+    }
+    let desk = Desk::of("data-extension:GIGYA_PROFILES").await;
+    for mark in ["", "rows", "shelves/1", "rows/2", "rows/x+y", "rows/1+-1"] {
+        let page = desk.esp.list(&audience, Some(&Bookmark::at(mark.to_owned())), Desk::deadline()).await;
+        assert!(matches!(page, Err(Fault::Unavailable { .. })), "{mark}: {page:?}");
+    }
+}
+
+/// What continues a retrieval is told once: if its answer is lost, the next call would get the page after it.
+#[tokio::test]
+async fn a_page_whose_answer_was_lost_is_not_asked_for_twice() {
+    let desk = Desk::of("all-subscribers").await;
+    let audience = Audience::new("all-subscribers");
+    let at = desk.clock.now();
+    desk.sim.stock((0..6_000).map(|person| StockedContact {
+        key: format!("u-{person}").into(),
+        email: format!("person-{person}@example.org"),
+        status: Status::Active,
+        attributes: Vec::new(),
+        lists: Vec::new(),
+        at,
+    }));
+    let first = desk.esp.list(&audience, None, Desk::deadline()).await.unwrap();
+    let second = first.next.unwrap();
+    let calls = desk.sim.faults().all_calls();
+    desk.sim.faults().set(Weather { error_after: 1.0, ..Weather::default() });
+    assert!(desk.esp.list(&audience, Some(&second), Desk::deadline()).await.is_err());
+    assert_eq!(desk.sim.faults().all_calls(), calls + 1);
+    desk.sim.faults().set(Weather::default());
+    // It begins anew from there, and then everybody is told of.
+    let (mut from, mut keys) = (Some(Bookmark::at(second.anew.unwrap())), BTreeSet::new());
+    while let Some(mark) = from {
+        let page = desk.esp.list(&audience, Some(&mark), Desk::deadline()).await.unwrap();
+        keys.extend(page.parts.into_iter().map(|part| part.key.0));
+        from = page.next;
+    }
+    assert_eq!(keys.len(), 6_000);
+}
+
+#[tokio::test]
+async fn who_was_read_twice_counts_as_out_in_doubt() {
+    let audience = Audience::new("publication-list:69238");
+    for out in [Some(LIST), None] {
+        let desk = Desk::of("publication-list:69238").await;
+        let ann = desk.subscriber("ann").await;
+        let (before, _) = listed(&desk, "publication-list:69238").await;
+        desk.sim.import("u-ann", "ann@example.org", out, Status::Unsubscribed);
+        let (after, _) = listed(&desk, "publication-list:69238").await;
+        let both = [&before["u-ann"][..], &after["u-ann"][..]];
+        for order in [both, [both[1], both[0]]] {
+            let parts: Vec<&[u8]> = order.concat().iter().map(|part| Vec::leak(part.clone()) as &[u8]).collect();
+            let record = desk.esp.combine(&audience, &parts).unwrap();
+            assert!(matches!(record.consent, Consent::OptedOut { .. }), "{record:?}");
+        }
+        assert_eq!(desk.record(&ann).await.key.0.as_ref(), "u-ann");
+    }
 }

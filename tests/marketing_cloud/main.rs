@@ -6,4 +6,5 @@ mod audiences;
 mod desk;
 mod keys;
 mod listing;
+mod loading;
 mod oddities;

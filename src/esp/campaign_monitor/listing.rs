@@ -77,7 +77,7 @@ struct Imported {
 
 /// A page's place: the state's index and the page's number, from 1.
 fn place(from: Option<&Bookmark>) -> (usize, u64) {
-    let place = from.and_then(|mark| mark.0.split_once('/'));
+    let place = from.and_then(|mark| mark.at.split_once('/'));
     place.and_then(|(state, page)| Some((state.parse().ok()?, page.parse().ok()?))).unwrap_or((0, 1))
 }
 
@@ -105,7 +105,7 @@ impl CampaignMonitor {
             Answer::State(code) => return Err(Fault::Failing { code }),
         };
         let next = if number < page.number_of_pages { (state, number + 1) } else { (state + 1, 1) };
-        let next = (next.0 < STATES.len()).then(|| Bookmark(format!("{}/{}", next.0, next.1)));
+        let next = (next.0 < STATES.len()).then(|| Bookmark::at(format!("{}/{}", next.0, next.1)));
         Ok(ListPage { parts: page.results.iter().filter_map(|row| part(row)).collect(), next, total })
     }
 

@@ -300,7 +300,9 @@ impl Client {
         deadline: Deadline,
     ) -> Result<Option<(Vec<Row>, Option<String>)>, Fault> {
         let body = soap::retrieve(object, properties, filter, continued);
-        let page = self.soap(operation, Action::Retrieve, &body, Attempts::Few, deadline).await?;
+        // What continues a retrieval is told once: asked for again, it would be the page after it.
+        let attempts = if continued.is_some() { Attempts::Once } else { Attempts::Few };
+        let page = self.soap(operation, Action::Retrieve, &body, attempts, deadline).await?;
         if page.is_unknown_property() {
             return Ok(None);
         }
@@ -324,6 +326,14 @@ impl Client {
         let operation = if over { "subscriber.upsert" } else { "subscriber.create" };
         let body = soap::create(&write.object(), over);
         self.write(operation, Action::Create, &body, attempts, deadline).await
+    }
+
+    /// Creates subscribers; one that is there already stays as it is. What became of each, as far as that is told.
+    pub async fn create_many(&self, writes: &[Write<'_>], deadline: Deadline) -> Result<Vec<Option<Written>>, Fault> {
+        let objects: String = writes.iter().map(Write::object).collect();
+        let body = soap::create(&objects, false);
+        let answer = self.soap("subscribers.create", Action::CreateMany, &body, Attempts::Few, deadline).await?;
+        Ok(answer.written_many(writes.len()))
     }
 
     /// Updates a subscriber that is there.
@@ -383,9 +393,31 @@ impl Client {
         values: Map<String, Value>,
         deadline: Deadline,
     ) -> Result<(), Fault> {
+        let row = json!({ "keys": { column: key }, "values": values });
+        self.upsert("row.upsert", data_extension, vec![row], deadline).await
+    }
+
+    /// Writes rows of a data extension, over those with the same keys. A fault may leave some of them written.
+    pub async fn upsert_rows(
+        &self,
+        data_extension: &str,
+        column: &str,
+        rows: Vec<(&str, Map<String, Value>)>,
+        deadline: Deadline,
+    ) -> Result<(), Fault> {
+        let row = |(key, values)| json!({ "keys": { column: key }, "values": values });
+        self.upsert("rows.upsert", data_extension, rows.into_iter().map(row).collect(), deadline).await
+    }
+
+    async fn upsert(
+        &self,
+        operation: &'static str,
+        data_extension: &str,
+        rows: Vec<Value>,
+        deadline: Deadline,
+    ) -> Result<(), Fault> {
         let path = format!("/hub/v1/dataevents/key:{}/rowset", encoded(data_extension));
-        let rows = json!([{ "keys": { column: key }, "values": values }]);
-        let done = self.rest("row.upsert", Method::POST, &path, &rows, deadline).await?;
+        let done = self.rest(operation, Method::POST, &path, &Value::Array(rows), deadline).await?;
         done.map(drop).ok_or(Fault::Configuration { code: 404 })
     }
 

@@ -29,11 +29,16 @@ impl Place<'_> {
     /// Every record of somebody.
     pub async fn find(&self, whom: &Whom<'_>) -> Result<Vec<Record>, Fault> {
         let keys = keys_of(self.settings, whom);
-        let addresses: Vec<&str> = whom.addresses.iter().map(|address| address.expose()).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let Some(filter) = by_key_or_address(&keys, addresses) else { return Ok(Vec::new()) };
+        self.find_under(&keys, whom).await
+    }
+
+    /// Every record under one of these keys, or at one of the addresses.
+    pub async fn find_under(&self, keys: &[&str], whom: &Whom<'_>) -> Result<Vec<Record>, Fault> {
+        let addresses: Vec<&str> = whom.addresses.iter().map(|address| address.expose()).collect();
+        let Some(filter) = by_key_or_address(keys, addresses) else { return Ok(Vec::new()) };
         let (subscribers, mut beside) =
-            Box::pin(both(self.client.subscribers(&filter, self.deadline), self.beside(&keys))).await?;
+            Box::pin(both(self.client.subscribers(&filter, self.deadline), self.beside(keys))).await?;
         let is_new = |key: &&str| !keys.iter().any(|known| known.eq_ignore_ascii_case(key));
         let others: Vec<&str> =
             subscribers.iter().filter_map(|row| row.subscriber_key.as_deref()).filter(is_new).collect();

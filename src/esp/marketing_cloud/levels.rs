@@ -35,12 +35,18 @@ impl MarketingCloud {
         deadline: Deadline,
     ) -> Result<(), Fault> {
         let Some(data_extension) = &audience.data_extension else { return Ok(()) };
+        let row = self.row(values, status);
+        self.client.upsert_row(data_extension, (&self.settings.key_column, key), row, deadline).await
+    }
+
+    /// A row as it is written: some columns, and the status where there is a column for it.
+    pub(super) fn row(&self, values: &[(&str, String)], status: Option<&str>) -> Map<String, Value> {
         let mut row: Map<String, Value> =
             values.iter().map(|(column, value)| ((*column).to_owned(), Value::from(value.as_str()))).collect();
         if let (Some(column), Some(status)) = (&self.settings.status_column, status) {
             row.insert(column.clone(), status.into());
         }
-        self.client.upsert_row(data_extension, (&self.settings.key_column, key), row, deadline).await
+        row
     }
 
     pub(super) async fn delete_row(

@@ -7,6 +7,7 @@
 use super::find::{Beside, Place};
 use super::provider::MarketingCloud;
 use super::soap::{Filter, Pair, Properties, Row};
+use super::wire;
 use crate::config::{MarketingCloudAudience, StatusPlace};
 use crate::domain::Audience;
 use crate::esp::{Bookmark, ListPage, Part, Record, RecordKey, Whom};
@@ -65,7 +66,7 @@ enum Said {
 /// A page of a data extension.
 #[derive(Deserialize)]
 struct Rowset {
-    #[serde(default)]
+    /// How many rows the data extension has.
     count: u64,
     #[serde(default)]
     items: Vec<Item>,
@@ -87,11 +88,13 @@ impl MarketingCloud {
         from: Option<&Bookmark>,
         deadline: Deadline,
     ) -> Result<ListPage, Fault> {
-        let begins_at = from.and_then(|mark| mark.0.split_once('/'));
-        let (place, continued) = match begins_at {
-            Some((label, rest)) => (Shelf::named(label).unwrap_or(Shelf::Subscribers), Some(rest)),
-            None => (Shelf::Subscribers, None),
+        let begins_at = from.and_then(|mark| mark.at.split_once('/'));
+        let (place, continued) = match (begins_at, from) {
+            (Some((label, rest)), _) => (Shelf::named(label), Some(rest)),
+            (None, None) => (Some(Shelf::Subscribers), None),
+            (None, Some(_)) => (None, None),
         };
+        let place = place.ok_or(Fault::Unavailable { cause: "bookmark_not_understood" })?;
         let continued = continued.filter(|rest| !rest.is_empty());
         let (parts, next, total) = match (place, &audience.status, &audience.data_extension) {
             (Shelf::Memberships, Some(StatusPlace::PublicationList(list)), _) => {
@@ -109,7 +112,14 @@ impl MarketingCloud {
             Some(next) => Some((place, next)),
             None => place.next(audience).map(|shelf| (shelf, String::new())),
         };
-        let next = next.map(|(shelf, rest)| Bookmark(format!("{}/{rest}", shelf.label())));
+        let next = next.map(|(shelf, rest)| {
+            // What continues a retrieval is told once: asked for again, it would be the page after it.
+            let is_told_once = shelf != Shelf::Rows && !rest.is_empty();
+            Bookmark {
+                at: format!("{}/{rest}", shelf.label()),
+                anew: is_told_once.then(|| format!("{}/", shelf.label())),
+            }
+        });
         Ok(ListPage { parts, next, total })
     }
 
@@ -119,12 +129,20 @@ impl MarketingCloud {
         continued: Option<&str>,
         deadline: Deadline,
     ) -> Result<(Vec<Part>, Option<String>, Option<u64>), Fault> {
-        let number: u64 = continued.and_then(|number| number.parse().ok()).unwrap_or(1);
+        let (number, before) = match continued {
+            None => (1, 0),
+            Some(mark) => pages_read(mark).ok_or(Fault::Unavailable { cause: "bookmark_not_understood" })?,
+        };
         let body = self.client.rowset(data_extension, number, PAGE, deadline).await?;
         let page: Rowset =
             serde_json::from_slice(&body).map_err(|_| Fault::Unavailable { cause: "answer_not_understood" })?;
-        let read = (number - 1) * PAGE as u64 + page.items.len() as u64;
-        let next = (read < page.count && !page.items.is_empty()).then(|| (number + 1).to_string());
+        // A page may be shorter than was asked for; what was read is counted.
+        let read = before + page.items.len() as u64;
+        let is_over = read >= page.count;
+        if page.items.is_empty() && !is_over {
+            return Err(Fault::Unavailable { cause: "list_incomplete" });
+        }
+        let next = (!is_over).then(|| format!("{}+{read}", number + 1));
         let total = (number == 1).then_some(page.count);
         let parts = page.items.into_iter().filter_map(|item| self.of_row(item));
         Ok((parts.collect(), next, total))
@@ -145,14 +163,24 @@ impl MarketingCloud {
         for part in parts {
             let Keyed { key, said } = serde_json::from_slice(part).ok()?;
             let subscriber_key = Some(key);
+            // Who was read twice may have changed in between: in doubt the one that may not be mailed.
+            let is_in = |row: &Row| {
+                wire::consent(row.status.as_deref().unwrap_or_default(), None, &self.settings.time_zone).is_opted_in()
+            };
             match said {
                 Said::Subscriber(email_address, status, unsubscribed_date, attributes) => {
                     let attributes = pairs(attributes);
-                    subscriber =
+                    let other =
                         Row { subscriber_key, email_address, status, unsubscribed_date, attributes, ..Row::default() };
+                    if subscriber.status.is_none() || is_in(&subscriber) {
+                        subscriber = other;
+                    }
                 }
                 Said::Membership(status, modified_date) => {
-                    beside.memberships.push(Row { subscriber_key, status, modified_date, ..Row::default() });
+                    let other = Row { subscriber_key, status, modified_date, ..Row::default() };
+                    if beside.memberships.first().is_none_or(is_in) {
+                        beside.memberships = vec![other];
+                    }
                 }
                 Said::Row(columns) => {
                     subscriber.subscriber_key = subscriber.subscriber_key.or(subscriber_key);
@@ -165,6 +193,12 @@ impl MarketingCloud {
         let place = Place { client: &self.client, settings: &self.settings, audience, columns: Vec::new(), deadline };
         place.record(&subscriber, &beside, &Whom { uids: Vec::new(), addresses: Vec::new(), fields: &[] })
     }
+}
+
+/// Of `PAGE+ROWS`: the page to be read, and how many rows were read before it.
+fn pages_read(mark: &str) -> Option<(u64, u64)> {
+    let (number, read) = mark.split_once('+')?;
+    Some((number.parse().ok()?, read.parse().ok()?))
 }
 
 /// A part as it is kept: with its key as it is spelled there.

@@ -29,6 +29,7 @@ mod handshake;
 mod inbound;
 mod levels;
 mod listing;
+mod load;
 mod provider;
 mod rest;
 mod setup;

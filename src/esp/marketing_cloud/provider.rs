@@ -8,7 +8,7 @@ use super::client::{Client, Write};
 use super::find::Place;
 use super::handshake::Handshakes;
 use super::soap::Written as Answered;
-use super::{INFO, inbound, wire};
+use super::{INFO, inbound, load, wire};
 use crate::config::{self, MarketingCloud as Settings, MarketingCloudAudience, StatusPlace, SubscriberKey};
 use crate::domain::{Audience, ConnectionName, Consent, RemovalKind};
 use crate::esp::{
@@ -309,9 +309,8 @@ impl Esp for MarketingCloud {
         self.put_together(audience, parts)
     }
 
-    /// One at a time: its calls for many look at nobody's status before they write.
     fn load_size(&self, _: &Audience) -> usize {
-        1
+        load::SIZE
     }
 
     async fn load(
@@ -320,10 +319,6 @@ impl Esp for MarketingCloud {
         people: &[Person],
         deadline: Deadline,
     ) -> Result<Vec<Result<Written, Fault>>, Fault> {
-        let mut written = Vec::new();
-        for person in people {
-            written.push(self.opt_in(audience, None, person, false, deadline).await);
-        }
-        Ok(written)
+        self.load_all(self.meaning(audience)?, people, deadline).await
     }
 }

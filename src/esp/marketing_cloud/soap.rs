@@ -17,6 +17,8 @@ const RATE_LIMITED: &str = "17";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Create,
+    /// Of several objects, each of which is told what became of it.
+    CreateMany,
     Update,
     Delete,
     Retrieve,
@@ -27,7 +29,7 @@ impl Action {
     /// The header's value.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Create => "Create",
+            Self::Create | Self::CreateMany => "Create",
             Self::Update => "Update",
             Self::Delete => "Delete",
             Self::Retrieve => "Retrieve",
@@ -176,6 +178,9 @@ pub struct Message {
 pub struct Row {
     pub status_code: String,
     pub error_code: Option<String>,
+    /// Which of the objects that were written, from 0.
+    #[serde(rename = "OrdinalID")]
+    pub ordinal_id: Option<String>,
     #[serde(rename = "ID")]
     pub id: Option<String>,
     pub subscriber_key: Option<String>,
@@ -258,7 +263,9 @@ pub fn judge(upstream: &str, operation: &str, action: Action, response: &Respons
         create_response.or(update_response).or(delete_response).or(others)
     });
     match (response.status(), message) {
-        (StatusCode::OK, Some(message)) if action == Action::Retrieve => Verdict::Answer(Answer::Done(message)),
+        (StatusCode::OK, Some(message)) if matches!(action, Action::Retrieve | Action::CreateMany) => {
+            Verdict::Answer(Answer::Done(message))
+        }
         (StatusCode::OK, Some(message)) => match message.written() {
             Ok(Written::Busy { code }) => {
                 tracing::warn!(upstream, operation, code, "Marketing Cloud could not do it now");
@@ -324,8 +331,7 @@ impl Message {
     /// What became of the one object that was written. Notes the call's id if it was.
     pub fn written(&self) -> Result<Written, Fault> {
         let written = match self.results.first() {
-            Some(row) if row.status_code.eq_ignore_ascii_case("OK") => Ok(Written::Done),
-            Some(row) => Ok(meaning(row.error_code.as_deref().and_then(|code| code.trim().parse().ok()))),
+            Some(row) => Ok(row.written()),
             None if self.overall_status.eq_ignore_ascii_case("OK") => Ok(Written::Done),
             None => Err(Fault::Unavailable { cause: "answer_without_result" }),
         };
@@ -333,6 +339,19 @@ impl Message {
             upstream::note(Some(&self.request_id));
         }
         written
+    }
+
+    /// What became of each of so many objects; of one that isn't told of, nothing is known. Notes the call's id.
+    pub fn written_many(&self, count: usize) -> Vec<Option<Written>> {
+        let mut all = vec![None; count];
+        for (nth, row) in self.results.iter().enumerate() {
+            let told = row.ordinal_id.as_deref().and_then(|ordinal| ordinal.trim().parse().ok());
+            if let Some(slot) = all.get_mut(told.unwrap_or(nth)) {
+                *slot = Some(row.written());
+            }
+        }
+        upstream::note(Some(&self.request_id));
+        all
     }
 
     /// Whether another page follows.
@@ -348,6 +367,15 @@ impl Message {
     /// Whether it failed because a property can't be retrieved of this kind of object.
     pub fn is_unknown_property(&self) -> bool {
         self.is_error() && self.overall_status.contains("do not match with the fields")
+    }
+}
+
+impl Row {
+    fn written(&self) -> Written {
+        if self.status_code.eq_ignore_ascii_case("OK") {
+            return Written::Done;
+        }
+        meaning(self.error_code.as_deref().and_then(|code| code.trim().parse().ok()))
     }
 }
 

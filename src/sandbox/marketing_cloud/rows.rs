@@ -164,6 +164,7 @@ impl World {
         let page = number(page, 1).map_err(|()| refused(400, 10003, "$page must be a number from 1 on"))?;
         let size = number(size, PAGE).ok().filter(|size| *size <= PAGE);
         let size = size.ok_or_else(|| refused(400, 10003, "$pagesize must be a number from 1 to 2500"))?;
+        let size = size.min(self.rows_a_page);
         let extension = self.extensions.get(key);
         let extension = extension.ok_or_else(|| refused(404, 30003, "The data extension was not found"))?;
         let primary = &extension.kind.primary_key;

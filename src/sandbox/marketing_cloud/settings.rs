@@ -39,6 +39,8 @@ pub struct MarketingCloudSettings {
     pub suppression: Duration,
     /// How long rows that are written asynchronously wait, by the simulators' clock.
     pub async_rows_take: Duration,
+    /// As many rows as a page of a data extension has, however many are asked for. 2,500 is the vendor's word.
+    pub rows_a_page: usize,
     /// What the package may do, as tokens say. (Only calls about callbacks and subscriptions are held to it.)
     pub scopes: Vec<String>,
     /// Whether a list's subscribers have `CreatedDate` and `ModifiedDate`. Where not, asking for them is an error.
@@ -149,6 +151,7 @@ impl Default for MarketingCloudSettings {
             contact_delete_takes: Duration::from_mins(10),
             suppression: Duration::from_hours(48),
             async_rows_take: Duration::ZERO,
+            rows_a_page: 2_500,
             scopes: owned(SCOPES),
             list_dates: true,
         }

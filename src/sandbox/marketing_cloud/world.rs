@@ -171,6 +171,7 @@ pub struct World {
     pub async_rows: AsyncRows,
     /// By request token.
     pub row_tokens: HashMap<String, RowsToken>,
+    pub rows_a_page: usize,
 }
 
 impl World {
@@ -191,6 +192,7 @@ impl World {
             pages: Pages::default(),
             async_rows: AsyncRows::new(settings.async_rows_take),
             row_tokens: HashMap::new(),
+            rows_a_page: settings.rows_a_page,
         }
     }
 
