@@ -49,7 +49,7 @@ async fn who_is_new_is_there_as_if_they_had_come_alone_by_a_handful_of_calls() {
                 assert_eq!(alone.opt_in(None, person, false).await, Ok(Written::Done));
                 let (together, alone) = (desk.record(person).await, alone.record(person).await);
                 assert_eq!(told(&together), told(&alone), "{audience}, {lines}");
-                assert!(!desk.differs(&together, person));
+                assert!(!desk.differs(&together, person), "{audience}, {lines}");
             }
         }
     }

@@ -175,8 +175,9 @@ impl Esp for MarketingCloud {
 
     fn differs(&self, audience: &Audience, record: &Record, person: &Person) -> bool {
         let Ok(audience) = self.meaning(audience) else { return false };
-        let is_theirs = self.can_be_theirs(record, person)
-            && (self.settings.uid_attribute.is_none() || record.uid.as_ref() == Some(&person.uid));
+        // A row without a subscriber has nowhere to hold the UID.
+        let holds_uid = self.settings.uid_attribute.is_some() && record.level(wire::SUBSCRIBER) != Consent::Unknown;
+        let is_theirs = self.can_be_theirs(record, person) && (!holds_uid || record.uid.as_ref() == Some(&person.uid));
         let row = record.level(wire::ROW);
         let row_is_right = audience.data_extension.is_none() || !record.consent.is_opted_in() || row.is_opted_in();
         !is_theirs || record.address != person.address || !row_is_right || self.values_differ(audience, record, person)
