@@ -88,15 +88,16 @@ impl Desk<'_, '_> {
         let (_, first) = lines[0];
         let is_here = |row: &&Row<'_>| matches!(row.of, Of::Audience(of) if usize::from(of) == index);
         let is_alone = first.esp().one_record_an_address();
-        let records: Vec<(&Row<'_>, Record)> = if is_alone {
+        let records: Vec<(Vec<&[u8]>, Record)> = if is_alone {
             // All parts at an address are one record's.
             let parts: Vec<&[u8]> = rows.iter().filter(is_here).flat_map(|row| row.parts.iter().copied()).collect();
-            let row = rows.iter().find(is_here);
-            row.zip(super::row::combine(first.esp(), &first, &parts)).into_iter().collect()
+            let record = super::row::combine(first.esp(), &first, &parts);
+            record.map(|record| (parts, record)).into_iter().collect()
         } else {
-            rows.iter().filter(is_here).filter_map(|row| Some((row, row.record(&first)?))).collect()
+            rows.iter().filter(is_here).filter_map(|row| Some((row.parts.clone(), row.record(&first)?))).collect()
         };
-        for (row, record) in records {
+        self.tally.subscribers += records.len() as u64;
+        for (parts, record) in records {
             let own = here.iter().position(|one| record.uid.as_ref() == Some(&one.account.uid));
             for (place, line) in &lines {
                 let bit = 1_u64 << place;
@@ -126,8 +127,8 @@ impl Desk<'_, '_> {
             {
                 let is_somebody_elses =
                     is_alone && here.iter().any(|one| lines.iter().any(|(_, line)| line.wants_in(&one.account)));
-                Row { of: row.of, matched: u64::from(is_somebody_elses), parts: row.parts.clone() }
-                    .encode(&mut self.bytes);
+                let of = Of::Audience(u16::try_from(index).unwrap_or(u16::MAX - 1));
+                Row { of, matched: u64::from(is_somebody_elses), parts }.encode(&mut self.bytes);
                 self.by_uid.push(key_of(uid), &self.bytes)?;
             }
         }

@@ -64,9 +64,8 @@ pub async fn read(
     let sorter = || Mutex::new(Sorter::new(&scope.scratch, scope.memory));
     let desk = Desk { site, scope, by_address: sorter(), by_uid: sorter(), progress: Mutex::default(), tell };
     let audiences = (0..site.audiences.len()).map(|index| desk.audience(index));
-    let (accounts, subscribers) = try_join!(desk.accounts(), try_join_all(audiences))?;
+    let (accounts, _) = try_join!(desk.accounts(), try_join_all(audiences))?;
     tally.accounts += accounts;
-    tally.subscribers += subscribers.into_iter().sum::<u64>();
     tally.calls += lock(&desk.progress).calls;
     let inner = |sorter: Mutex<Sorter>| sorter.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Read { by_address: inner(desk.by_address), by_uid: inner(desk.by_uid) })
@@ -124,7 +123,7 @@ impl Desk<'_, '_> {
         }
     }
 
-    async fn audience(&self, index: usize) -> Result<u64, CompareError> {
+    async fn audience(&self, index: usize) -> Result<(), CompareError> {
         let line = self.site.lines[self.site.audiences[index][0]];
         let (esp, audience) = (line.esp(), &line.route().audience);
         let system = format!("{}/{} {audience}", esp.provider().slug, esp.name());
@@ -132,7 +131,7 @@ impl Desk<'_, '_> {
         let is_by_address = esp.one_record_an_address();
         // Where a record has a key of its own, its parts are brought together before its address is known.
         let mut by_key = Sorter::new(&self.scope.scratch, self.scope.memory);
-        let (mut read, mut bookmark, mut bytes) = (0, None::<Bookmark>, Vec::new());
+        let (mut bookmark, mut bytes) = (None::<Bookmark>, Vec::new());
         let mut begun_anew = 0;
         loop {
             self.goes_on()?;
@@ -162,7 +161,6 @@ impl Desk<'_, '_> {
                     None => by_key.push(part.key.0.as_bytes(), &part.said)?,
                 }
             }
-            read += page.parts.len() as u64;
             self.came(page.parts.len(), page.total);
             match page.next {
                 Some(next) => bookmark = Some(next),
@@ -176,7 +174,7 @@ impl Desk<'_, '_> {
             Row::new(of, parts).encode(&mut bytes);
             lock(&self.by_address).push(record.address.folded().as_bytes(), &bytes)?;
         }
-        Ok(read)
+        Ok(())
     }
 
     /// Asks for a page until it comes; what passes is waited for longer than one call would.

@@ -55,6 +55,8 @@ struct Inner {
     weather: Weather,
     chance: fastrand::Rng,
     calls: BTreeMap<String, u64>,
+    /// By operation, the number of the call whose answer is lost.
+    lost: BTreeMap<String, u64>,
     failed: u64,
 }
 
@@ -74,7 +76,13 @@ pub(super) enum Fate {
 impl Faults {
     pub(super) fn new(seed: u64) -> Self {
         let chance = fastrand::Rng::with_seed(seed);
-        Self(Arc::new(Mutex::new(Inner { weather: Weather::default(), chance, calls: BTreeMap::new(), failed: 0 })))
+        Self(Arc::new(Mutex::new(Inner {
+            weather: Weather::default(),
+            chance,
+            calls: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            failed: 0,
+        })))
     }
 
     /// Changes the weather.
@@ -91,6 +99,13 @@ impl Faults {
     /// Takes the system down, or up again.
     pub fn set_down(&self, down: bool) {
         self.lock().weather.down = down;
+    }
+
+    /// Loses the answer to a call to come: 1 is the next one of this operation. It is done, and then the connection breaks.
+    pub fn lose_answer(&self, operation: &str, nth: u64) {
+        let mut inner = self.lock();
+        let number = inner.calls.get(operation).copied().unwrap_or(0) + nth;
+        inner.lost.insert(operation.to_owned(), number);
     }
 
     /// How often an operation was called, whatever became of it.
@@ -132,6 +147,9 @@ impl Faults {
                 fate = other;
             }
             roll -= share;
+        }
+        if inner.lost.get(operation) == inner.calls.get(operation) {
+            fate = Fate::ResetAfter;
         }
         inner.failed += u64::from(fate != Fate::Well);
         (fate, latency)

@@ -84,11 +84,12 @@ async fn who_opted_out_after_the_look_stays_out() {
     for audience in EVERY.into_iter().filter(|audience| *audience != ROW) {
         let desk = Desk::of(audience).await;
         desk.sim.import("u-ann", "ann@example.org", list_of(audience), Status::Unsubscribed);
-        for _ in 0..3 {
-            desk.sim.fail_next("soap.retrieve", 200, NOBODY, &[("content-type", "text/xml")]);
+        for object in ["subscriber", "listsubscriber", "row"] {
+            desk.sim.fail_next(&format!("soap.retrieve.{object}"), 200, NOBODY, &[("content-type", "text/xml")]);
         }
         let loaded = desk.load(&people(&desk, &["ann"])).await.unwrap();
         assert_eq!(loaded, [Ok(Written::Moved)], "{audience}");
+        assert_eq!(desk.sim.faults().calls("soap.create"), 1, "it was tried");
         assert!(!desk.sim.is_mailable("ann@example.org", list_of(audience)), "{audience}");
         assert!(desk.sim.row(PROFILES, "u-ann").is_none(), "{audience}");
     }

@@ -1,9 +1,12 @@
 //! The same at Marketing Cloud, where consent is kept in several places and whoever leaves leaves something behind.
 
-use crate::town::{NEWSLETTER, Town, address, found};
+use crate::town::{FREELY, NEWSLETTER, Town, address, found};
 use gigya_esp_gateway::forward::Difference;
+use gigya_esp_gateway::reconcile::{self, Plan, Tally};
+use gigya_esp_gateway::sandbox::marketing_cloud::{Status, StockedContact};
 use gigya_esp_gateway::sandbox::{Esps, Setup};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 const AUDIENCES: [&str; 3] = [
     "all-subscribers+data-extension:GIGYA_PROFILES",
@@ -86,4 +89,69 @@ async fn an_address_and_fields_become_the_accounts() {
         town.sandbox.gigya.set_profile(&ann, "firstName", json!("Anna"));
         town.is_healed_of(Difference::WrongFields).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_audience_is_filled_fifty_at_a_time() {
+    for town in towns().await {
+        for person in 0..120 {
+            let uid = town.sandbox.gigya.sign_up(&address(&format!("person-{person}")), "Person");
+            town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
+        }
+        let calls = || town.sandbox.marketing_cloud.faults().all_calls();
+        let before = calls();
+        let (tally, _) = town.heal().await;
+        let (made, pages, bulks) = (calls() - before, 3, 3);
+        assert_eq!((tally.settled, tally.left), (120, 0), "{:?}", tally.healed);
+        assert!(made <= 1 + pages + bulks * 5, "a token, the pages, and five calls for each fifty people, not {made}");
+        assert!((0..120).all(|person| mails(&town, &format!("person-{person}"))));
+        assert_eq!(found(&town.differs().await), []);
+    }
+}
+
+/// Somebody opted out while the audience is filled: they are seen before the write, and stay out.
+#[tokio::test(flavor = "multi_thread")]
+async fn filling_an_audience_undoes_no_opt_out() {
+    for town in towns().await {
+        let mut uids = Vec::new();
+        for name in ["ann", "bob", "cleo"] {
+            let uid = town.sandbox.gigya.sign_up(&address(name), name);
+            town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
+            uids.push(uid);
+        }
+        let (gateway, scope, mut tally) = (town.gateway(), Town::scope(), Tally::default());
+        let mut plan = Plan::fleeting(&scope.scratch).unwrap();
+        reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
+        town.a_moment_passes();
+        // After the comparison: Ann out of everything by an import there, Bob in his account.
+        town.sandbox.marketing_cloud.import(&uids[0], &address("ann"), None, Status::Unsubscribed);
+        town.sandbox.gigya.unsubscribe(&uids[1], NEWSLETTER);
+        let stop = CancellationToken::new();
+        reconcile::heal(&gateway, plan, &FREELY, &mut tally, "test", &stop, &|_| {}).await.unwrap();
+        assert!(!mails(&town, "ann") && !mails(&town, "bob") && mails(&town, "cleo"));
+    }
+}
+
+/// What continues a retrieval is told once. If that answer is lost the list is read again, so that nobody is missed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_lost_is_not_skipped() {
+    let setup = Setup {
+        marketing_cloud_audience: "all-subscribers".to_owned(),
+        marketing_cloud_route: String::new(),
+        ..Setup::with_esps(Esps::MarketingCloud)
+    };
+    let town = Town::without_gateway(setup).await;
+    let at = town.sandbox.clock.now();
+    town.sandbox.marketing_cloud.stock((0..6_000).map(|person| StockedContact {
+        key: format!("u-{person}").into(),
+        email: format!("person-{person}@example.org"),
+        status: Status::Active,
+        attributes: Vec::new(),
+        lists: Vec::new(),
+        at,
+    }));
+    town.sandbox.marketing_cloud.faults().lose_answer("soap.retrieve.continue", 1);
+    let tally = town.differs().await;
+    assert_eq!(tally.subscribers, 6_000, "whoever was read twice is counted once");
+    assert_eq!(found(&tally), [(Difference::Orphan, 6_000)]);
 }
