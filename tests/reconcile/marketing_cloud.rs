@@ -14,13 +14,21 @@ const AUDIENCES: [&str; 3] = [
     "publication-list:69238+data-extension:GIGYA_PROFILES",
 ];
 
+const BY_EMAIL: &str = "subscriber_key = \"email\"\nuid_attribute = \"Gigya UID\"";
+
 async fn towns() -> Vec<Town> {
     let mut towns = Vec::new();
-    for audience in AUDIENCES {
+    let by_uid = AUDIENCES.map(|audience| (audience, ""));
+    for (audience, lines) in by_uid.into_iter().chain(AUDIENCES.map(|audience| (audience, BY_EMAIL))) {
         let marketing_cloud_audience = audience.to_owned();
         let field = if audience.contains("data-extension") { "FirstName" } else { "\"First Name\"" };
         let marketing_cloud_route = format!("fields = {{ {field} = \"profile.firstName\" }}");
-        let setup = Setup { marketing_cloud_audience, marketing_cloud_route, ..Setup::with_esps(Esps::MarketingCloud) };
+        let setup = Setup {
+            marketing_cloud_audience,
+            marketing_cloud_route,
+            marketing_cloud_lines: lines.to_owned(),
+            ..Setup::with_esps(Esps::MarketingCloud)
+        };
         towns.push(Town::without_gateway(setup).await);
     }
     towns
