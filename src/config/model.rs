@@ -279,6 +279,15 @@ impl Esp {
         }
     }
 
+    /// The settings that every connection has.
+    #[must_use]
+    pub const fn common(&self) -> &Common {
+        match self {
+            Self::CampaignMonitor(connection) => &connection.common,
+            Self::MarketingCloud(connection) => &connection.common,
+        }
+    }
+
     fn common_mut(&mut self) -> &mut Common {
         match self {
             Self::CampaignMonitor(connection) => &mut connection.common,

@@ -4,6 +4,7 @@ use secrecy::ExposeSecret;
 use std::time::Duration;
 
 mod journal;
+mod reconcile;
 
 /// The configuration of the design's contract, with both ESPs.
 const CONTRACT: &str = r#"

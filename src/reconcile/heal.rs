@@ -37,8 +37,9 @@ pub async fn heal(
     let withheld = limits.check(&plan, tally).err();
     let lines = gateway.lines();
     let largest = lines.iter().map(|line| line.esp().load_size(&line.route().audience)).max().unwrap_or(1);
-    // Whole bulks, and no fewer people than that.
-    let piece = largest * PIECE.div_ceil(largest);
+    // One that is stopped ends what is under way, so that must not be much.
+    let bulks = largest * PIECE.div_ceil(largest);
+    let piece = |difference| if difference == Difference::Missing { bulks } else { PIECE };
     let mut reading = plan.read()?;
     let mut number = 0_u64;
     loop {
@@ -46,7 +47,7 @@ pub async fn heal(
             reading.keep_place()?;
             return Ok(Stopped { before_the_end: true, withheld });
         }
-        let Some((difference, findings)) = reading.next(piece)? else { break };
+        let Some((difference, findings)) = reading.next(&piece)? else { break };
         let line = lines.iter().find(|line| findings.first().is_some_and(|first| first.route == line.label()));
         let cases: Vec<Case> = findings
             .iter()

@@ -10,7 +10,7 @@ use crate::forward::{Case, Difference};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -19,10 +19,16 @@ const SEAL: &str = "complete";
 /// How long a plan is gone on with: after that, comparing anew says more.
 const LASTS: SignedDuration = SignedDuration::from_hours(24);
 
+/// Held by the run that uses the folder.
+const LOCK: &str = "lock";
+
 /// What a plan was made of.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Seal {
     at: Timestamp,
+    /// What was compared.
+    #[serde(default)]
+    of: String,
     accounts: u64,
     subscribers: u64,
     calls: u64,
@@ -54,11 +60,18 @@ pub enum PlanError {
     /// Somebody else's file, or another version's.
     #[error("the plan in {0} isn't one of this version; empty the folder to begin anew")]
     NotOurs(PathBuf),
+    /// Another run uses the folder.
+    #[error("another run is under way with the plan in {0}; let it end, or give another folder by --state")]
+    Busy(PathBuf),
 }
 
 /// A plan.
 pub struct Plan {
     folder: Option<PathBuf>,
+    /// What is compared.
+    of: String,
+    /// Keeps other runs out of the folder as long as it is open.
+    lock: Option<File>,
     /// One for each kind, in the order of [`Difference::ALL`].
     files: Vec<BufWriter<File>>,
     /// How many, by kind and route.
@@ -91,17 +104,24 @@ impl Plan {
         let file = || tempfile::tempfile_in(scratch).map(BufWriter::new);
         let files: Result<Vec<_>, _> = Difference::ALL.iter().map(|_| file()).collect();
         let files = files.map_err(|error| PlanError::Files(scratch.to_owned(), error))?;
-        Ok(Self { folder: None, files, counts: BTreeMap::new(), seal: None })
+        Ok(Self { folder: None, of: String::new(), lock: None, files, counts: BTreeMap::new(), seal: None })
     }
 
-    /// The plan in a folder, which is made if it isn't there. One that isn't whole, or is a day old, is begun anew.
+    /// The plan in a folder, which is made if it isn't there. One that isn't whole, is a day old, or is of something else than
+    /// what is now compared, is begun anew.
     ///
     /// # Errors
-    /// If the folder can't be used.
-    pub fn in_folder(folder: &Path) -> Result<Self, PlanError> {
+    /// If the folder can't be used, or is used by another run.
+    pub fn in_folder(folder: &Path, of: &str) -> Result<Self, PlanError> {
         let failed = |error| PlanError::Files(folder.to_owned(), error);
         std::fs::create_dir_all(folder).map_err(failed)?;
-        let seal = seal(folder)?.filter(|seal| Timestamp::now().duration_since(seal.at) < LASTS);
+        let lock = private(&folder.join(LOCK)).map_err(failed)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => PlanError::Busy(folder.to_owned()),
+            TryLockError::Error(error) => failed(error),
+        })?;
+        let is_new = |seal: &Seal| Timestamp::now().duration_since(seal.at) < LASTS;
+        let seal = seal(folder)?.filter(|seal| is_new(seal) && seal.of == of);
         if seal.is_none() {
             forget(folder).map_err(failed)?;
         }
@@ -118,7 +138,7 @@ impl Plan {
             }
             files.push(BufWriter::new(file));
         }
-        Ok(Self { folder: Some(folder.to_owned()), files, counts, seal })
+        Ok(Self { folder: Some(folder.to_owned()), of: of.to_owned(), lock: Some(lock), files, counts, seal })
     }
 
     /// Whether all that there is to find is in it already.
@@ -129,7 +149,7 @@ impl Plan {
 
     /// Says again what an earlier run found that made this plan.
     pub fn tell(&self, tally: &mut Tally) {
-        if let Some(seal) = self.seal {
+        if let Some(seal) = &self.seal {
             (tally.accounts, tally.subscribers, tally.calls) = (seal.accounts, seal.subscribers, seal.calls);
         }
         for ((index, route), count) in &self.counts {
@@ -169,7 +189,7 @@ impl Plan {
             }
         }
         let &Tally { accounts, subscribers, calls, .. } = tally;
-        let seal = Seal { at: Timestamp::now(), accounts, subscribers, calls };
+        let seal = Seal { at: Timestamp::now(), of: self.of.clone(), accounts, subscribers, calls };
         if let Some(folder) = &folder {
             let text = serde_json::to_vec(&seal).map_err(|error| failed(error.into()))?;
             let new = folder.join("complete.new");
@@ -194,10 +214,13 @@ impl Plan {
 }
 
 impl Reading {
-    /// Up to `limit` findings of the same kind and route; none at the end.
-    pub fn next(&mut self, limit: usize) -> Result<Option<(Difference, Vec<Finding>)>, PlanError> {
+    /// Findings of the same kind and route, as many as `limit` says for the kind; none at the end.
+    pub fn next(
+        &mut self,
+        limit: &dyn Fn(Difference) -> usize,
+    ) -> Result<Option<(Difference, Vec<Finding>)>, PlanError> {
         while let Some(difference) = Difference::ALL.get(self.place.kind).copied() {
-            let found = self.some(limit)?;
+            let found = self.some(limit(difference))?;
             if !found.is_empty() {
                 return Ok(Some((difference, found)));
             }
@@ -248,9 +271,12 @@ impl Reading {
 
     /// All of it is done: the files go.
     pub fn end(self) -> Result<(), PlanError> {
-        let Some(folder) = self.plan.folder else { return Ok(()) };
-        let failed = |error| PlanError::Files(folder.clone(), error);
-        forget(&folder).map_err(failed)
+        let Plan { folder, lock, .. } = self.plan;
+        let Some(folder) = folder else { return Ok(()) };
+        let forgotten = forget(&folder).map_err(|error| PlanError::Files(folder.clone(), error));
+        // Not before it is done.
+        drop(lock);
+        forgotten
     }
 }
 
@@ -298,6 +324,8 @@ fn remove(file: &Path) -> std::io::Result<()> {
 mod tests {
     use super::*;
 
+    const ALL: &str = "all";
+
     fn finding(route: &str, person: usize) -> Finding {
         let (difference, at) = (String::new(), Some(format!("person-{person}@example.org")));
         Finding { difference, route: route.to_owned(), uid: Some(format!("uid-{person}")), at }
@@ -316,7 +344,7 @@ mod tests {
     /// What comes of reading on: kind, route, people.
     fn pieces(reading: &mut Reading) -> Vec<(Difference, String, usize)> {
         let mut pieces = Vec::new();
-        while let Some((difference, found)) = reading.next(3).unwrap() {
+        while let Some((difference, found)) = reading.next(&|_| 3).unwrap() {
             pieces.push((difference, found[0].route.clone(), found.len()));
         }
         pieces
@@ -334,13 +362,13 @@ mod tests {
     #[test]
     fn a_plan_is_gone_on_with_where_it_was_left_and_its_files_go_when_it_is_done() {
         let folder = tempfile::tempdir().unwrap();
-        let mut reading = filled(Plan::in_folder(folder.path()).unwrap()).read().unwrap();
-        reading.next(3).unwrap();
-        reading.next(3).unwrap();
+        let mut reading = filled(Plan::in_folder(folder.path(), ALL).unwrap()).read().unwrap();
+        reading.next(&|_| 3).unwrap();
+        reading.next(&|_| 3).unwrap();
         reading.keep_place().unwrap();
-        reading.next(3).unwrap();
+        reading.next(&|_| 3).unwrap();
         drop(reading);
-        let plan = Plan::in_folder(folder.path()).unwrap();
+        let plan = Plan::in_folder(folder.path(), ALL).unwrap();
         let mut tally = Tally::default();
         plan.tell(&mut tally);
         assert_eq!((tally.subscribers, tally.count(Difference::Missing), plan.count(Difference::Missing)), (7, 6, 6));
@@ -348,29 +376,49 @@ mod tests {
         let missing = Difference::Missing;
         assert_eq!(pieces(&mut reading), [(missing, "one".to_owned(), 2), (missing, "two".to_owned(), 1)]);
         reading.end().unwrap();
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(left, [LOCK]);
     }
 
     #[test]
     fn a_plan_that_isnt_whole_or_is_old_is_begun_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let mut plan = Plan::in_folder(folder.path()).unwrap();
+        let mut plan = Plan::in_folder(folder.path(), ALL).unwrap();
         plan.push(Difference::Missing, &finding("one", 0)).unwrap();
         drop(plan);
-        let plan = filled(Plan::in_folder(folder.path()).unwrap());
+        let plan = filled(Plan::in_folder(folder.path(), ALL).unwrap());
         assert_eq!(plan.count(Difference::Missing), 6);
         drop(plan);
-        let old = Seal { at: Timestamp::now() - LASTS, accounts: 0, subscribers: 0, calls: 0 };
+        let old = Seal { at: Timestamp::now() - LASTS, of: ALL.to_owned(), accounts: 0, subscribers: 0, calls: 0 };
         std::fs::write(folder.path().join(SEAL), serde_json::to_vec(&old).unwrap()).unwrap();
-        let plan = Plan::in_folder(folder.path()).unwrap();
+        let plan = Plan::in_folder(folder.path(), ALL).unwrap();
         assert!(!plan.is_whole());
         assert_eq!(plan.count(Difference::Missing), 0);
+    }
+
+    #[test]
+    fn a_plan_of_something_else_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(filled(Plan::in_folder(folder.path(), "one route").unwrap()));
+        assert!(Plan::in_folder(folder.path(), "one route").unwrap().is_whole());
+        let plan = Plan::in_folder(folder.path(), ALL).unwrap();
+        assert!(!plan.is_whole());
+        assert_eq!(plan.count(Difference::Missing), 0);
+    }
+
+    #[test]
+    fn one_run_at_a_time_uses_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = Plan::in_folder(folder.path(), ALL).unwrap();
+        assert!(matches!(Plan::in_folder(folder.path(), ALL), Err(PlanError::Busy(_))));
+        drop(plan);
+        assert!(Plan::in_folder(folder.path(), ALL).is_ok());
     }
 
     #[test]
     fn somebody_elses_file_is_no_plan() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(SEAL), "anything").unwrap();
-        assert!(matches!(Plan::in_folder(folder.path()), Err(PlanError::NotOurs(_))));
+        assert!(matches!(Plan::in_folder(folder.path(), ALL), Err(PlanError::NotOurs(_))));
     }
 }

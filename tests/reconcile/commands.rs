@@ -2,10 +2,11 @@
 
 use crate::town::{NEWSLETTER, Town, address};
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
-use gigya_esp_gateway::sandbox::{Faults, Setup};
+use gigya_esp_gateway::sandbox::{Faults, Setup, Weather};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_gigya-esp-gateway");
@@ -45,6 +46,11 @@ impl Desk {
     async fn run(&self, args: &[&str]) -> Output {
         let mut command = self.command(args);
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
+    fn plan_is_gone(&self) {
+        let files = std::fs::read_dir(self.file("state")).unwrap().map(|file| file.unwrap().file_name());
+        assert_eq!(files.collect::<Vec<_>>(), ["lock"], "the plan is done and gone");
     }
 
     fn nothing_was_changed(&self) {
@@ -171,5 +177,75 @@ async fn a_plan_that_was_never_whole_is_begun_anew() {
     let said = desk.run(&["--apply", "--state", "state", "--max-removal-percent", "100"]).await;
     assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
     assert_eq!((desk.town.esp(BOB), desk.town.esp(EVE)), (Some(State::Unsubscribed), Some(State::Deleted)));
-    assert_eq!(std::fs::read_dir(desk.file("state")).unwrap().count(), 0, "the plan is done and gone");
+    desk.plan_is_gone();
+}
+
+/// So many who opted out in Gigya, and nobody was told; the ESP takes its time.
+async fn many_late_opt_outs(many: usize) -> Desk {
+    let town = Town::without_gateway(Setup::default()).await;
+    let person = |person: usize| address(&format!("planted-{person}"));
+    let uids: Vec<String> = (0..many).map(|one| town.sandbox.gigya.sign_up(&person(one), "Person")).collect();
+    uids.iter().for_each(|uid| town.sandbox.gigya.subscribe(uid, NEWSLETTER));
+    town.heal().await;
+    town.a_moment_passes();
+    uids.iter().for_each(|uid| town.sandbox.gigya.unsubscribe(uid, NEWSLETTER));
+    let folder = tempfile::tempdir().unwrap();
+    let text = town.sandbox.outfit().configuration.clone() + "\n[reconcile]\ncalls_per_minute = 1000000\n";
+    std::fs::write(folder.path().join("gateway.toml"), text).unwrap();
+    let latency = Duration::from_millis(100);
+    town.sandbox.campaign_monitor.faults().set(Weather { latency, ..Weather::default() });
+    Desk { town, folder }
+}
+
+impl Desk {
+    fn out(&self, many: usize) -> usize {
+        let is_out = |one: &usize| self.town.esp(&format!("planted-{one}")) == Some(State::Unsubscribed);
+        (0..many).filter(is_out).count()
+    }
+}
+
+/// A run that is stopped, or killed, is gone on with by the next one: it doesn't read both sides again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_stopped_is_gone_on_with() {
+    const MANY: usize = 200;
+    for signal in ["TERM", "KILL"] {
+        let desk = many_late_opt_outs(MANY).await;
+        let args = ["--apply", "--state", "state"];
+        let mut child = desk.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        while desk.out(MANY) == 0 {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended too early");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let busy = desk.run(&args).await;
+        assert_eq!(busy.status.code(), Some(1));
+        assert!(text(&busy.stderr).contains("another run is under way"), "{}", text(&busy.stderr));
+        let sent =
+            Command::new("sh").args(["-c", "kill -$0 \"$1\"", signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let said = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+        let done = desk.out(MANY);
+        assert!(done < MANY, "it was stopped before the end");
+        if signal == "TERM" {
+            assert_eq!(said.status.code(), Some(3), "{}", text(&said.stderr));
+            assert!(text(&said.stdout).contains("before the end"), "{}", text(&said.stdout));
+        }
+        let searched = desk.town.sandbox.gigya.faults().calls("accounts.search");
+        let said = desk.run(&args).await;
+        assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+        assert!(text(&said.stderr).contains("going on"), "{}", text(&said.stderr));
+        assert_eq!(desk.town.sandbox.gigya.faults().calls("accounts.search"), searched, "nothing is read again");
+        assert_eq!(desk.out(MANY), MANY);
+        desk.plan_is_gone();
+        is_hidden(&(text(&said.stdout) + &text(&said.stderr)));
+    }
+}
+
+/// Where there is no terminal, lines tell how far it has come.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_what_it_is_doing() {
+    let desk = Desk::drifted().await;
+    let said = desk.run(&["--apply", "--max-removal-percent", "100"]).await;
+    let lines = text(&said.stderr);
+    let (read, healed) = (lines.find("reading both sides"), lines.find("healing 2 differences"));
+    assert!(read.is_some() && read < healed, "{lines}");
 }

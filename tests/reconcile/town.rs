@@ -6,7 +6,7 @@ use gigya_esp_gateway::forward::{Difference, Gateway};
 use gigya_esp_gateway::journal::Journal;
 use gigya_esp_gateway::reconcile::{self, Limits, Plan, Scope, Stopped, Tally};
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
-use gigya_esp_gateway::sandbox::{Nobody, Sandbox, Setup};
+use gigya_esp_gateway::sandbox::{Sandbox, Setup};
 use gigya_esp_gateway::upstream::{HttpTransport, Transport, WallClock};
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub const FREELY: Limits = Limits { removals: 1_000_000, removals_in_percent: 10
 impl Town {
     /// Without a gateway: no webhook is ever delivered.
     pub async fn without_gateway(setup: Setup) -> Self {
-        let (sandbox, outfit) = Sandbox::simulators(setup, Nobody).await.unwrap();
+        let (sandbox, outfit) = Sandbox::simulators(setup, Held::default()).await.unwrap();
         let environment = outfit.environment.into_iter().collect();
         let config = Config::parse(&outfit.configuration, Path::new("sandbox.toml"), &environment).unwrap();
         Self { sandbox, config }

@@ -70,6 +70,16 @@ pub struct ReconcileArgs {
     metrics_file: Option<PathBuf>,
 }
 
+impl ReconcileArgs {
+    /// What is compared: a plan of something else isn't gone on with. From when on is another time each night.
+    fn compared(&self) -> String {
+        let extent = if self.since.is_some() { "changes" } else { "everything" };
+        let mut routes = self.routes.clone();
+        routes.sort();
+        format!("{extent} of {}", if routes.is_empty() { "all routes".to_owned() } else { routes.join(", ") })
+    }
+}
+
 /// A time, or how long ago.
 fn since(text: &str) -> Result<Timestamp, String> {
     let wrong = || "write a time like 2026-11-25T03:00:00Z, or how long ago like 26h".to_owned();
@@ -110,7 +120,7 @@ async fn reconcile(args: &ReconcileArgs, config: &Config) -> Result<ExitCode, Ex
     let scratch = args.scratch.clone().unwrap_or_else(reconcile::default_scratch);
     // What isn't to be healed isn't kept for another run, which would take it for its own.
     let plan = match args.state.as_ref().filter(|_| args.apply) {
-        Some(folder) => Plan::in_folder(folder),
+        Some(folder) => Plan::in_folder(folder, &args.compared()),
         None => Plan::fleeting(&scratch),
     };
     let plan = plan.map_err(|error| failed(&error))?;
