@@ -185,10 +185,14 @@ async fn many_late_opt_outs(many: usize) -> Desk {
     let town = Town::without_gateway(Setup::default()).await;
     let person = |person: usize| address(&format!("planted-{person}"));
     let uids: Vec<String> = (0..many).map(|one| town.sandbox.gigya.sign_up(&person(one), "Person")).collect();
-    uids.iter().for_each(|uid| town.sandbox.gigya.subscribe(uid, NEWSLETTER));
+    for uid in &uids {
+        town.sandbox.gigya.subscribe(uid, NEWSLETTER);
+    }
     town.heal().await;
     town.a_moment_passes();
-    uids.iter().for_each(|uid| town.sandbox.gigya.unsubscribe(uid, NEWSLETTER));
+    for uid in &uids {
+        town.sandbox.gigya.unsubscribe(uid, NEWSLETTER);
+    }
     let folder = tempfile::tempdir().unwrap();
     let text = town.sandbox.outfit().configuration.clone() + "\n[reconcile]\ncalls_per_minute = 1000000\n";
     std::fs::write(folder.path().join("gateway.toml"), text).unwrap();
