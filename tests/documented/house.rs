@@ -154,9 +154,13 @@ impl House {
         let uid = gigya.sign_up("ann@example.org", "Ann");
         gigya.subscribe(&uid, NEWSLETTER);
         self.until("Ann is mailed", || self.sandbox.esps[0].mails("ann@example.org")).await;
+        // Nobody opts out before the answer that they are in; the receipts would be in another order.
+        assert!(self.sandbox.settled(PATIENCE).await, "an answer is awaited in vain");
         self.sandbox.clock.advance(jiff::SignedDuration::from_secs(2));
         assert!(news.unsubscribe_link(&self.sandbox.list, "ann@example.org"));
         self.until("Gigya knows", || gigya.is_subscribed(&uid, NEWSLETTER) == Some(false)).await;
+        // A receipt is written after that, and before the answer.
+        assert!(self.sandbox.settled(PATIENCE).await, "an answer is awaited in vain");
     }
 
     /// The configuration no longer expects a callback: asks the running gateway to read it.

@@ -238,9 +238,8 @@ async fn the_journal_is_turned_on_and_asked() {
     for expected in ["opt_out", " holds.", "0 events set aside.", "0 events unfinished.", "Erased."] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
-    assert!(
-        house.file("ann.html").contains("The last opt-out on record took effect in SAP Customer Data Cloud (main)")
-    );
+    let page = house.file("ann.html");
+    assert!(page.contains("The last opt-out on record took effect in SAP Customer Data Cloud (main)"), "{page}");
     let after = house.shell("gigya-esp-gateway journal receipts --address ann@example.org").await;
     assert!(after.status == 0 && after.out.contains("no receipt of the address"), "{after:?}");
 }
