@@ -10,16 +10,18 @@ use crate::reload::{ApplyLive, Hangups, Reloader, Running};
 use crate::telemetry::{self, Installed, metrics};
 use crate::upstream::{HttpTransport, Transport, WallClock};
 use secrecy::ExposeSecret;
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
 
 /// How long an event from the journal that is being finished may hold up the end.
 const TO_FINISH: Duration = Duration::from_secs(5);
 
 /// Runs the gateway.
 pub fn run(file: &ConfigFile) -> Result<ExitCode, ExitCode> {
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| failed(&error))?;
+    let runtime = runtime().map_err(|error| failed(&error))?;
     // First of all, as nothing that takes long must be ended by a SIGHUP.
     let hangups = {
         let _inside = runtime.enter();
@@ -34,6 +36,14 @@ pub fn run(file: &ConfigFile) -> Result<ExitCode, ExitCode> {
     // Outside of the runtime, as it blocks, and after the last request.
     telemetry.end();
     ended
+}
+
+/// What the gateway runs on. With one processor, on this thread alone: handing work from thread to thread costs more than
+/// it brings then.
+fn runtime() -> std::io::Result<Runtime> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut builder = if processors == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
 }
 
 async fn serve(

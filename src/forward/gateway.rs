@@ -11,7 +11,8 @@ use crate::domain::{Audience, ConnectionName, Outcome, Reason};
 use crate::esp::{self, Esp};
 use crate::gigya::{Client, KeyStore, Verifier};
 use crate::journal::Journal;
-use crate::telemetry::{Pseudonyms, metrics as meter};
+use crate::telemetry::Pseudonyms;
+use crate::telemetry::metrics::{self as meter, ConnectionMeter};
 use crate::upstream::{Transport, Upstream, WallClock};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -29,6 +30,8 @@ pub struct Gateway {
     pub(super) journal: Option<Arc<dyn Journal>>,
     /// In the configuration's order.
     routes: Vec<Arc<Route>>,
+    /// What is counted of each connection, by its name.
+    meters: HashMap<String, ConnectionMeter>,
 }
 
 /// One Gigya connection and the routes that start there.
@@ -166,7 +169,10 @@ impl Gateway {
             let esp = connected.remove(name).expect("every connection was connected above");
             esps.insert(name.as_str().to_owned(), EspSide::new(esp, setting, &gigya, former));
         }
+        let names = config.gigya.keys().chain(config.esps.keys()).map(ConnectionName::as_str);
+        let meters = names.map(|name| (name.to_owned(), ConnectionMeter::new(name))).collect();
         Ok(Self {
+            meters,
             gigya,
             esps,
             pseudonyms: Pseudonyms::from_config(config),
@@ -212,7 +218,9 @@ impl Gateway {
 
     /// A connection's webhook was believed.
     pub(super) fn believed(&self, connection: &str) {
-        meter::webhook_arrived(connection);
+        if let Some(meter) = self.meters.get(connection) {
+            meter.webhook_arrived();
+        }
         self.board.webhook_arrived(connection, Instant::now());
     }
 
@@ -222,16 +230,16 @@ impl Gateway {
         self.board.webhook_refused(connection, reason, Instant::now());
     }
 
-    /// An event is settled.
     /// Every route, in the configuration's order.
     pub(super) fn all_routes(&self) -> &[Arc<Route>] {
         &self.routes
     }
 
+    /// An event is settled.
     pub(super) fn tell(&self, event: &EventOutcome, told: &Told<'_>) {
         let now = self.clock.now();
         let opt_out_age = told.opt_out_age(now);
-        record::settled(event, told, opt_out_age);
+        record::settled(event, told, opt_out_age, self.meters.get(told.connection));
         self.board.settled(event, told, opt_out_age, (Instant::now(), now));
     }
 }

@@ -4,7 +4,8 @@
 use super::effect::Effect;
 use super::intake::EventOutcome;
 use crate::domain::{Change, Outcome, Reason};
-use crate::telemetry::{Pseudonym, metrics as meter};
+use crate::telemetry::Pseudonym;
+use crate::telemetry::metrics::{self as meter, ConnectionMeter};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -64,11 +65,13 @@ impl Told<'_> {
 }
 
 /// Logs and counts one settled event. Which request brought it, the span around says.
-pub fn settled(event: &EventOutcome, told: &Told<'_>, opt_out_age: Option<Duration>) {
+pub fn settled(event: &EventOutcome, told: &Told<'_>, opt_out_age: Option<Duration>, meter: Option<&ConnectionMeter>) {
     let outcome = event.outcome.label();
     let reason = event.outcome.reason().map_or("", Reason::label);
     let direction = told.direction.label();
-    meter::event_settled(told.connection, direction, outcome, reason);
+    if let Some(meter) = meter {
+        meter.event_settled(direction, outcome, reason);
+    }
     if let Some(age) = opt_out_age {
         meter::opt_out_took_effect(told.connection, direction, told.to, age);
     }

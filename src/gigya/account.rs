@@ -2,6 +2,7 @@
 //!
 //! Source: SAP, "accounts.getAccountInfo", "Subscriptions Object", "Email Accounts Object".
 
+use super::whole::Whole;
 use crate::config::Route;
 use crate::domain::{ActedAt, Consent, Email, OptOutReason, SubscriptionId, Uid};
 use crate::mutation::{self, Mutation};
@@ -27,8 +28,10 @@ pub struct Account {
     /// Whether it is active. A deactivated account must not be mailed, whatever its flags say.
     pub is_active: bool,
     is_gone: bool,
+    /// What was said about every subscription.
+    subscriptions: Value,
     /// The whole answer, for field mappings.
-    json: Value,
+    whole: Whole,
 }
 
 /// How an account is reached in Gigya's API.
@@ -66,23 +69,32 @@ impl OptInTag {
 }
 
 impl Account {
-    /// Takes an answer of `accounts.getAccountInfo`, or a row of `accounts.search`. `None` if it has no UID.
+    /// Takes the text of an answer of `accounts.getAccountInfo`, or of a row of `accounts.search`. `None` if it isn't JSON or has
+    /// no UID.
     #[must_use]
-    pub fn from_json(json: Value, reg_token: Option<String>) -> Option<Self> {
-        let uid = Uid::new(json.get("UID")?.as_str()?)?;
-        let address = json.pointer("/profile/email").and_then(Value::as_str).and_then(|text| Email::parse(text).ok());
+    pub fn read(json: &str, reg_token: Option<String>) -> Option<Self> {
+        Self::of(Whole::new(json)?, reg_token)
+    }
+
+    /// The same, of an answer that was found to be JSON.
+    pub(super) fn of(whole: Whole, reg_token: Option<String>) -> Option<Self> {
+        let uid = Uid::new(&whole.get::<String>("UID")?)?;
+        let text = |value: &Value| Email::parse(value.as_str()?).ok();
+        let address = whole.value(&["profile", "email"]).as_ref().and_then(text);
         let mut other_addresses: Vec<Email> = Vec::new();
-        for place in ["/emails/verified", "/emails/unverified", "/loginIDs/emails", "/loginIDs/unverifiedEmails"] {
-            let texts = json.pointer(place).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-            for other in texts.filter_map(|text| Email::parse(text).ok()) {
+        for (member, lists) in [("emails", ["verified", "unverified"]), ("loginIDs", ["emails", "unverifiedEmails"])] {
+            let Some(member) = whole.get::<Value>(member) else { continue };
+            let texts = lists.iter().filter_map(|list| member.get(list)?.as_array()).flatten();
+            for other in texts.filter_map(text) {
                 if Some(&other) != address.as_ref() && !other_addresses.contains(&other) {
                     other_addresses.push(other);
                 }
             }
         }
-        let is_active = json.get("isActive").and_then(Value::as_bool).unwrap_or(true);
+        let is_active = whole.get("isActive").unwrap_or(true);
         let handle = reg_token.map_or_else(|| Handle::Uid(uid.clone()), Handle::RegToken);
-        Some(Self { handle, uid, address, other_addresses, is_active, is_gone: false, json })
+        let subscriptions = whole.get("subscriptions").unwrap_or_default();
+        Some(Self { handle, uid, address, other_addresses, is_active, is_gone: false, subscriptions, whole })
     }
 
     /// An account of which nothing is left but its UID: nobody may be mailed on its behalf.
@@ -95,7 +107,8 @@ impl Account {
             address: None,
             other_addresses: Vec::new(),
             is_active: false,
-            json: Value::Null,
+            subscriptions: Value::Null,
+            whole: Whole::empty(),
         }
     }
 
@@ -164,11 +177,8 @@ impl Account {
 
     /// The value at a place in the account: `profile.firstName`, `data.loyalty.tier`, `UID`.
     #[must_use]
-    pub fn value(&self, path: &[String]) -> Option<&Value> {
-        path.iter().try_fold(&self.json, |value, key| match value {
-            Value::Array(items) => items.get(key.parse::<usize>().ok()?),
-            value => value.get(key),
-        })
+    pub fn value(&self, path: &[String]) -> Option<Value> {
+        self.whole.value(path)
     }
 
     /// The `subscriptions` parameter that sets one subscription, in the form in which the account has it:
@@ -186,16 +196,12 @@ impl Account {
             email.insert("tags".into(), tags.into());
         }
         let change = json!({ "email": email });
-        let keys = self
-            .json
-            .get("subscriptions")
-            .and_then(|subscriptions| find(subscriptions, id.as_str()))
-            .map_or_else(|| vec![id.as_str()], |(keys, _)| keys);
+        let keys = find(&self.subscriptions, id.as_str()).map_or_else(|| vec![id.as_str()], |(keys, _)| keys);
         keys.into_iter().rev().fold(change, |inner, key| json!({ key: inner }))
     }
 
     fn subscription(&self, id: &SubscriptionId) -> Option<&Value> {
-        find(self.json.get("subscriptions")?, id.as_str())?.1.get("email")
+        find(&self.subscriptions, id.as_str())?.1.get("email")
     }
 }
 

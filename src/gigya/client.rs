@@ -6,6 +6,7 @@ use super::account::{Account, Handle, OptInTag};
 use super::auth::{Authenticator, BadCredentials, Form};
 use super::errors::{Meaning, meaning};
 use super::keys::WireKeys;
+use super::whole::Whole;
 use crate::config::{self, GigyaEndpoint};
 use crate::domain::{Email, SubscriptionId, Uid};
 use crate::upstream::{self, Again, Attempts, Deadline, Fault, Upstream, Verdict, WallClock};
@@ -14,7 +15,7 @@ use http::{Method, Request, Response, header};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicBool, Ordering};
 use url::form_urlencoded;
 
@@ -57,7 +58,7 @@ struct Envelope<'a> {
 #[derive(Deserialize)]
 struct Rows {
     #[serde(default)]
-    results: Vec<Value>,
+    results: Vec<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -175,7 +176,9 @@ impl Client {
         let Some(body) = self.call("accounts.getAccountInfo", Attempts::Few, form, api_key, deadline).await? else {
             return Ok(Reading::NotFound);
         };
-        let account = Account::from_json(parse(&body)?, reg_token);
+        let text = std::str::from_utf8(&body).ok();
+        let whole = text.and_then(Whole::new).ok_or(Fault::Unavailable { cause: "answer_not_understood" })?;
+        let account = Account::of(whole, reg_token);
         Ok(account.map_or(Reading::NotFound, |account| Reading::Found(Box::new(account))))
     }
 
@@ -196,7 +199,7 @@ impl Client {
         let form = vec![("query", query), ("accountTypes", "full,lite".to_owned())];
         let body = self.call("accounts.search", Attempts::Few, form, None, deadline).await?;
         let rows = body.map_or(Ok(Rows { results: Vec::new() }), |body| parse::<Rows>(&body))?;
-        Ok(rows.results.into_iter().filter_map(|row| Account::from_json(row, None)).collect())
+        Ok(rows.results.into_iter().filter_map(|row| Account::read(row.get(), None)).collect())
     }
 
     /// Sets one subscription of an account.

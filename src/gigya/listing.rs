@@ -24,7 +24,7 @@ pub struct Selection {
 /// A page of accounts.
 #[derive(Debug, Deserialize)]
 pub struct AccountPage {
-    /// The accounts as they came, each for [`super::Account::from_json`].
+    /// The accounts as they came, each for [`super::Account::read`].
     #[serde(default)]
     pub results: Vec<Box<RawValue>>,
     /// How many there are in all, as the index has it.

@@ -15,7 +15,7 @@ pub fn fields_of(route: &Route, account: &Account) -> Vec<Field> {
 fn value(source: &FieldSource, account: &Account) -> FieldValue {
     match source {
         FieldSource::Literal(text) => FieldValue::Text(text.clone()),
-        FieldSource::Path(path) => account.value(path).map_or(FieldValue::Missing, from_json),
+        FieldSource::Path(path) => account.value(path).as_ref().map_or(FieldValue::Missing, from_json),
         FieldSource::Template(parts) => {
             let text: String = parts.iter().map(|part| part_text(part, account)).collect();
             let text = text.trim();
@@ -27,7 +27,7 @@ fn value(source: &FieldSource, account: &Account) -> FieldValue {
 fn part_text(part: &TemplatePart, account: &Account) -> String {
     match part {
         TemplatePart::Text(text) => text.clone(),
-        TemplatePart::Path(path) => account.value(path).and_then(plain).unwrap_or_default(),
+        TemplatePart::Path(path) => account.value(path).as_ref().and_then(plain).unwrap_or_default(),
     }
 }
 

@@ -13,6 +13,7 @@ mod mapping;
 mod setup;
 mod signature;
 mod webhook;
+mod whole;
 
 pub use account::{Account, Handle, OptInTag};
 pub use client::{Client, Reading};

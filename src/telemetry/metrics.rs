@@ -7,10 +7,12 @@ mod families;
 
 pub use families::{FAMILIES, Family, Kind};
 
-use metrics::{Counter, Gauge, Unit, counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The buckets of what takes milliseconds to seconds, in seconds.
@@ -103,9 +105,62 @@ pub fn connection_gone(connection: &str, kind: &'static str) {
     gauge!("gateway_connection_info", "connection" => connection.to_owned(), "kind" => kind).set(0.0);
 }
 
-/// One subscription event is settled.
-pub fn event_settled(connection: &str, direction: &'static str, outcome: &'static str, reason: &'static str) {
-    events(connection, direction, outcome, reason).increment(1);
+/// Series whose labels are a few words of ours, each looked up once: to find a series by its labels takes longer than
+/// to count.
+struct Known<K, S>(RwLock<HashMap<K, S>>);
+
+impl<K: Eq + Hash, S: Clone> Known<K, S> {
+    fn get(&self, labels: K, look_up: impl FnOnce() -> S) -> S {
+        if let Some(series) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&labels) {
+            return series.clone();
+        }
+        let series = look_up();
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(labels, series.clone());
+        series
+    }
+}
+
+impl<K, S> Default for Known<K, S> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+/// What is counted of one connection's webhooks, and of its events.
+pub struct ConnectionMeter {
+    connection: String,
+    webhooks: Counter,
+    /// Not there before there is a time to show, as zero would be one.
+    last_seen: OnceLock<Gauge>,
+    events: Known<[&'static str; 3], Counter>,
+}
+
+impl ConnectionMeter {
+    /// Of the connection of that name.
+    #[must_use]
+    pub fn new(connection: &str) -> Self {
+        Self {
+            webhooks: counter!("gateway_webhooks_total", "connection" => connection.to_owned()),
+            last_seen: OnceLock::new(),
+            events: Known::default(),
+            connection: connection.to_owned(),
+        }
+    }
+
+    /// A webhook arrived and was believed. Silence is what to alarm on.
+    pub fn webhook_arrived(&self) {
+        self.webhooks.increment(1);
+        let last_seen = self.last_seen.get_or_init(
+            || gauge!("gateway_webhook_last_seen_timestamp_seconds", "connection" => self.connection.clone()),
+        );
+        last_seen.set(seconds_now());
+    }
+
+    /// One subscription event is settled.
+    pub fn event_settled(&self, direction: &'static str, outcome: &'static str, reason: &'static str) {
+        let series = || events(&self.connection, direction, outcome, reason);
+        self.events.get([direction, outcome, reason], series).increment(1);
+    }
 }
 
 fn events(connection: &str, direction: &'static str, outcome: &'static str, reason: &'static str) -> Counter {
@@ -119,13 +174,51 @@ pub fn opt_out_took_effect(connection: &str, direction: &'static str, to: &str, 
     histogram!(OPT_OUT_AGE, "connection" => connection, "direction" => direction, "to" => to).record(age);
 }
 
-/// One outbound attempt is over.
-pub fn upstream_call(system: &str, operation: &'static str, result: &'static str, time: Duration) {
-    let labels = [("system", system.to_owned()), ("operation", operation.to_owned())];
-    histogram!("gateway_upstream_call_duration_seconds", &labels).record(time);
-    let [system, operation] = labels;
-    let labels = [system, operation, ("result", result.to_owned())];
-    counter!("gateway_upstream_calls_total", &labels).increment(1);
+/// What is counted of the calls to one system.
+pub struct UpstreamMeter {
+    system: String,
+    /// How many attempts are under way.
+    pub in_flight: Gauge,
+    /// Not there before there is a time to show, as zero would be one.
+    last_success: OnceLock<Gauge>,
+    durations: Known<&'static str, Histogram>,
+    calls: Known<(&'static str, &'static str), Counter>,
+}
+
+impl UpstreamMeter {
+    /// Of the system that metrics call so.
+    #[must_use]
+    pub fn new(system: &str) -> Self {
+        Self {
+            in_flight: gauge!("gateway_upstream_in_flight", "system" => system.to_owned()),
+            last_success: OnceLock::new(),
+            durations: Known::default(),
+            calls: Known::default(),
+            system: system.to_owned(),
+        }
+    }
+
+    /// One attempt is over.
+    pub fn called(&self, operation: &'static str, result: &'static str, time: Duration) {
+        let system = || self.system.clone();
+        let duration = self.durations.get(
+            operation,
+            || histogram!("gateway_upstream_call_duration_seconds", "system" => system(), "operation" => operation),
+        );
+        duration.record(time);
+        let calls = self.calls.get((operation, result), || {
+            counter!("gateway_upstream_calls_total", "system" => system(), "operation" => operation, "result" => result)
+        });
+        calls.increment(1);
+    }
+
+    /// The system answered as it should.
+    pub fn succeeded(&self) {
+        let last_success = self
+            .last_success
+            .get_or_init(|| gauge!("gateway_upstream_last_success_timestamp_seconds", "system" => self.system.clone()));
+        last_success.set(seconds_now());
+    }
 }
 
 /// One outbound call is tried again.
@@ -151,16 +244,6 @@ pub fn upstream_waited(system: &str, cause: Wait, time: Duration) {
     histogram!("gateway_upstream_wait_seconds", "system" => system.to_owned(), "cause" => cause).record(time);
 }
 
-/// How many outbound attempts are under way.
-pub fn upstream_in_flight(system: &str) -> Gauge {
-    gauge!("gateway_upstream_in_flight", "system" => system.to_owned())
-}
-
-/// A system answered as it should.
-pub fn upstream_succeeded(system: &str) {
-    gauge!("gateway_upstream_last_success_timestamp_seconds", "system" => system.to_owned()).set(seconds_now());
-}
-
 /// A breaker's state: 0 closed, 1 on trial, 2 open.
 pub fn breaker_state(system: &str, state: u8) {
     gauge!("gateway_breaker_state", "system" => system.to_owned()).set(f64::from(state));
@@ -170,12 +253,6 @@ pub fn breaker_state(system: &str, state: u8) {
 pub fn signature_refused(connection: &str, reason: &str) {
     let labels = [("connection", connection.to_owned()), ("reason", reason.to_owned())];
     counter!("gateway_signature_refused_total", &labels).increment(1);
-}
-
-/// A webhook arrived and was believed. Silence is what to alarm on.
-pub fn webhook_arrived(connection: &str) {
-    counter!("gateway_webhooks_total", "connection" => connection.to_owned()).increment(1);
-    gauge!("gateway_webhook_last_seen_timestamp_seconds", "connection" => connection.to_owned()).set(seconds_now());
 }
 
 /// A request is answered. Both labels are ours: a route's name and a status that we give.

@@ -25,7 +25,7 @@ pub use transport::{HttpTransport, Transport, TransportError};
 
 use crate::config::Common;
 use crate::mutation::{self, Mutation};
-use crate::telemetry::metrics::{self as meter, Wait};
+use crate::telemetry::metrics::{self as meter, UpstreamMeter, Wait};
 use crate::telemetry::traces;
 use ::metrics::Gauge;
 use bytes::Bytes;
@@ -54,7 +54,7 @@ pub struct Upstream {
     max_concurrent_calls: usize,
     max_calls_per_minute: usize,
     attempt_timeout: Duration,
-    in_flight: Gauge,
+    meter: UpstreamMeter,
     record: Arc<health::Record>,
 }
 
@@ -138,7 +138,7 @@ impl Upstream {
     pub fn new(name: String, transport: Arc<dyn Transport>, common: &Common) -> Self {
         meter::breaker_state(&name, BreakerState::Closed as u8);
         Self {
-            in_flight: meter::upstream_in_flight(&name),
+            meter: UpstreamMeter::new(&name),
             record: Arc::default(),
             name,
             transport,
@@ -227,7 +227,7 @@ impl Upstream {
         let span = traces::attempt(&self.name, operation, attempt, request.method(), request.uri());
         traces::pass_on(&span, request.headers_mut());
         let answer = {
-            let _counted = Counted::begin(&self.in_flight);
+            let _counted = Counted::begin(&self.meter.in_flight);
             self.transport.send(request, left.min(self.attempt_timeout)).instrument(span.clone()).await
         };
         let status = answer.as_ref().ok().map(Response::status);
@@ -253,7 +253,7 @@ impl Upstream {
             }
         };
         traces::attempted(&span, status, result);
-        meter::upstream_call(&self.name, operation, result, started.elapsed());
+        self.meter.called(operation, result, started.elapsed());
         self.remember(operation, &verdict);
         // What one caller is told counts for all.
         match &verdict {
@@ -284,7 +284,7 @@ impl Upstream {
     fn remember<T>(&self, operation: &'static str, verdict: &Verdict<T>) {
         let fault = match verdict {
             Verdict::Answer(_) => {
-                meter::upstream_succeeded(&self.name);
+                self.meter.succeeded();
                 return self.record.succeeded(Instant::now());
             }
             // It is well, and won't have the data, or says so that there is nobody: the event's outcome tells.

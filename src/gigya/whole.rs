@@ -1,0 +1,230 @@
+//! A JSON object as it was read, of which only what is asked for is parsed: an account has hundreds of values, and a route
+//! maps a few.
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The members whose places are kept; others are looked for.
+const KEPT: [&str; 7] = ["UID", "isActive", "profile", "emails", "loginIDs", "data", "subscriptions"];
+
+/// A JSON object. Clones share its text. `Debug` hides it.
+#[derive(Clone)]
+pub struct Whole {
+    text: Arc<str>,
+    /// Where the values of [`KEPT`] are; empty for those that aren't there.
+    places: [Range<usize>; KEPT.len()],
+}
+
+impl Whole {
+    /// Takes a text; `None` if it isn't a JSON object.
+    pub fn new(text: impl Into<Arc<str>>) -> Option<Self> {
+        let text = text.into();
+        let mut deserializer = serde_json::Deserializer::from_str(&text);
+        let places = Index(&text).deserialize(&mut deserializer).ok()?;
+        deserializer.end().ok()?;
+        Some(Self { text, places })
+    }
+
+    /// An object without members.
+    pub fn empty() -> Self {
+        Self { text: "{}".into(), places: [const { 0..0 }; KEPT.len()] }
+    }
+
+    /// The text of a member of the object itself.
+    fn member(&self, name: &str) -> Option<&str> {
+        match KEPT.iter().position(|kept| *kept == name) {
+            Some(nth) => self.text.get(self.places[nth].clone()).filter(|text| !text.is_empty()),
+            None => member(&self.text, name),
+        }
+    }
+
+    /// A member of the object itself as what is wanted; `None` if it isn't there or is something else.
+    pub fn get<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Option<T> {
+        serde_json::from_str(self.member(name)?).ok()
+    }
+
+    /// The value at a place, each name a member or a number in a list.
+    pub fn value<S: AsRef<str>>(&self, path: &[S]) -> Option<Value> {
+        let Some((first, rest)) = path.split_first() else { return serde_json::from_str(&self.text).ok() };
+        let found = rest.iter().try_fold(self.member(first.as_ref())?, |text, name| member(text, name.as_ref()))?;
+        serde_json::from_str(found).ok()
+    }
+}
+
+impl fmt::Debug for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Whole(hidden)")
+    }
+}
+
+/// The text of a member of an object, or of an item of a list.
+fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    Find(name).deserialize(&mut serde_json::Deserializer::from_str(text)).ok()?.map(RawValue::get)
+}
+
+/// A member's name, borrowed where it needs no unescaping.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct Index<'a>(&'a str);
+
+impl<'de> DeserializeSeed<'de> for Index<'de> {
+    type Value = [Range<usize>; KEPT.len()];
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Index<'de> {
+    type Value = [Range<usize>; KEPT.len()];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut places = [const { 0..0 }; KEPT.len()];
+        while let Some(Name(name)) = map.next_key()? {
+            let Some(nth) = KEPT.iter().position(|kept| *kept == name) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let value = map.next_value::<&RawValue>()?.get();
+            // The value is a part of the text.
+            let from = value.as_ptr().addr() - self.0.as_ptr().addr();
+            places[nth] = from..from + value.len();
+        }
+        Ok(places)
+    }
+}
+
+/// Looks for a name; of several members of the same name, the last counts.
+struct Find<'n>(&'n str);
+
+impl<'de> DeserializeSeed<'de> for Find<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Find<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(Name(name)) = map.next_key()? {
+            if *name == *self.0 {
+                found = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let nth: usize = self.0.parse().map_err(|_| A::Error::invalid_type(de::Unexpected::Seq, &self))?;
+        let mut found = None;
+        let mut at = 0;
+        while let Some(item) = items.next_element::<&RawValue>()? {
+            found = if at == nth { Some(item) } else { found };
+            at += 1;
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn value(text: &str, path: &[&str]) -> Option<Value> {
+        Whole::new(text).unwrap().value(path)
+    }
+
+    #[test]
+    fn a_value_is_found_by_its_path() {
+        let text =
+            r#"{"UID":"u1","profile":{"name":{"first":"Ann"}},"other":[1,{"a":[true]}],"data":{"a.b":"dotted"}}"#;
+        assert_eq!(value(text, &["UID"]), Some(json!("u1")));
+        assert_eq!(value(text, &["profile", "name", "first"]), Some(json!("Ann")));
+        assert_eq!(value(text, &["profile", "name"]), Some(json!({ "first": "Ann" })));
+        assert_eq!(value(text, &["other", "1", "a", "0"]), Some(json!(true)));
+        assert_eq!(value(text, &["data", "a.b"]), Some(json!("dotted")));
+        for path in
+            [&["nothing"][..], &["UID", "more"], &["other", "2"], &["other", "x"], &["emails"], &["profile", ""]]
+        {
+            assert_eq!(value(text, path), None, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn names_may_be_escaped_and_the_last_of_two_counts() {
+        assert_eq!(
+            value(r#"{"pro\u0066ile":{"\u0061":1},"profile":{"a":2,"a":3}}"#, &["profile", "a"]),
+            Some(json!(3))
+        );
+        assert_eq!(value(r#"{"pro\u0066ile":{"\u0061":1}}"#, &["profile", "a"]), Some(json!(1)));
+    }
+
+    #[test]
+    fn what_is_no_object_is_none() {
+        for text in ["", "null", "[]", "1", "{", "{}x", r#"{"UID":}"#, r#"{"UID":1"#] {
+            assert!(Whole::new(text).is_none(), "{text}");
+        }
+        assert!(Whole::new(" {} ").is_some());
+        assert_eq!(format!("{:?}", Whole::new(r#"{"UID":"canary"}"#).unwrap()), "Whole(hidden)");
+    }
+
+    /// JSON of whatever shape, with names that meet.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            ".*".prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            let names =
+                prop_oneof![Just("UID".to_owned()), Just("profile".to_owned()), Just("data".to_owned()), "[a-c]\"?"];
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(names, inner, 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_is_what_parsing_all_of_it_finds(
+            members in prop::collection::btree_map("UID|profile|data|other|[a-c]\"?", any_json(), 0..6),
+            path in prop::collection::vec("UID|profile|data|other|[a-c]\"?|[0-2]", 1..4),
+            pretty: bool,
+        ) {
+            let all = Value::Object(members.into_iter().collect());
+            let text = if pretty { serde_json::to_string_pretty(&all).unwrap() } else { all.to_string() };
+            let step = |value: &Value, name: &String| match value {
+                Value::Array(items) => items.get(name.parse::<usize>().ok()?).cloned(),
+                value => value.get(name).cloned(),
+            };
+            let expected = path.iter().try_fold(all, |value, name| step(&value, name));
+            prop_assert_eq!(Whole::new(text).unwrap().value(&path), expected);
+        }
+    }
+}
