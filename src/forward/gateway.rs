@@ -351,7 +351,7 @@ impl Intake for Gateway {
                 if side.esp.provider().slug != provider {
                     return Err(Refusal::UnknownConnection);
                 }
-                esp_to_gigya::receive(self, side, token.as_ref(), &request).await
+                Box::pin(esp_to_gigya::receive(self, side, token.as_ref(), &request)).await
             }
         }
     }

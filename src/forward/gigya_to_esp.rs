@@ -21,7 +21,7 @@ use crate::mutation::{self, Mutation};
 use crate::telemetry::{Pseudonym, traces};
 use crate::upstream::{self, CallId, Deadline};
 use futures_util::StreamExt;
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
 use jiff::SignedDuration;
 use std::collections::{HashMap, HashSet};
 use tracing::Instrument;
@@ -65,9 +65,15 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
     gateway.believed(side.config.name.as_str());
     let (works, work_of) = pieces_of_work(&notification.events);
     let at_once = common.max_concurrent_calls;
-    let each = works.iter().enumerate();
-    let each: Vec<_> = each.map(|(index, work)| settle(gateway, side, work, index, deadline)).collect();
-    let mut results: Vec<_> = futures_util::stream::iter(each).buffered(at_once).collect().await;
+    let mut results: Vec<_> = match works.as_slice() {
+        // As almost always.
+        [work] => vec![settle(gateway, side, work, 0, deadline).await],
+        works => {
+            let each = works.iter().enumerate();
+            let each: Vec<_> = each.map(|(index, work)| settle(gateway, side, work, index, deadline)).collect();
+            futures_util::stream::iter(each).buffered(at_once).collect().await
+        }
+    };
     if let Some(journal) = &side.journal {
         let whence = (side.config.name.as_str(), Direction::GigyaToEsp);
         let page = Page::of_request(&**journal, whence, common, request, received);
@@ -246,7 +252,8 @@ fn pieces_of_work(events: &[Event]) -> (Vec<Work>, Vec<Option<usize>>) {
 
 async fn settle(gateway: &Gateway, side: &GigyaSide, work: &Work, index: usize, deadline: Deadline) -> AccountOutcome {
     let span = traces::subscriber(index);
-    let settled = settle_account(gateway, side, work, deadline).instrument(span.clone()).await;
+    // In a box, as are the pieces below: what a request takes while it lasts is the sum of them, and each is moved about.
+    let settled = Box::pin(settle_account(gateway, side, work, deadline)).instrument(span.clone()).await;
     match (&settled.subscriber, settled.routes.first()) {
         (Some(subscriber), _) => traces::is_about(&span, subscriber),
         // Nobody was found to go any further with.
@@ -287,11 +294,11 @@ async fn settle_account(gateway: &Gateway, side: &GigyaSide, work: &Work, deadli
                 |address| gateway.pseudonyms.of_email(address),
             );
             let (uid, address) = (Some(account.uid.clone()), account.address.clone());
-            let routes = forward(side, *account, formerly, &links, api_key, deadline).await;
+            let routes = Box::pin(forward(side, *account, formerly, &links, api_key, deadline)).await;
             AccountOutcome { routes, subscriber: Some(subscriber), uid, address }
         }
         Ok(Reading::NotFound) => {
-            let (routes, address) = remove_gone(side, uid, formerly, &links, deadline).await;
+            let (routes, address) = Box::pin(remove_gone(side, uid, formerly, &links, deadline)).await;
             let subscriber = uid.map(|uid| gateway.pseudonyms.of_uid(uid));
             AccountOutcome { routes, subscriber, uid: uid.cloned(), address }
         }
@@ -402,9 +409,9 @@ async fn settle_routes(
     let each = routes.iter().map(|route| async move {
         let ends = &side.routes[*route];
         let subscriber = Subscriber { side, ends, account, formerly, also_at: &[], links, api_key, deadline };
-        upstream::followed(subscriber.forward()).await
+        upstream::followed(Box::pin(subscriber.forward())).await
     });
-    join_all(each).await
+    upstream::together(each).await
 }
 
 async fn clear_flags(side: &GigyaSide, account: &Account, effects: &mut [Option<Effect>], deadline: Deadline) {
@@ -460,7 +467,7 @@ async fn remove_gone(
         let effect = RouteEffect { mark, ..RouteEffect::on(&ends.route, settled.effect) };
         with_links(side, ends, uid, links, effect)
     });
-    let routes = join_all(each).await;
+    let routes = upstream::together(each).await;
     let address = account.address.clone();
     let routes = if routes.is_empty() { every_route(side, Outcome::Skipped(Reason::NoRoute)).routes } else { routes };
     (routes, address)

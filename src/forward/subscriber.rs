@@ -77,7 +77,7 @@ impl Subscriber<'_> {
     /// The last station of the line from Gigya: [`Subscriber::settle`], with its trace.
     pub async fn forward(&self) -> Settled {
         let span = traces::forward(&self.ends.label);
-        let settled = self.settle().instrument(span.clone()).await;
+        let settled = Box::pin(self.settle()).instrument(span.clone()).await;
         traces::settled(&span, settled.effect.outcome);
         settled
     }

@@ -29,7 +29,8 @@ use crate::telemetry::metrics::{self as meter, UpstreamMeter, Wait};
 use crate::telemetry::traces;
 use ::metrics::Gauge;
 use bytes::Bytes;
-use futures_util::future::{join, join_all};
+use futures_util::FutureExt;
+use futures_util::future::{Either, join, join_all};
 use http::{Request, Response, StatusCode, header};
 use std::sync::Arc;
 use std::time::Duration;
@@ -336,7 +337,16 @@ impl Drop for Counted<'_> {
 /// # Errors
 /// The first fault, in the calls' order.
 pub async fn all<T>(calls: impl IntoIterator<Item = impl Future<Output = Result<T, Fault>>>) -> Result<Vec<T>, Fault> {
-    join_all(calls).await.into_iter().collect()
+    together(calls).await.into_iter().collect()
+}
+
+/// All of some work, done side by side; one piece alone without what that takes for many.
+pub fn together<W: Future>(work: impl IntoIterator<Item = W>) -> impl Future<Output = Vec<W::Output>> {
+    let mut work = work.into_iter();
+    match (work.next(), work.next()) {
+        (Some(alone), None) => Either::Left(alone.map(|done| vec![done])),
+        (first, second) => Either::Right(join_all(first.into_iter().chain(second).chain(work))),
+    }
 }
 
 /// The same for two calls of different kinds.

@@ -2,12 +2,17 @@
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use http::{Request, Response, Uri};
+use std::collections::HashMap;
 use std::error::Error;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use url::Url;
 
 /// The largest answer read, in bytes. A search page of Gigya or Campaign Monitor stays far below.
 const MAX_ANSWER: usize = 32 << 20;
+/// As many addresses as are remembered parsed. Some paths have somebody's key in them, so that there is no end to them.
+const MOST_URLS: usize = 64;
 
 /// Sends one request and returns its whole answer, whatever its status.
 #[async_trait]
@@ -48,31 +53,74 @@ impl TransportError {
 
 /// The real network: pooled connections, TLS by the platform's trust store, no redirects.
 #[derive(Clone, Debug)]
-pub struct HttpTransport(reqwest::Client);
+pub struct HttpTransport {
+    client: reqwest::Client,
+    /// Addresses without their queries, as they were parsed: there are few, and parsing one takes longer than all else that is
+    /// done with it.
+    urls: Arc<RwLock<HashMap<String, Url>>>,
+}
 
 impl HttpTransport {
-    /// A client for all upstreams.
+    /// A client for all upstreams. Answers come as they are: those that a webhook waits for are small, and to inflate them takes
+    /// longer than to receive them.
     ///
     /// # Errors
     /// The TLS set-up of this machine can't be used, for want of CA certificates for example.
     pub fn new() -> Result<Self, reqwest::Error> {
+        Self::with(false)
+    }
+
+    /// The same for large answers, which may come compressed.
+    ///
+    /// # Errors
+    /// As [`HttpTransport::new`].
+    pub fn for_large_answers() -> Result<Self, reqwest::Error> {
+        Self::with(true)
+    }
+
+    fn with(gzip: bool) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
+            .gzip(gzip)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(3))
             .pool_idle_timeout(Duration::from_mins(1))
             .tcp_nodelay(true)
             .user_agent(concat!("gigya-esp-gateway/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self(client))
+        Ok(Self { client, urls: Arc::default() })
+    }
+
+    fn url(&self, uri: &Uri) -> Option<Url> {
+        let text = uri.to_string();
+        let (place, query) = text.split_once('?').map_or((text.as_str(), None), |(place, query)| (place, Some(query)));
+        let known = self.urls.read().unwrap_or_else(PoisonError::into_inner).get(place).cloned();
+        let mut url = match known {
+            Some(url) => url,
+            None => {
+                let url = Url::parse(place).ok()?;
+                let mut urls = self.urls.write().unwrap_or_else(PoisonError::into_inner);
+                if urls.len() >= MOST_URLS {
+                    urls.clear();
+                }
+                urls.insert(place.to_owned(), url.clone());
+                url
+            }
+        };
+        url.set_query(query);
+        Some(url)
     }
 }
 
 #[async_trait]
 impl Transport for HttpTransport {
     async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response<Bytes>, TransportError> {
-        let mut request = reqwest::Request::try_from(request).map_err(|_| TransportError::Broken)?;
+        let (head, body) = request.into_parts();
+        let url = self.url(&head.uri).ok_or(TransportError::Broken)?;
+        let mut request = reqwest::Request::new(head.method, url);
+        *request.headers_mut() = head.headers;
+        *request.body_mut() = Some(body.into());
         *request.timeout_mut() = Some(timeout);
-        let mut answer = self.0.execute(request).await.map_err(sorted)?;
+        let mut answer = self.client.execute(request).await.map_err(sorted)?;
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(sorted)? {
             if body.len() + chunk.len() > MAX_ANSWER {

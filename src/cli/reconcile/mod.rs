@@ -211,7 +211,7 @@ impl Work<'_> {
 }
 
 async fn connect(config: &Config) -> Result<Gateway, ExitCode> {
-    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| failed(&error))?);
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::for_large_answers().map_err(|error| failed(&error))?);
     let clock = WallClock::system();
     let journal: Option<Arc<dyn Journal>> = match &config.journal {
         Some(settings) => {
