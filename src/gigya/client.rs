@@ -175,8 +175,13 @@ impl Client {
         let Some(body) = self.call("accounts.getAccountInfo", Attempts::Few, form, api_key, deadline).await? else {
             return Ok(Reading::NotFound);
         };
-        let account = Account::from_json(parse(&body)?, reg_token);
-        Ok(account.map_or(Reading::NotFound, |account| Reading::Found(Box::new(account))))
+        let is_by_uid = reg_token.is_none();
+        match Account::from_json(parse(&body)?, reg_token) {
+            Some(account) => Ok(Reading::Found(Box::new(account))),
+            // Not an answer about the account that was asked for: it says nothing, and never that there is none.
+            None if is_by_uid => Err(Fault::Unavailable { cause: "answer_without_uid" }),
+            None => Ok(Reading::NotFound),
+        }
     }
 
     /// The accounts that had this address when the search index was last updated, full and lite. The index
