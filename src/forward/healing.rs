@@ -19,7 +19,7 @@ use crate::gigya::{Account, Client, Reading, Subject};
 use crate::journal::Person as JournalPerson;
 use crate::telemetry::Pseudonym;
 use crate::upstream::{self, Deadline, Fault};
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,6 +27,10 @@ use tokio::time::Instant;
 
 /// How long healing one person may take.
 const TIME: Duration = Duration::from_secs(30);
+/// How often somebody who was loaded is looked for again: an opt-out in between must be seen.
+const LOOKS: usize = 5;
+/// People of a bulk who are read at once.
+const AT_ONCE: usize = 16;
 /// How long a bulk of people may take.
 const BULK_TIME: Duration = Duration::from_mins(5);
 
@@ -165,6 +169,12 @@ impl<'a> Line<'a> {
             Ok(Reading::NotFound) => Account::gone_from(uid, case.at.clone()),
             Err(fault) => return failed(fault),
         };
+        // Removals are limited in number, by what the comparison found of them. One that it didn't find is left to the
+        // account's own webhook, and to the next run.
+        let is_removal = matches!(desired(&account, self.route()), Desired::Removal(_));
+        if is_removal && !case.difference.is_removal() {
+            return (Direction::GigyaToEsp, Outcome::Deferred(Reason::Unsettled).into(), Mark::default());
+        }
         let also_at: Vec<Email> = case.at.iter().cloned().collect();
         let (effect, mark) = rounds::settle(self.side, self.ends, &account, &also_at, deadline).await;
         (Direction::GigyaToEsp, effect, mark)
@@ -187,7 +197,8 @@ impl<'a> Line<'a> {
     /// after; the ESP opts nobody in who turns out to be opted out.
     pub async fn load(&self, cases: &[Case]) -> Vec<Healed> {
         let deadline = Deadline::after(Instant::now(), BULK_TIME);
-        let accounts = join_all(cases.iter().map(|case| self.wanting_in(case, deadline))).await;
+        let accounts = cases.iter().map(|case| self.wanting_in(case, deadline));
+        let accounts: Vec<_> = stream::iter(accounts.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await;
         let (people, ready): (Vec<_>, Vec<_>) = accounts
             .into_iter()
             .enumerate()
@@ -217,7 +228,8 @@ impl<'a> Line<'a> {
                 None => Box::pin(self.heal(case)).await,
             }
         });
-        join_all(each).await
+        // Each has its time from when its turn comes.
+        stream::iter(each.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await
     }
 
     /// The account as it is now, if it is still one to be opted in, and it is written down where it will be.
@@ -236,8 +248,15 @@ impl<'a> Line<'a> {
 
     /// After somebody was loaded: if they are no longer who they were read as, the line is walked with what they are now.
     async fn look_after(&self, case: &Case, account: Account) -> Healed {
-        let deadline = Deadline::after(Instant::now(), TIME);
-        let now = rounds::reread(self.side, &account, None, deadline).await;
+        let mut now = Err(Fault::DeadlineReached);
+        let mut deadline = Deadline::after(Instant::now(), TIME);
+        for _ in 0..LOOKS {
+            deadline = Deadline::after(Instant::now(), TIME);
+            now = rounds::reread(self.side, &account, None, deadline).await;
+            if now.is_ok() {
+                break;
+            }
+        }
         let opted_in = Effect::applied(
             Change::OptIn,
             account.consent(&self.route().subscription, self.route().double_opt_in).since(),

@@ -178,8 +178,13 @@ impl Client {
         };
         let text = std::str::from_utf8(&body).ok();
         let whole = text.and_then(Whole::new).ok_or(Fault::Unavailable { cause: "answer_not_understood" })?;
-        let account = Account::of(whole, reg_token);
-        Ok(account.map_or(Reading::NotFound, |account| Reading::Found(Box::new(account))))
+        let is_by_uid = reg_token.is_none();
+        match Account::of(whole, reg_token) {
+            Some(account) => Ok(Reading::Found(Box::new(account))),
+            // Not an answer about the account that was asked for: it says nothing, and never that there is none.
+            None if is_by_uid => Err(Fault::Unavailable { cause: "answer_without_uid" }),
+            None => Ok(Reading::NotFound),
+        }
     }
 
     /// The accounts that had this address when the search index was last updated, full and lite. The index

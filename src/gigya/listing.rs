@@ -25,7 +25,6 @@ pub struct Selection {
 #[derive(Debug, Deserialize)]
 pub struct AccountPage {
     /// The accounts as they came, each for [`super::Account::read`].
-    #[serde(default)]
     pub results: Vec<Box<RawValue>>,
     /// How many there are in all, as the index has it.
     #[serde(default, rename = "totalCount")]

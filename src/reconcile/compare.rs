@@ -97,6 +97,12 @@ impl Desk<'_, '_> {
             rows.iter().filter(is_here).filter_map(|row| Some((row.parts.clone(), row.record(&first)?))).collect()
         };
         self.tally.subscribers += records.len() as u64;
+        for (_, line) in &lines {
+            match self.tally.held.get_mut(line.label()) {
+                Some(held) => *held += records.len() as u64,
+                None => drop(self.tally.held.insert(line.label().to_owned(), records.len() as u64)),
+            }
+        }
         for (parts, record) in records {
             let own = here.iter().position(|one| record.uid.as_ref() == Some(&one.account.uid));
             for (place, line) in &lines {
@@ -205,10 +211,14 @@ impl Desk<'_, '_> {
 
     /// A record without a UID, at an address that no account has.
     fn nobodys(&mut self, line: &Line<'_>, record: &Record) -> Result<(), CompareError> {
-        if self.since.is_none() && !line.is_shared() && may_be_mailed(record) {
-            self.found(line, Difference::Stranger, None, Some(record))?;
+        match self.since {
+            // Of an account that didn't change; what was said at the ESP since then is looked at.
+            Some(_) => self.gone(line, record),
+            None if !line.is_shared() && may_be_mailed(record) => {
+                self.found(line, Difference::Stranger, None, Some(record))
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn found(

@@ -34,13 +34,15 @@ pub async fn heal(
     stop: &CancellationToken,
     tell: &(dyn Fn(u64) + Sync),
 ) -> Result<Stopped, PlanError> {
-    let withheld = limits.check(&plan, tally).err();
+    let withheld = limits.check(tally).err();
     let lines = gateway.lines();
     let largest = lines.iter().map(|line| line.esp().load_size(&line.route().audience)).max().unwrap_or(1);
     // One that is stopped ends what is under way, so that must not be much.
     let bulks = largest * PIECE.div_ceil(largest);
     let piece = |difference| if difference == Difference::Missing { bulks } else { PIECE };
     let mut reading = plan.read()?;
+    // What an earlier run left is still left.
+    tally.left += reading.left();
     let mut number = 0_u64;
     loop {
         if stop.is_cancelled() {
@@ -56,6 +58,7 @@ pub async fn heal(
                 finding.to_case(difference, format!("reconcile-{run}-{number}"))
             })
             .collect();
+        let before = tally.left;
         match line {
             Some(line) if withheld.is_none() || !difference.is_removal() => {
                 for (difference, healed) in work(line, difference, &cases).await {
@@ -65,6 +68,7 @@ pub async fn heal(
             // Held back, or of a route that is no longer configured.
             _ => tally.left += cases.len() as u64,
         }
+        reading.leave(tally.left - before);
         tell(cases.len() as u64);
         reading.keep_place()?;
     }

@@ -60,7 +60,9 @@ pub struct Scope {
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
     /// A side can't be read.
-    #[error("{system} can't be read: {fault}; nothing was changed")]
+    #[error(
+        "{system} can't be read: {fault}; nothing was changed. See the lines above, and what `check --online` says"
+    )]
     Read {
         /// Which.
         system: String,
@@ -78,6 +80,16 @@ pub enum CompareError {
         read: u64,
         /// How many there are, as it says itself.
         total: u64,
+    },
+    /// A list comes to no end.
+    #[error(
+        "{system}: its list doesn't end: {read} rows came, more than twice as many as it says it has; nothing was changed"
+    )]
+    Endless {
+        /// Which.
+        system: String,
+        /// How many came.
+        read: u64,
     },
     /// The temporary files can't be written or read.
     #[error("temporary files can't be used: {0}; name a folder with room by --scratch")]
@@ -169,5 +181,9 @@ fn private(path: &Path) -> std::io::Result<std::fs::File> {
     options.read(true).append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let file = options.open(path)?;
+    // One that was there may be open to others.
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(file)
 }

@@ -31,11 +31,12 @@ struct Seal {
     of: String,
     accounts: u64,
     subscribers: u64,
+    held: BTreeMap<String, u64>,
     calls: u64,
 }
 
-/// One thing that was found.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// One thing that was found. `Debug` hides who it is about.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Finding {
     /// How the sides differ.
     pub difference: String,
@@ -49,14 +50,23 @@ pub struct Finding {
     pub at: Option<String>,
 }
 
+impl std::fmt::Debug for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Finding({}, {}, hidden)", self.difference, self.route)
+    }
+}
+
 /// Why a plan can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// Its files can't be read or written.
-    #[error(
-        "the plan in {0} can't be used: {1}; give a folder that this user may write to by --state, and one with room by --scratch"
-    )]
+    #[error("the plan in {0} can't be used: {1}; give a folder that this user may write to by --state")]
     Files(PathBuf, std::io::Error),
+    /// There is no place for temporary files.
+    #[error(
+        "temporary files can't be made in {0}: {1}; give a folder with room that this user may write to by --scratch"
+    )]
+    Scratch(PathBuf, std::io::Error),
     /// Somebody else's file, or another version's.
     #[error("the plan in {0} isn't one of this version; empty the folder to begin anew")]
     NotOurs(PathBuf),
@@ -86,6 +96,8 @@ struct Place {
     kind: usize,
     /// The byte in its file.
     byte: u64,
+    /// How many before that couldn't be done, or were held back.
+    left: u64,
 }
 
 /// A plan as it is carried out.
@@ -103,7 +115,7 @@ impl Plan {
     pub fn fleeting(scratch: &Path) -> Result<Self, PlanError> {
         let file = || tempfile::tempfile_in(scratch).map(BufWriter::new);
         let files: Result<Vec<_>, _> = Difference::ALL.iter().map(|_| file()).collect();
-        let files = files.map_err(|error| PlanError::Files(scratch.to_owned(), error))?;
+        let files = files.map_err(|error| PlanError::Scratch(scratch.to_owned(), error))?;
         Ok(Self { folder: None, of: String::new(), lock: None, files, counts: BTreeMap::new(), seal: None })
     }
 
@@ -147,14 +159,28 @@ impl Plan {
         self.seal.is_some()
     }
 
-    /// Says again what an earlier run found that made this plan.
-    pub fn tell(&self, tally: &mut Tally) {
+    /// Says again what an earlier run found that made this plan, to whoever listens, too.
+    ///
+    /// # Errors
+    /// If its files can't be read.
+    pub fn tell(&self, tally: &mut Tally) -> Result<(), PlanError> {
         if let Some(seal) = &self.seal {
             (tally.accounts, tally.subscribers, tally.calls) = (seal.accounts, seal.subscribers, seal.calls);
+            tally.held.clone_from(&seal.held);
         }
         for ((index, route), count) in &self.counts {
             tally.found.insert((route.clone(), Difference::ALL[*index]), *count);
         }
+        let (Some(listener), Some(folder)) = (&tally.listener, &self.folder) else { return Ok(()) };
+        for difference in Difference::ALL.into_iter().filter(|difference| difference.can_be_healed()) {
+            let failed = |error| PlanError::Files(folder.clone(), error);
+            let file = File::open(file_of(folder, difference)).map_err(failed)?;
+            for line in BufReader::new(file).lines() {
+                let finding = serde_json::from_str(&line.map_err(failed)?);
+                (listener.0)(difference, &finding.map_err(|_| PlanError::NotOurs(folder.clone()))?);
+            }
+        }
+        Ok(())
     }
 
     /// How many of a kind are in it.
@@ -189,7 +215,8 @@ impl Plan {
             }
         }
         let &Tally { accounts, subscribers, calls, .. } = tally;
-        let seal = Seal { at: Timestamp::now(), of: self.of.clone(), accounts, subscribers, calls };
+        let (of, held) = (self.of.clone(), tally.held.clone());
+        let seal = Seal { at: Timestamp::now(), of, accounts, subscribers, held, calls };
         if let Some(folder) = &folder {
             let text = serde_json::to_vec(&seal).map_err(|error| failed(error.into()))?;
             let new = folder.join("complete.new");
@@ -224,7 +251,7 @@ impl Reading {
             if !found.is_empty() {
                 return Ok(Some((difference, found)));
             }
-            self.place = Place { kind: self.place.kind + 1, byte: 0 };
+            self.place = Place { kind: self.place.kind + 1, byte: 0, ..self.place };
             self.reader = None;
         }
         Ok(None)
@@ -258,6 +285,16 @@ impl Reading {
             found.push(finding);
         }
         Ok(found)
+    }
+
+    /// How many of what was handed out couldn't be done, in runs before this one and in this.
+    pub const fn left(&self) -> u64 {
+        self.place.left
+    }
+
+    /// So many of what was handed out couldn't be done.
+    pub const fn leave(&mut self, left: u64) {
+        self.place.left += left;
     }
 
     /// What was handed out is done: it isn't begun again.
@@ -370,7 +407,7 @@ mod tests {
         drop(reading);
         let plan = Plan::in_folder(folder.path(), ALL).unwrap();
         let mut tally = Tally::default();
-        plan.tell(&mut tally);
+        plan.tell(&mut tally).unwrap();
         assert_eq!((tally.subscribers, tally.count(Difference::Missing), plan.count(Difference::Missing)), (7, 6, 6));
         let mut reading = plan.read().unwrap();
         let missing = Difference::Missing;
@@ -389,11 +426,29 @@ mod tests {
         let plan = filled(Plan::in_folder(folder.path(), ALL).unwrap());
         assert_eq!(plan.count(Difference::Missing), 6);
         drop(plan);
-        let old = Seal { at: Timestamp::now() - LASTS, of: ALL.to_owned(), accounts: 0, subscribers: 0, calls: 0 };
+        let old = Seal {
+            at: Timestamp::now() - LASTS,
+            of: ALL.to_owned(),
+            accounts: 0,
+            subscribers: 0,
+            held: BTreeMap::new(),
+            calls: 0,
+        };
         std::fs::write(folder.path().join(SEAL), serde_json::to_vec(&old).unwrap()).unwrap();
         let plan = Plan::in_folder(folder.path(), ALL).unwrap();
         assert!(!plan.is_whole());
         assert_eq!(plan.count(Difference::Missing), 0);
+    }
+
+    #[test]
+    fn what_was_left_is_left_after_an_interruption() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut reading = filled(Plan::in_folder(folder.path(), ALL).unwrap()).read().unwrap();
+        reading.next(&|_| 3).unwrap();
+        reading.leave(2);
+        reading.keep_place().unwrap();
+        drop(reading);
+        assert_eq!(Plan::in_folder(folder.path(), ALL).unwrap().read().unwrap().left(), 2);
     }
 
     #[test]

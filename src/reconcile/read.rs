@@ -109,6 +109,9 @@ impl Desk<'_, '_> {
             let first_told = page.total.filter(|_| total.is_none());
             total = total.or(page.total);
             self.came(page.results.len(), first_told);
+            if total.is_some_and(|total| read > 2 * total + 10 * self.scope.page as u64) {
+                return Err(CompareError::Endless { system, read });
+            }
             match page.next {
                 Some(next) if !page.results.is_empty() => cursor = Some(next),
                 _ => break,
@@ -130,7 +133,7 @@ impl Desk<'_, '_> {
         let of = Of::Audience(u16::try_from(index).unwrap_or(u16::MAX - 1));
         let is_by_address = esp.one_record_an_address();
         // Where a record has a key of its own, its parts are brought together before its address is known.
-        let mut by_key = Sorter::new(&self.scope.scratch, self.scope.memory);
+        let mut by_key = Sorter::new(&self.scope.scratch, self.scope.memory / self.site.audiences.len());
         let (mut bookmark, mut bytes) = (None::<Bookmark>, Vec::new());
         let mut begun_anew = 0;
         loop {
@@ -183,10 +186,13 @@ impl Desk<'_, '_> {
         F: Future<Output = Result<T, Fault>>,
     {
         let mut pause = PAUSE;
+        let mut told = None;
         for attempt in 1.. {
             let fault = match ask().await {
                 Ok(page) => return Ok(page),
-                Err(fault) => fault,
+                // Why the breaker is open, the fault before it told.
+                Err(open @ Fault::Unavailable { cause: "breaker_open" }) => told.unwrap_or(open),
+                Err(fault) => *told.insert(fault),
             };
             if attempt >= tries || is_hopeless(&fault) {
                 return Err(CompareError::Read { system: system.to_owned(), fault });

@@ -133,6 +133,11 @@ impl Sorter {
             write_row(&mut file, key(place), &bytes[row..row + place.row as usize])?;
         }
         self.runs.push(rewound(file)?);
+        // A process may have few files open at once.
+        if self.runs.len() > 2 * AT_ONCE {
+            let first: Vec<File> = self.runs.drain(..AT_ONCE).collect();
+            self.runs.insert(0, merged(first, &self.folder)?);
+        }
         bytes.clear();
         places.clear();
         Ok(())

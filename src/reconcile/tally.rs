@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 const SAMPLE: usize = 5;
 
 /// Some of those that were found.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Sample {
     /// How they differ.
     pub difference: Difference,
@@ -17,13 +17,21 @@ pub struct Sample {
     pub finding: Finding,
 }
 
+impl std::fmt::Debug for Sample {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sample({:?}, hidden)", self.difference)
+    }
+}
+
 /// What a run came to.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Accounts read.
     pub accounts: u64,
-    /// Rows read of the audiences' lists.
+    /// Subscribers that the audiences hold, in whatever state.
     pub subscribers: u64,
+    /// The same by route.
+    pub held: BTreeMap<String, u64>,
     /// Calls made to read both sides.
     pub calls: u64,
     /// How many were found, by route and kind.

@@ -214,7 +214,7 @@ async fn a_run_that_was_stopped_is_gone_on_with() {
     const MANY: usize = 200;
     for signal in ["TERM", "KILL"] {
         let desk = many_late_opt_outs(MANY).await;
-        let args = ["--apply", "--state", "state"];
+        let args = ["--apply", "--state", "state", "--csv", "all.csv"];
         let mut child = desk.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         while desk.out(MANY) == 0 {
             assert_eq!(child.try_wait().unwrap(), None, "it ended too early");
@@ -239,6 +239,7 @@ async fn a_run_that_was_stopped_is_gone_on_with() {
         assert!(text(&said.stderr).contains("going on"), "{}", text(&said.stderr));
         assert_eq!(desk.town.sandbox.gigya.faults().calls("accounts.search"), searched, "nothing is read again");
         assert_eq!(desk.out(MANY), MANY);
+        assert_eq!(read(&desk.file("all.csv")).lines().count(), 1 + MANY, "of all that was found");
         desk.plan_is_gone();
         is_hidden(&(text(&said.stdout) + &text(&said.stderr)));
     }

@@ -180,6 +180,26 @@ async fn what_changed_lately_is_found_without_reading_everybody() {
     assert_eq!((town.esp("eve"), town.gigya(&eve)), (Some(State::Active), Some(true)));
 }
 
+/// A subscriber whom another list or a form made has no UID; what they say counts all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_opt_out_without_a_uid_is_found_without_reading_everybody() {
+    let town = Town::without_gateway(Setup::default()).await;
+    let ann = town.sandbox.gigya.sign_up(&address("ann"), "Ann");
+    town.sandbox.gigya.subscribe(&ann, NEWSLETTER);
+    town.sandbox.campaign_monitor.form_subscribe(&town.sandbox.list, &address("ann"));
+    town.sandbox.clock.advance(jiff::SignedDuration::from_hours(48));
+    let since = town.sandbox.clock.now();
+    town.a_moment_passes();
+    assert!(town.sandbox.campaign_monitor.unsubscribe_link(&town.sandbox.list, &address("ann")));
+    let (gateway, scope) = (town.gateway(), Scope { since: Some(since), ..Town::scope() });
+    let (mut tally, mut plan) = (Tally::default(), Plan::fleeting(&scope.scratch).unwrap());
+    reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
+    assert_eq!((tally.accounts, found(&tally)), (0, vec![(Difference::UntoldOptOut, 1)]));
+    let stop = CancellationToken::new();
+    reconcile::heal(&gateway, plan, &FREELY, &mut tally, "test", &stop, &|_| {}).await.unwrap();
+    assert_eq!(town.gigya(&ann), Some(false));
+}
+
 /// Two accounts, one address: the list has one subscriber for both, which is equal, once and always.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_shares_an_address_differs_in_nothing() {

@@ -42,7 +42,7 @@ pub struct ReconcileArgs {
     routes: Vec<String>,
     /// Only accounts that changed since then: a time (2026-11-25T03:00:00Z), or how long ago (26h). Finds no orphans.
     #[arg(long, value_name = "TIME", value_parser = since)]
-    since: Option<Timestamp>,
+    since: Option<Since>,
     /// Keeps what was found in this folder, so that a run that was stopped is gone on with by the next one. It has addresses
     /// in it until it is done.
     #[arg(long, value_name = "FOLDER")]
@@ -73,21 +73,32 @@ pub struct ReconcileArgs {
 impl ReconcileArgs {
     /// What is compared: a plan of something else isn't gone on with. From when on is another time each night.
     fn compared(&self) -> String {
-        let extent = if self.since.is_some() { "changes" } else { "everything" };
+        let extent = match &self.since {
+            Some(since) => format!("what changed since {}", since.said),
+            None => "everything".to_owned(),
+        };
         let mut routes = self.routes.clone();
         routes.sort();
         format!("{extent} of {}", if routes.is_empty() { "all routes".to_owned() } else { routes.join(", ") })
     }
 }
 
+/// From when on, as it was said, and what that is.
+#[derive(Clone, Debug)]
+struct Since {
+    said: String,
+    time: Timestamp,
+}
+
 /// A time, or how long ago.
-fn since(text: &str) -> Result<Timestamp, String> {
+fn since(text: &str) -> Result<Since, String> {
     let wrong = || "write a time like 2026-11-25T03:00:00Z, or how long ago like 26h".to_owned();
+    let said = |time| Since { said: text.to_owned(), time };
     if let Ok(time) = text.parse::<Timestamp>() {
-        return if time > Timestamp::now() { Err("this is in the future".to_owned()) } else { Ok(time) };
+        return if time > Timestamp::now() { Err("this is in the future".to_owned()) } else { Ok(said(time)) };
     }
     let ago = config::duration(text).ok_or_else(wrong)?;
-    Timestamp::now().checked_sub(ago).map_err(|_| wrong())
+    Timestamp::now().checked_sub(ago).map(said).map_err(|_| wrong())
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -117,16 +128,6 @@ pub fn run(args: &ReconcileArgs) -> Result<ExitCode, ExitCode> {
 }
 
 async fn reconcile(args: &ReconcileArgs, config: &Config) -> Result<ExitCode, ExitCode> {
-    let scratch = args.scratch.clone().unwrap_or_else(reconcile::default_scratch);
-    // What isn't to be healed isn't kept for another run, which would take it for its own.
-    let plan = match args.state.as_ref().filter(|_| args.apply) {
-        Some(folder) => Plan::in_folder(folder, &args.compared()),
-        None => Plan::fleeting(&scratch),
-    };
-    let plan = plan.map_err(|error| failed(&error))?;
-    let writer = Writer::begin(args.csv.as_deref(), Pseudonyms::from_config(config), args.show_addresses)?;
-    let gateway = connect(config).await?;
-    let mut tally = Tally { listener: writer.listener(), ..Tally::default() };
     let began = Timestamp::now();
     let tell = |tally: &Tally, succeeded, withheld| {
         let Some(file) = &args.metrics_file else { return Ok(()) };
@@ -134,10 +135,18 @@ async fn reconcile(args: &ReconcileArgs, config: &Config) -> Result<ExitCode, Ex
         let run = metrics::Run { tally, routes: &routes, began, ended: Timestamp::now(), succeeded, withheld };
         run.write(file).map_err(|error| failed(&format!("--metrics-file {}: {error}", file.display())))
     };
-    if args.metrics_file.is_some() {
-        // Whatever becomes of this run, it hasn't succeeded yet.
-        tell(&tally, false, false)?;
-    }
+    // Whatever becomes of this run, it hasn't succeeded yet.
+    tell(&Tally::default(), false, false)?;
+    let scratch = args.scratch.clone().unwrap_or_else(reconcile::default_scratch);
+    // What isn't to be healed isn't kept for another run, which would take it for its own.
+    let plan = match args.state.as_ref().filter(|_| args.apply) {
+        Some(folder) => Plan::in_folder(folder, &args.compared()),
+        None => Plan::fleeting(&scratch),
+    };
+    let plan = plan.map_err(|error| failed(&error))?;
+    let mut writer = Writer::begin(args.csv.as_deref(), Pseudonyms::from_config(config), args.show_addresses)?;
+    let gateway = connect(config).await?;
+    let mut tally = Tally { listener: writer.listener(), ..Tally::default() };
     let work = Work { args, config, gateway: &gateway, scratch, began };
     let stopped = match work.run(plan, &mut tally).await {
         Ok(stopped) => stopped,
@@ -146,6 +155,8 @@ async fn reconcile(args: &ReconcileArgs, config: &Config) -> Result<ExitCode, Ex
             return Err(code);
         }
     };
+    // Its listener writes as long as it is there.
+    tally.listener = None;
     writer.end()?;
     let report =
         Report { args, tally: &tally, stopped: stopped.as_ref(), began, ended: Timestamp::now(), writer: &writer };
@@ -170,7 +181,7 @@ impl Work<'_> {
         let settings = config.reconcile;
         let scope = Scope {
             routes: args.routes.clone(),
-            since: args.since,
+            since: args.since.as_ref().map(|since| since.time),
             scratch,
             memory: MEMORY,
             page: settings.accounts_per_page,
@@ -179,7 +190,7 @@ impl Work<'_> {
         let watch = Watch::begin();
         if plan.is_whole() {
             watch.say("going on with what an earlier run found");
-            plan.tell(tally);
+            plan.tell(tally).map_err(|error| failed(&error))?;
         } else {
             watch.say("reading both sides");
             let told = |progress: &reconcile::Progress| watch.read(progress);
@@ -241,7 +252,12 @@ fn stop_when_asked() -> CancellationToken {
             _ = tokio::signal::ctrl_c() => {}
             () = terminated => {}
         }
+        complain!("stopping: what is under way is ended first; again, to stop at once");
         asked.cancel();
+        // What is under way then is as if the process were killed: the next run looks at it again.
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
     });
     stop
 }

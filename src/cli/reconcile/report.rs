@@ -10,21 +10,21 @@ use crate::telemetry::Pseudonyms;
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use tempfile::NamedTempFile;
 
 /// Shows people as they may be shown, and writes a line for each finding.
 pub struct Writer {
     pseudonyms: Pseudonyms,
     shows: bool,
-    file: Option<Arc<Mutex<Lines>>>,
+    file: Option<(PathBuf, Arc<Mutex<Lines>>)>,
 }
 
 struct Lines {
-    file: BufWriter<File>,
+    file: BufWriter<NamedTempFile>,
     failed: Option<std::io::Error>,
 }
 
@@ -32,13 +32,15 @@ impl Writer {
     pub fn begin(path: Option<&Path>, pseudonyms: Pseudonyms, shows: bool) -> Result<Self, ExitCode> {
         let file = match path {
             Some(path) => {
-                let opened = private(path).and_then(|file| {
+                // Beside it until it is whole; only its owner may read it.
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                let opened = NamedTempFile::new_in(folder).and_then(|file| {
                     let mut file = BufWriter::new(file);
                     writeln!(file, "difference,route,subscriber{}", if shows { ",uid,address" } else { "" })?;
                     Ok(file)
                 });
                 let file = opened.map_err(|error| failed(&format!("--csv {}: {error}", path.display())))?;
-                Some(Arc::new(Mutex::new(Lines { file, failed: None })))
+                Some((path.to_owned(), Arc::new(Mutex::new(Lines { file, failed: None }))))
             }
             None => None,
         };
@@ -47,7 +49,7 @@ impl Writer {
 
     /// Who writes each finding down as it is made.
     pub fn listener(&self) -> Option<Listener> {
-        let file = Arc::clone(self.file.as_ref()?);
+        let file = Arc::clone(&self.file.as_ref()?.1);
         let (pseudonyms, shows) = (self.pseudonyms.clone(), self.shows);
         Some(Listener(Arc::new(move |difference, finding| {
             let mut lines = file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,13 +74,18 @@ impl Writer {
         who
     }
 
-    pub fn end(&self) -> Result<(), ExitCode> {
-        let Some(lines) = &self.file else { return Ok(()) };
-        let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = lines.failed.take() {
-            return Err(failed(&format!("the findings can't be written: {error}")));
-        }
-        lines.file.flush().map_err(|error| failed(&format!("the findings can't be written: {error}")))
+    /// Puts the file where it is to be, in the place of one that is there.
+    pub fn end(&mut self) -> Result<(), ExitCode> {
+        let Some((path, lines)) = self.file.take() else { return Ok(()) };
+        let lines = Arc::into_inner(lines).map(|lines| lines.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let Some(Lines { file, failed: trouble }) = lines else {
+            return Err(failed(&"somebody still writes findings"));
+        };
+        let written = trouble.map_or(Ok(()), Err).and_then(|()| {
+            let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            file.persist(&path).map_err(std::io::Error::from).map(drop)
+        });
+        written.map_err(|error| failed(&format!("--csv {}: {error}", path.display())))
     }
 }
 
@@ -90,15 +97,6 @@ fn pseudonym(pseudonyms: &Pseudonyms, finding: &Finding) -> String {
         (None, Some(uid)) => pseudonyms.of_uid(&uid).to_string(),
         (None, None) => String::new(),
     }
-}
-
-/// A file that only its owner reads, anew.
-fn private(path: &Path) -> std::io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 /// A column of a CSV file, by RFC 4180; one that a spreadsheet would take for a formula is made text.
@@ -202,7 +200,10 @@ impl Report<'_> {
             return match tally.to_heal() {
                 0 => "There is nothing to heal.".to_owned(),
                 some => {
-                    format!("{} to be healed, by: reconcile --apply. Nothing was changed.", counted(some, "difference"))
+                    format!(
+                        "{} to be healed: run the same with --apply. Nothing was changed.",
+                        counted(some, "difference")
+                    )
                 }
             };
         };

@@ -26,10 +26,11 @@ pub const IMPORT: usize = 1000;
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Page {
-    #[serde(default)]
     results: Vec<Box<RawValue>>,
-    #[serde(default)]
     number_of_pages: u64,
+    /// In this state.
+    #[serde(default)]
+    total_number_of_records: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -75,10 +76,50 @@ struct Imported {
     failure_details: Vec<Failure>,
 }
 
-/// A page's place: the state's index and the page's number, from 1.
-fn place(from: Option<&Bookmark>) -> (usize, u64) {
-    let place = from.and_then(|mark| mark.at.split_once('/'));
-    place.and_then(|(state, page)| Some((state.parse().ok()?, page.parse().ok()?))).unwrap_or((0, 1))
+/// So many may leave a state while its pages are read, or one of a hundred.
+const SOME: u64 = 10;
+
+/// A page's place.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// The state's index.
+    state: usize,
+    /// The page's number, but one.
+    pages: u64,
+    /// How many rows of this state the pages before it had.
+    rows: u64,
+}
+
+impl Place {
+    fn of(mark: &Bookmark) -> Option<Self> {
+        let mut parts = mark.at.split('/');
+        let place = Self {
+            state: parts.next()?.parse().ok()?,
+            pages: parts.next()?.parse().ok()?,
+            rows: parts.next()?.parse().ok()?,
+        };
+        (parts.next().is_none() && place.state < STATES.len()).then_some(place)
+    }
+
+    fn mark(self) -> Bookmark {
+        Bookmark::at(format!("{}/{}/{}", self.state, self.pages, self.rows))
+    }
+
+    /// Where the page after this one begins. A list that breaks off says nothing about who isn't on it.
+    fn after(self, page: &Page) -> Result<Option<Bookmark>, Fault> {
+        let (pages, rows) = (self.pages + 1, self.rows + page.results.len() as u64);
+        if pages < page.number_of_pages {
+            let is_empty = page.results.is_empty();
+            let next = Self { pages, rows, ..self };
+            return if is_empty { Err(Fault::Unavailable { cause: "list_incomplete" }) } else { Ok(Some(next.mark())) };
+        }
+        let total = page.total_number_of_records.unwrap_or_default();
+        if rows + SOME.max(total / 100) < total {
+            return Err(Fault::Unavailable { cause: "list_incomplete" });
+        }
+        let next = Self { state: self.state + 1, ..Self::default() };
+        Ok((next.state < STATES.len()).then(|| next.mark()))
+    }
 }
 
 impl CampaignMonitor {
@@ -88,12 +129,15 @@ impl CampaignMonitor {
         from: Option<&Bookmark>,
         deadline: Deadline,
     ) -> Result<ListPage, Fault> {
-        let (state, number) = place(from);
+        let place = match from {
+            None => Place::default(),
+            Some(mark) => Place::of(mark).ok_or(Fault::Unavailable { cause: "bookmark_not_understood" })?,
+        };
         let total = match from {
             None => self.size(audience, deadline).await?,
             Some(_) => None,
         };
-        let Some(name) = STATES.get(state) else { return Ok(ListPage { parts: Vec::new(), next: None, total }) };
+        let (name, number) = (STATES[place.state], place.pages + 1);
         let list: String = form_urlencoded::byte_serialize(audience.as_str().as_bytes()).collect();
         // By address: an order that a change of state doesn't shift as one by date would.
         let path = format!(
@@ -104,8 +148,7 @@ impl CampaignMonitor {
             Answer::Done(body) => parse(&body)?,
             Answer::State(code) => return Err(Fault::Failing { code }),
         };
-        let next = if number < page.number_of_pages { (state, number + 1) } else { (state + 1, 1) };
-        let next = (next.0 < STATES.len()).then(|| Bookmark::at(format!("{}/{}", next.0, next.1)));
+        let next = place.after(&page)?;
         Ok(ListPage { parts: page.results.iter().filter_map(|row| part(row)).collect(), next, total })
     }
 
