@@ -2,7 +2,7 @@
 //!
 //! Source: SAP, "accounts.getAccountInfo", "Subscriptions Object", "Email Accounts Object".
 
-use super::whole::Whole;
+use super::whole::{Unread, Whole};
 use crate::config::Route;
 use crate::domain::{ActedAt, Consent, Email, OptOutReason, SubscriptionId, Uid};
 use crate::mutation::{self, Mutation};
@@ -69,21 +69,18 @@ impl OptInTag {
 }
 
 impl Account {
-    /// Takes the text of an answer of `accounts.getAccountInfo`, or of a row of `accounts.search`. `None` if it isn't JSON or has
-    /// no UID.
-    #[must_use]
-    pub fn read(json: &str, reg_token: Option<String>) -> Option<Self> {
-        Self::of(Whole::new(json)?, reg_token)
-    }
-
-    /// The same, of an answer that was found to be JSON.
-    pub(super) fn of(whole: Whole, reg_token: Option<String>) -> Option<Self> {
-        let uid = Uid::new(&whole.get::<String>("UID")?)?;
+    /// Takes the text of an answer of `accounts.getAccountInfo`, or of a row of `accounts.search`. `None` if it has no UID.
+    ///
+    /// # Errors
+    /// It isn't a JSON object, or what decides can't be read.
+    pub fn read(json: &str, reg_token: Option<String>) -> Result<Option<Self>, Unread> {
+        let whole = Whole::new(json)?;
+        let Some(uid) = whole.get("UID")?.and_then(|uid| Uid::new(uid.as_str()?)) else { return Ok(None) };
         let text = |value: &Value| Email::parse(value.as_str()?).ok();
-        let address = whole.value(&["profile", "email"]).as_ref().and_then(text);
+        let address = whole.value(&["profile", "email"])?.as_ref().and_then(text);
         let mut other_addresses: Vec<Email> = Vec::new();
         for (member, lists) in [("emails", ["verified", "unverified"]), ("loginIDs", ["emails", "unverifiedEmails"])] {
-            let Some(member) = whole.get::<Value>(member) else { continue };
+            let Some(member) = whole.get(member)? else { continue };
             let texts = lists.iter().filter_map(|list| member.get(list)?.as_array()).flatten();
             for other in texts.filter_map(text) {
                 if Some(&other) != address.as_ref() && !other_addresses.contains(&other) {
@@ -91,10 +88,10 @@ impl Account {
                 }
             }
         }
-        let is_active = whole.get("isActive").unwrap_or(true);
+        let is_active = whole.get("isActive")?.and_then(|flag| flag.as_bool()).unwrap_or(true);
         let handle = reg_token.map_or_else(|| Handle::Uid(uid.clone()), Handle::RegToken);
-        let subscriptions = whole.get("subscriptions").unwrap_or_default();
-        Some(Self { handle, uid, address, other_addresses, is_active, is_gone: false, subscriptions, whole })
+        let subscriptions = whole.get("subscriptions")?.unwrap_or_default();
+        Ok(Some(Self { handle, uid, address, other_addresses, is_active, is_gone: false, subscriptions, whole }))
     }
 
     /// An account of which nothing is left but its UID: nobody may be mailed on its behalf.
@@ -178,7 +175,7 @@ impl Account {
     /// The value at a place in the account: `profile.firstName`, `data.loyalty.tier`, `UID`.
     #[must_use]
     pub fn value(&self, path: &[String]) -> Option<Value> {
-        self.whole.value(path)
+        self.whole.value(path).ok().flatten()
     }
 
     /// The `subscriptions` parameter that sets one subscription, in the form in which the account has it:

@@ -6,7 +6,6 @@ use super::account::{Account, Handle, OptInTag};
 use super::auth::{Authenticator, BadCredentials, Form};
 use super::errors::{Meaning, meaning};
 use super::keys::WireKeys;
-use super::whole::Whole;
 use crate::config::{self, GigyaEndpoint};
 use crate::domain::{Email, SubscriptionId, Uid};
 use crate::upstream::{self, Again, Attempts, Deadline, Fault, Upstream, Verdict, WallClock};
@@ -19,9 +18,12 @@ use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicBool, Ordering};
 use url::form_urlencoded;
 
-/// What to read of an account. Sent always, as its default has changed over time.
+/// What it is when an answer can't be read.
+const NOT_UNDERSTOOD: Fault = Fault::Unavailable { cause: "answer_not_understood" };
+
 /// What changes accounts, and whose ids receipts tell.
 const WRITES: [&str; 2] = ["accounts.setAccountInfo", "accounts.unsubscribe"];
+/// What to read of an account. Sent always, as its default has changed over time.
 const INCLUDE: &str = "profile,emails,loginIDs,data,subscriptions,preferences";
 /// The most accounts looked at that share one address.
 const MAX_SHARING: usize = 20;
@@ -176,10 +178,9 @@ impl Client {
         let Some(body) = self.call("accounts.getAccountInfo", Attempts::Few, form, api_key, deadline).await? else {
             return Ok(Reading::NotFound);
         };
-        let text = std::str::from_utf8(&body).ok();
-        let whole = text.and_then(Whole::new).ok_or(Fault::Unavailable { cause: "answer_not_understood" })?;
+        let text = std::str::from_utf8(&body).map_err(|_| NOT_UNDERSTOOD)?;
         let is_by_uid = reg_token.is_none();
-        match Account::of(whole, reg_token) {
+        match Account::read(text, reg_token).map_err(|_| NOT_UNDERSTOOD)? {
             Some(account) => Ok(Reading::Found(Box::new(account))),
             // Not an answer about the account that was asked for: it says nothing, and never that there is none.
             None if is_by_uid => Err(Fault::Unavailable { cause: "answer_without_uid" }),
@@ -204,7 +205,8 @@ impl Client {
         let form = vec![("query", query), ("accountTypes", "full,lite".to_owned())];
         let body = self.call("accounts.search", Attempts::Few, form, None, deadline).await?;
         let rows = body.map_or(Ok(Rows { results: Vec::new() }), |body| parse::<Rows>(&body))?;
-        Ok(rows.results.into_iter().filter_map(|row| Account::read(row.get(), None)).collect())
+        let accounts = rows.results.into_iter().filter_map(|row| Account::read(row.get(), None).transpose());
+        accounts.collect::<Result<_, _>>().map_err(|_| NOT_UNDERSTOOD)
     }
 
     /// Sets one subscription of an account.
@@ -420,5 +422,5 @@ fn date(response: &Response<Bytes>) -> Option<Timestamp> {
 
 /// Parses what should be there after a success; if it isn't, something is failing over there.
 pub(super) fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Fault> {
-    serde_json::from_slice(body).map_err(|_| Fault::Unavailable { cause: "answer_not_understood" })
+    serde_json::from_slice(body).map_err(|_| NOT_UNDERSTOOD)
 }

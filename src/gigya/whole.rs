@@ -10,6 +10,10 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Something is there, but can't be read: half a surrogate pair, say, or lists in lists without end, which is passed over
+/// unnoticed until it is asked for. It is never the same as nothing: a subscription that can't be read may be an opt-out.
+pub type Unread = serde_json::Error;
+
 /// The members whose places are kept; others are looked for.
 const KEPT: [&str; 7] = ["UID", "isActive", "profile", "emails", "loginIDs", "data", "subscriptions"];
 
@@ -22,13 +26,13 @@ pub struct Whole {
 }
 
 impl Whole {
-    /// Takes a text; `None` if it isn't a JSON object.
-    pub fn new(text: impl Into<Arc<str>>) -> Option<Self> {
+    /// Takes a text, which has to be a JSON object.
+    pub fn new(text: impl Into<Arc<str>>) -> Result<Self, Unread> {
         let text = text.into();
         let mut deserializer = serde_json::Deserializer::from_str(&text);
-        let places = Index(&text).deserialize(&mut deserializer).ok()?;
-        deserializer.end().ok()?;
-        Some(Self { text, places })
+        let places = Index(&text).deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok(Self { text, places })
     }
 
     /// An object without members.
@@ -37,23 +41,27 @@ impl Whole {
     }
 
     /// The text of a member of the object itself.
-    fn member(&self, name: &str) -> Option<&str> {
+    fn member(&self, name: &str) -> Result<Option<&str>, Unread> {
         match KEPT.iter().position(|kept| *kept == name) {
-            Some(nth) => self.text.get(self.places[nth].clone()).filter(|text| !text.is_empty()),
+            Some(nth) => Ok(self.text.get(self.places[nth].clone()).filter(|text| !text.is_empty())),
             None => member(&self.text, name),
         }
     }
 
-    /// A member of the object itself as what is wanted; `None` if it isn't there or is something else.
-    pub fn get<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Option<T> {
-        serde_json::from_str(self.member(name)?).ok()
+    /// A member of the object itself; `None` if it isn't there.
+    pub fn get(&self, name: &str) -> Result<Option<Value>, Unread> {
+        self.member(name)?.map(serde_json::from_str).transpose()
     }
 
-    /// The value at a place, each name a member or a number in a list.
-    pub fn value<S: AsRef<str>>(&self, path: &[S]) -> Option<Value> {
-        let Some((first, rest)) = path.split_first() else { return serde_json::from_str(&self.text).ok() };
-        let found = rest.iter().try_fold(self.member(first.as_ref())?, |text, name| member(text, name.as_ref()))?;
-        serde_json::from_str(found).ok()
+    /// The value at a place, each name a member or a number in a list; `None` if it isn't there.
+    pub fn value<S: AsRef<str>>(&self, path: &[S]) -> Result<Option<Value>, Unread> {
+        let Some((first, rest)) = path.split_first() else { return serde_json::from_str(&self.text).map(Some) };
+        let mut found = self.member(first.as_ref())?;
+        for name in rest {
+            let Some(text) = found else { return Ok(None) };
+            found = member(text, name.as_ref())?;
+        }
+        found.map(serde_json::from_str).transpose()
     }
 }
 
@@ -63,9 +71,13 @@ impl fmt::Debug for Whole {
     }
 }
 
-/// The text of a member of an object, or of an item of a list.
-fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    Find(name).deserialize(&mut serde_json::Deserializer::from_str(text)).ok()?.map(RawValue::get)
+/// The text of a member of an object, or of an item of a list; `None` if there is none, or it is neither.
+fn member<'a>(text: &'a str, name: &str) -> Result<Option<&'a str>, Unread> {
+    match Find(name).deserialize(&mut serde_json::Deserializer::from_str(text)) {
+        Ok(found) => Ok(found.map(RawValue::get)),
+        Err(error) if error.is_data() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A member's name, borrowed where it needs no unescaping.
@@ -154,7 +166,7 @@ mod tests {
     use serde_json::json;
 
     fn value(text: &str, path: &[&str]) -> Option<Value> {
-        Whole::new(text).unwrap().value(path)
+        Whole::new(text).unwrap().value(path).unwrap()
     }
 
     #[test]
@@ -185,10 +197,23 @@ mod tests {
     #[test]
     fn what_is_no_object_is_none() {
         for text in ["", "null", "[]", "1", "{", "{}x", r#"{"UID":}"#, r#"{"UID":1"#] {
-            assert!(Whole::new(text).is_none(), "{text}");
+            assert!(Whole::new(text).is_err(), "{text}");
         }
-        assert!(Whole::new(" {} ").is_some());
+        assert!(Whole::new(" {} ").is_ok());
         assert_eq!(format!("{:?}", Whole::new(r#"{"UID":"canary"}"#).unwrap()), "Whole(hidden)");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_nothing() {
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        for bad in [r#""\ud800""#, r#"{"\ud800":1}"#, "1e999", &deep] {
+            let whole = Whole::new(format!(r#"{{"subscriptions":{bad},"profile":{{"email":{bad}}}}}"#)).unwrap();
+            assert!(whole.get("subscriptions").is_err(), "{bad}");
+            assert!(whole.value(&["profile", "email"]).is_err(), "{bad}");
+            assert_eq!(whole.get("emails").unwrap(), None);
+        }
+        let whole = Whole::new(r#"{"profile":{"\ud800":1,"email":"ann@example.org"}}"#).unwrap();
+        assert!(whole.value(&["profile", "email"]).is_err());
     }
 
     /// JSON of whatever shape, with names that meet.
@@ -224,7 +249,7 @@ mod tests {
                 value => value.get(name).cloned(),
             };
             let expected = path.iter().try_fold(all, |value, name| step(&value, name));
-            prop_assert_eq!(Whole::new(text).unwrap().value(&path), expected);
+            prop_assert_eq!(Whole::new(text).unwrap().value(&path).unwrap(), expected);
         }
     }
 }

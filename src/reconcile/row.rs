@@ -68,7 +68,7 @@ impl<'a> Row<'a> {
 
     /// The account that it is, if it is one.
     pub fn account(&self) -> Option<Account> {
-        Account::read(std::str::from_utf8(self.parts.first()?).ok()?, None)
+        Account::read(std::str::from_utf8(self.parts.first()?).ok()?, None).ok()?
     }
 
     /// The record that it is, if it is one.

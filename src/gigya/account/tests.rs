@@ -4,13 +4,13 @@ use super::*;
 const ACCOUNT: &str = include_str!("../../../tests/fixtures/gigya/account.json");
 
 fn account() -> Account {
-    Account::read(ACCOUNT, None).unwrap()
+    Account::read(ACCOUNT, None).unwrap().unwrap()
 }
 
 fn with_subscription(state: Value) -> Account {
     let json = json!({ "UID": "u1", "isActive": true, "profile": { "email": "ann@example.org" },
         "subscriptions": { "newsletter": { "email": state } } });
-    Account::read(&json.to_string(), None).unwrap()
+    Account::read(&json.to_string(), None).unwrap().unwrap()
 }
 
 fn id(text: &str) -> SubscriptionId {
@@ -34,12 +34,19 @@ fn reads_who_it_is() {
 
 #[test]
 fn an_account_without_uid_is_none() {
-    assert!(Account::read(r#"{ "isActive": true }"#, None).is_none());
+    assert!(Account::read(r#"{ "isActive": true }"#, None).unwrap().is_none());
+}
+
+#[test]
+fn a_subscription_that_cannot_be_read_is_not_taken_for_none() {
+    let half = r#"{ "UID": "u1", "subscriptions": { "newsletter": { "email": { "isSubscribed": false, "tags": ["\ud800"] } } } }"#;
+    assert!(Account::read(half, None).is_err());
+    assert!(Account::read("null", None).is_err());
 }
 
 #[test]
 fn what_is_no_address_is_not_taken_for_one() {
-    let account = Account::read(r#"{ "UID": "u1", "profile": { "email": "not an address" } }"#, None).unwrap();
+    let account = Account::read(r#"{ "UID": "u1", "profile": { "email": "not an address" } }"#, None).unwrap().unwrap();
     assert_eq!(account.address, None);
 }
 

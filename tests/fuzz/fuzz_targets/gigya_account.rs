@@ -82,7 +82,7 @@ fn account_with(whole: &Value, change: &Value, id: &SubscriptionId, at: Timestam
     merge(&mut whole["subscriptions"], change);
     let state = state(&mut whole["subscriptions"], id.as_str())?;
     state["lastUpdatedSubscriptionState"] = at.to_string().into();
-    Account::read(&whole.to_string(), None)
+    Account::read(&whole.to_string(), None).ok()?
 }
 
 fn merge(into: &mut Value, change: &Value) {
