@@ -6,7 +6,7 @@
 # GATEWAY, the binary; else the release build beside it. Its webhooks' path is /webhooks/gigya/main.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
-file=$(mktemp -t gateway-XXXXXX.toml)
+file=$here/target/rig-$PORT.toml
 cat >"$file" <<TOML
 [server]
 listen = "127.0.0.1:$PORT"
@@ -37,6 +37,6 @@ subscription = "main/newsletter"
 audience = "news/$ESP_LIST_ID"
 fields = { Name = "{profile.firstName} {profile.lastName}", Country = "profile.country" }
 TOML
-export CALLBACK_TOKEN=0123456789abcdef0123456789abcdef
 # Never asked for: no callback comes.
+export CALLBACK_TOKEN=0123456789abcdef0123456789abcdef
 exec "${GATEWAY:-$here/target/release/gigya-esp-gateway}" serve --config "$file"

@@ -23,7 +23,7 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::{RequestBodyLimitLayer, ResponseBody};
-use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 use tower_http::timeout::RequestBodyDeadlineLayer;
 use tracing::{Instrument, Span};
 
@@ -60,7 +60,7 @@ pub(super) fn around(router: Router, max_in_flight: Option<usize>) -> Router {
     router.layer(
         ServiceBuilder::new()
             .map_request(drop_odd_id)
-            .layer(SetRequestIdLayer::new(X_REQUEST_ID, MakeId))
+            .layer(SetRequestIdLayer::new(X_REQUEST_ID, MakeRequestUuid))
             .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
             .map_request(hide_headers)
             .layer(from_fn(tell))
@@ -88,18 +88,6 @@ where
                 .layer(RequestBodyDeadlineLayer::new(body_timeout)),
         ),
     )
-}
-
-/// A random UUID for each request. Nothing is kept secret by it, so it needn't be the system's best chance.
-#[derive(Clone, Copy)]
-struct MakeId;
-
-impl MakeRequestId for MakeId {
-    fn make_request_id<B>(&mut self, _: &http::Request<B>) -> Option<RequestId> {
-        let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
-        let text = id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).parse();
-        Some(RequestId::new(text.ok()?))
-    }
 }
 
 /// Drops an id that can't stand in logs, headers and URIs as it is, so that the request gets a fresh one.
