@@ -196,7 +196,7 @@ async fn many_late_opt_outs(many: usize) -> Desk {
     let folder = tempfile::tempdir().unwrap();
     let text = town.sandbox.outfit().configuration.clone() + "\n[reconcile]\ncalls_per_minute = 1000000\n";
     std::fs::write(folder.path().join("gateway.toml"), text).unwrap();
-    let latency = Duration::from_millis(100);
+    let latency = Duration::from_millis(300);
     town.sandbox.campaign_monitor.faults().set(Weather { latency, ..Weather::default() });
     Desk { town, folder }
 }
@@ -233,6 +233,7 @@ async fn a_run_that_was_stopped_is_gone_on_with() {
             assert_eq!(said.status.code(), Some(3), "{}", text(&said.stderr));
             assert!(text(&said.stdout).contains("before the end"), "{}", text(&said.stdout));
         }
+        desk.town.sandbox.campaign_monitor.faults().set(Weather::default());
         let searched = desk.town.sandbox.gigya.faults().calls("accounts.search");
         let said = desk.run(&args).await;
         assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
