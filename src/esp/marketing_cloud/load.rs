@@ -20,6 +20,15 @@ pub const SIZE: usize = 50;
 /// What became of somebody.
 type Loaded = Result<Written, Fault>;
 
+/// Somebody to be loaded.
+struct Newcomer<'a> {
+    /// Their place among those who were handed in.
+    nth: usize,
+    /// The key that they will have.
+    key: String,
+    person: &'a Person,
+}
+
 impl MarketingCloud {
     /// What became of each, in their order. [`Written::Moved`] is for who must be looked at alone.
     pub(super) async fn load_all(
@@ -28,91 +37,90 @@ impl MarketingCloud {
         people: &[Person],
         deadline: Deadline,
     ) -> Result<Vec<Loaded>, Fault> {
-        let keys: Vec<String> = people.iter().map(|person| self.key_of(person)).collect();
+        let all = people.iter().enumerate().map(|(nth, person)| Newcomer { nth, key: self.key_of(person), person });
         let mut loaded: Vec<Loaded> = vec![Ok(Written::Moved); people.len()];
-        let mut new = self.unknown(audience, people, &keys, deadline).await?;
+        let mut new = self.unknown(audience, all.collect(), deadline).await?;
         if audience.status.is_some() {
-            let answers = self.create_all(audience, people, &keys, &new, deadline).await?;
-            for (&nth, answer) in new.iter().zip(answers) {
-                loaded[nth] = answer;
+            let answers = self.create_all(audience, &new, deadline).await?;
+            for (one, answer) in new.iter().zip(answers) {
+                loaded[one.nth] = answer;
             }
-            new.retain(|&nth| loaded[nth] == Ok(Written::Done));
+            new.retain(|one| loaded[one.nth] == Ok(Written::Done));
         }
         // Who has the status has no row yet, if that fails: they are looked at alone, and it is written then.
-        let has_rows = self.write_rows(audience, people, &keys, &new, deadline).await.is_ok();
-        for nth in new {
-            loaded[nth] = Ok(if has_rows { Written::Done } else { Written::Moved });
+        let has_rows = self.write_rows(audience, &new, deadline).await.is_ok();
+        for one in new {
+            loaded[one.nth] = Ok(if has_rows { Written::Done } else { Written::Moved });
         }
         Ok(loaded)
     }
 
-    /// Which of them aren't there: neither under their key nor at their address.
-    async fn unknown(
+    /// Those who aren't there: neither under their key nor at their address.
+    async fn unknown<'a>(
         &self,
         audience: &MarketingCloudAudience,
-        people: &[Person],
-        keys: &[String],
+        all: Vec<Newcomer<'a>>,
         deadline: Deadline,
-    ) -> Result<Vec<usize>, Fault> {
+    ) -> Result<Vec<Newcomer<'a>>, Fault> {
         let place = Place { client: &self.client, settings: &self.settings, audience, columns: Vec::new(), deadline };
-        let looked_for: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let addresses = people.iter().map(|person| &person.address).collect();
+        let keys: Vec<&str> = all.iter().map(|one| one.key.as_str()).collect();
+        let addresses = all.iter().map(|one| &one.person.address).collect();
         let whom = Whom { uids: Vec::new(), addresses, fields: &[] };
-        let there = Box::pin(place.find_under(&looked_for, &whom)).await?;
-        let is_one = |record: &Record, key: &str, person: &Person| {
-            record.key.0.eq_ignore_ascii_case(key)
-                || record.address == person.address
-                || record.uid.as_ref() == Some(&person.uid)
+        let there = Box::pin(place.find_under(&keys, &whom)).await?;
+        let is_same = |one: &Newcomer<'_>, other: &Newcomer<'_>| {
+            one.key.eq_ignore_ascii_case(&other.key) || one.person.address == other.person.address
         };
-        let is_new = |nth: &usize| {
-            let (key, person) = (&keys[*nth], &people[*nth]);
-            // One key or address for two of them: each alone.
-            let twice = keys.iter().filter(|other| other.eq_ignore_ascii_case(key)).count() > 1
-                || people.iter().filter(|other| other.address == person.address).count() > 1;
-            !twice && !there.iter().any(|record| is_one(record, key, person))
+        let is_theirs = |record: &Record, one: &Newcomer<'_>| {
+            record.key.0.eq_ignore_ascii_case(&one.key)
+                || record.address == one.person.address
+                || record.uid.as_ref() == Some(&one.person.uid)
         };
-        Ok((0..people.len()).filter(is_new).collect())
+        // One key or address for two of them: each alone.
+        let is_new = |one: &Newcomer<'_>| {
+            all.iter().all(|other| other.nth == one.nth || !is_same(one, other))
+                && !there.iter().any(|record| is_theirs(record, one))
+        };
+        let are_new: Vec<bool> = all.iter().map(is_new).collect();
+        Ok(all.into_iter().zip(are_new).filter_map(|(one, is_new)| is_new.then_some(one)).collect())
     }
 
     async fn create_all(
         &self,
         audience: &MarketingCloudAudience,
-        people: &[Person],
-        keys: &[String],
-        new: &[usize],
+        new: &[Newcomer<'_>],
         deadline: Deadline,
     ) -> Result<Vec<Loaded>, Fault> {
         if new.is_empty() {
             return Ok(Vec::new());
         }
-        let write = |&nth: &usize| Write {
-            key: &keys[nth],
-            address: Some(people[nth].address.expose()),
+        let writes = new.iter().map(|one| Write {
+            key: &one.key,
+            address: Some(one.person.address.expose()),
             status: Some(wire::ACTIVE),
-            attributes: self.attributes(audience, &people[nth]),
+            attributes: self.attributes(audience, one.person),
             lists: match &audience.status {
                 Some(StatusPlace::PublicationList(id)) => vec![(id.as_str(), "Create", Some(wire::ACTIVE))],
                 Some(StatusPlace::AllSubscribers) | None => Vec::new(),
             },
-        };
-        let writes: Vec<Write<'_>> = new.iter().map(write).collect();
-        let answers = self.client.create_many(&writes, deadline).await?;
+        });
+        let answers = self.client.create_many(&writes.collect::<Vec<_>>(), deadline).await?;
         Ok(answers.into_iter().map(of_answer).collect())
     }
 
     async fn write_rows(
         &self,
         audience: &MarketingCloudAudience,
-        people: &[Person],
-        keys: &[String],
-        new: &[usize],
+        new: &[Newcomer<'_>],
         deadline: Deadline,
     ) -> Result<(), Fault> {
         let Some(data_extension) = audience.data_extension.as_ref().filter(|_| !new.is_empty()) else {
             return Ok(());
         };
-        let row = |&nth: &usize| (keys[nth].as_str(), self.row(&self.columns(&people[nth]), Some(wire::ACTIVE)));
-        let rows = new.iter().map(row).collect();
+        let rows = new.iter().map(|one| {
+            let row = self.row(&self.columns(one.person), Some(wire::ACTIVE));
+            (one.key.as_str(), row)
+        });
+        let rows = rows.collect();
         self.client.upsert_rows(data_extension, &self.settings.key_column, rows, deadline).await
     }
 }
