@@ -86,7 +86,8 @@ impl Desk<'_, '_> {
         let lines: Vec<(usize, Line<'_>)> =
             self.site.audiences[index].iter().map(|place| (*place, self.site.lines[*place])).collect();
         let (_, first) = lines[0];
-        let is_here = |row: &&Row<'_>| matches!(row.of, Of::Audience(of) if usize::from(of) == index);
+        let of = Of::audience(index);
+        let is_here = |row: &&Row<'_>| row.of == of;
         let is_alone = first.esp().one_record_an_address();
         let records: Vec<(Vec<&[u8]>, Record)> = if is_alone {
             // All parts at an address are one record's.
@@ -133,7 +134,6 @@ impl Desk<'_, '_> {
             {
                 let is_somebody_elses =
                     is_alone && here.iter().any(|one| lines.iter().any(|(_, line)| line.wants_in(&one.account)));
-                let of = Of::Audience(u16::try_from(index).unwrap_or(u16::MAX - 1));
                 Row { of, matched: u64::from(is_somebody_elses), parts }.encode(&mut self.bytes);
                 self.by_uid.push(key_of(uid), &self.bytes)?;
             }
@@ -147,7 +147,7 @@ impl Desk<'_, '_> {
         let account = rows.iter().filter(|row| row.of == Of::Account).filter_map(Row::account).next_back();
         for index in 0..self.site.audiences.len() {
             let first = self.site.lines[self.site.audiences[index][0]];
-            let is_here = |row: &&Row<'_>| matches!(row.of, Of::Audience(of) if usize::from(of) == index);
+            let is_here = |row: &&Row<'_>| row.of == Of::audience(index);
             // One that stands for somebody else by now is that account's.
             let records: Vec<Record> = rows
                 .iter()

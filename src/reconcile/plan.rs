@@ -184,8 +184,8 @@ impl Plan {
     }
 
     /// How many of a kind are in it.
-    #[must_use]
-    pub fn count(&self, difference: Difference) -> u64 {
+    #[cfg(test)]
+    fn count(&self, difference: Difference) -> u64 {
         let index = index_of(difference);
         self.counts.iter().filter(|((kind, _), _)| *kind == index).map(|(_, count)| count).sum()
     }

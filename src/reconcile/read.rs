@@ -130,7 +130,7 @@ impl Desk<'_, '_> {
         let line = self.site.lines[self.site.audiences[index][0]];
         let (esp, audience) = (line.esp(), &line.route().audience);
         let system = format!("{}/{} {audience}", esp.provider().slug, esp.name());
-        let of = Of::Audience(u16::try_from(index).unwrap_or(u16::MAX - 1));
+        let of = Of::audience(index);
         let is_by_address = esp.one_record_an_address();
         // Where a record has a key of its own, its parts are brought together before its address is known.
         let mut by_key = Sorter::new(&self.scope.scratch, self.scope.memory / self.site.audiences.len());

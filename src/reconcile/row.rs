@@ -15,6 +15,13 @@ pub enum Of {
     Audience(u16),
 }
 
+impl Of {
+    /// Of the audience at this place. There are at most as many at once as routes are compared at once.
+    pub fn audience(place: usize) -> Self {
+        Self::Audience(u16::try_from(place).unwrap_or(u16::MAX - 1))
+    }
+}
+
 /// A row before it is written, and after it was read.
 #[derive(Debug)]
 pub struct Row<'a> {
