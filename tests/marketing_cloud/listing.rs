@@ -163,14 +163,10 @@ async fn a_page_whose_answer_was_lost_is_not_asked_for_twice() {
     let desk = Desk::of("all-subscribers").await;
     let audience = Audience::new("all-subscribers");
     let at = desk.clock.now();
-    desk.sim.stock((0..6_000).map(|person| StockedContact {
-        key: format!("u-{person}").into(),
-        email: format!("person-{person}@example.org"),
-        status: Status::Active,
-        attributes: Vec::new(),
-        lists: Vec::new(),
-        at,
-    }));
+    desk.sim.stock(
+        (0..6_000)
+            .map(|person| StockedContact::active(&format!("u-{person}"), &format!("person-{person}@example.org"), at)),
+    );
     let first = desk.esp.list(&audience, None, Desk::deadline()).await.unwrap();
     let second = first.next.unwrap();
     let calls = desk.sim.faults().all_calls();

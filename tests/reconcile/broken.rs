@@ -1,11 +1,11 @@
 //! Systems that answer wrongly: nobody is removed by it, and no list that breaks off is believed.
 
-use crate::town::{FREELY, Town, found};
+use crate::town::{FREELY, Town, compared, found, heal};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gigya_esp_gateway::esp;
 use gigya_esp_gateway::forward::{Difference, Gateway};
-use gigya_esp_gateway::reconcile::{self, CompareError, Plan, Tally};
+use gigya_esp_gateway::reconcile::CompareError;
 use gigya_esp_gateway::sandbox::Setup;
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
 use gigya_esp_gateway::upstream::{Deadline, Fault, HttpTransport, Transport, TransportError, WallClock};
@@ -14,7 +14,6 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 type Answer = dyn Fn(&Request<Bytes>) -> String + Send + Sync;
 
@@ -47,13 +46,6 @@ fn gateway(town: &Town, transport: &Arc<dyn Transport>) -> Gateway {
     Gateway::new(&config.at_the_pace_of_reconcile(), transport, &clock).unwrap()
 }
 
-async fn compared(gateway: &Gateway, tally: &mut Tally) -> Result<Plan, CompareError> {
-    let scope = Town::scope();
-    let mut plan = Plan::fleeting(&scope.scratch).unwrap();
-    reconcile::compare(gateway, &scope, &mut plan, tally, &|_| {}).await?;
-    Ok(plan)
-}
-
 /// With the wrong keys, or a proxy that answers by itself: no account can be read, or none is in the answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_removed_who_was_not_found_to_be_gone() {
@@ -67,12 +59,10 @@ async fn nobody_is_removed_who_was_not_found_to_be_gone() {
         for uid in &uids {
             town.sandbox.gigya.set_profile(uid, "firstName", json!("Anna"));
         }
-        let mut tally = Tally::default();
-        let plan = compared(&town.gateway(), &mut tally).await.unwrap();
+        let (plan, mut tally) = compared(&town.gateway(), &Town::scope()).await.unwrap();
         assert_eq!(found(&tally), [(Difference::WrongFields, 12)]);
         let broken = gateway(&town, &bent("accounts.getAccountInfo", move |_| answer.to_owned()));
-        let stop = CancellationToken::new();
-        reconcile::heal(&broken, plan, &FREELY, &mut tally, "test", &stop, &|_| {}).await.unwrap();
+        heal(&broken, plan, &FREELY, &mut tally).await;
         assert_eq!((tally.settled, tally.left), (0, 12), "{answer}: {:?}", tally.healed);
         assert!(names.iter().all(|name| town.esp(name) == Some(State::Active)), "{answer}");
     }
@@ -84,12 +74,10 @@ async fn an_answer_without_an_account_is_not_that_there_is_none() {
     let town = Town::without_gateway(Setup::default()).await;
     let ann = town.subscriber("ann").await;
     town.sandbox.gigya.delete(&ann);
-    let mut tally = Tally::default();
-    let plan = compared(&town.gateway(), &mut tally).await.unwrap();
+    let (plan, mut tally) = compared(&town.gateway(), &Town::scope()).await.unwrap();
     assert_eq!(found(&tally), [(Difference::Orphan, 1)]);
     let broken = gateway(&town, &bent("accounts.getAccountInfo", |_| r#"{"errorCode":0,"callId":"1"}"#.to_owned()));
-    let stop = CancellationToken::new();
-    reconcile::heal(&broken, plan, &FREELY, &mut tally, "test", &stop, &|_| {}).await.unwrap();
+    heal(&broken, plan, &FREELY, &mut tally).await;
     assert_eq!((tally.left, town.esp("ann")), (1, Some(State::Active)));
 }
 
@@ -138,6 +126,6 @@ async fn a_search_that_does_not_end_is_given_up() {
     let rows: Vec<_> = (0..1_000).map(|row| json!({ "UID": format!("u-{row}") })).collect();
     let answer = json!({ "errorCode": 0, "totalCount": 1_500, "nextCursorId": "again", "results": rows }).to_string();
     let broken = gateway(&town, &bent("accounts.search", move |_| answer.clone()));
-    let error = compared(&broken, &mut Tally::default()).await.err().unwrap();
+    let error = compared(&broken, &Town::scope()).await.err().unwrap();
     assert!(matches!(error, CompareError::Endless { .. }), "{error}");
 }

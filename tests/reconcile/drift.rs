@@ -3,9 +3,9 @@
 //!
 //! A million: `RECONCILE_PEOPLE=1000000 cargo test --release --locked --test reconcile drift`.
 
-use crate::town::{FREELY, NEWSLETTER, Town, found};
+use crate::town::{FREELY, NEWSLETTER, Town, compared, found};
 use gigya_esp_gateway::forward::Difference;
-use gigya_esp_gateway::reconcile::{self, Plan, Tally};
+use gigya_esp_gateway::reconcile;
 use gigya_esp_gateway::sandbox::Setup;
 use gigya_esp_gateway::sandbox::campaign_monitor::{State, StockedSubscriber};
 use gigya_esp_gateway::sandbox::gigya::StockedAccount;
@@ -201,9 +201,8 @@ async fn drifted_sides_are_the_same_again_while_everybody_goes_on_acting() {
     let town = Town::with_gateway(Setup { replicas: 2, ..Setup::default() }).await;
     let crowd = Crowd::new(people, seed, town.sandbox.clock.now());
     crowd.stock(&town);
-    let (gateway, scope) = (town.gateway(), Town::scope());
-    let (mut tally, mut plan) = (Tally::default(), Plan::fleeting(&scope.scratch).unwrap());
-    reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
+    let gateway = town.gateway();
+    let (plan, mut tally) = compared(&gateway, &Town::scope()).await.unwrap();
     eprintln!("{} accounts, {} subscribers, {} calls", tally.accounts, tally.subscribers, tally.calls);
     assert_eq!(found(&tally), crowd.differing(), "what was found");
     let pages = (tally.accounts + tally.subscribers).div_ceil(1000);

@@ -1,17 +1,16 @@
 //! Each difference by itself: it is found, named, healed, and found no more.
 
-use crate::town::{FREELY, Town, address, found};
+use crate::town::{FREELY, Town, address, compared, found, heal};
 use gigya_esp_gateway::domain::{Change, ConnectionName, Email, Uid};
 use gigya_esp_gateway::forward::Difference;
 use gigya_esp_gateway::journal::{Journal, Kind};
-use gigya_esp_gateway::reconcile::{self, Limits, Plan, Scope, Tally};
+use gigya_esp_gateway::reconcile::{Limits, Scope};
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
 use gigya_esp_gateway::sandbox::gigya::StockedAccount;
 use gigya_esp_gateway::sandbox::{Setup, Weather};
 use jiff::Timestamp;
 use serde_json::json;
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
 const NEWSLETTER: &str = crate::town::NEWSLETTER;
 
@@ -144,15 +143,11 @@ async fn nobody_is_removed_on_the_word_of_an_index() {
     let ann = town.subscriber("ann").await;
     town.sandbox.gigya.set_active(&ann, false);
     let gateway = town.gateway();
-    let (mut tally, scope) = (gigya_esp_gateway::reconcile::Tally::default(), Town::scope());
-    let mut plan = gigya_esp_gateway::reconcile::Plan::fleeting(&scope.scratch).unwrap();
-    gigya_esp_gateway::reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
+    let (plan, mut tally) = compared(&gateway, &Town::scope()).await.unwrap();
     assert_eq!(found(&tally), [(Difference::Inactive, 1)]);
     // Between the search and the healing, she is active again, and has asked for it anew.
     town.sandbox.gigya.set_active(&ann, true);
-    let stop = tokio_util::sync::CancellationToken::new();
-    let limits = crate::town::FREELY;
-    gigya_esp_gateway::reconcile::heal(&gateway, plan, &limits, &mut tally, "test", &stop, &|_| {}).await.unwrap();
+    heal(&gateway, plan, &FREELY, &mut tally).await;
     assert_eq!(town.esp("ann"), Some(State::Active));
 }
 
@@ -167,14 +162,11 @@ async fn what_changed_lately_is_found_without_reading_everybody() {
     town.sandbox.clock.advance(jiff::SignedDuration::from_hours(1));
     town.sandbox.gigya.unsubscribe(&ann, NEWSLETTER);
     assert!(town.sandbox.campaign_monitor.unsubscribe_link(&town.sandbox.list, &address("bob")));
-    let (gateway, mut tally) = (town.gateway(), Tally::default());
-    let scope = Scope { since: Some(since), ..Town::scope() };
-    let mut plan = Plan::fleeting(&scope.scratch).unwrap();
-    reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
+    let (gateway, scope) = (town.gateway(), Scope { since: Some(since), ..Town::scope() });
+    let (plan, mut tally) = compared(&gateway, &scope).await.unwrap();
     assert_eq!(tally.accounts, 1, "only ann changed");
     assert_eq!(found(&tally), [(Difference::LateOptOut, 1), (Difference::UntoldOptOut, 1)]);
-    let stop = CancellationToken::new();
-    reconcile::heal(&gateway, plan, &FREELY, &mut tally, "test", &stop, &|_| {}).await.unwrap();
+    heal(&gateway, plan, &FREELY, &mut tally).await;
     assert_eq!((town.esp("ann"), town.gigya(&bob)), (Some(State::Unsubscribed), Some(false)));
     // Whoever isn't among those that changed isn't taken for gone.
     assert_eq!((town.esp("eve"), town.gigya(&eve)), (Some(State::Active), Some(true)));
@@ -192,11 +184,9 @@ async fn a_late_opt_out_without_a_uid_is_found_without_reading_everybody() {
     town.a_moment_passes();
     assert!(town.sandbox.campaign_monitor.unsubscribe_link(&town.sandbox.list, &address("ann")));
     let (gateway, scope) = (town.gateway(), Scope { since: Some(since), ..Town::scope() });
-    let (mut tally, mut plan) = (Tally::default(), Plan::fleeting(&scope.scratch).unwrap());
-    reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
+    let (plan, mut tally) = compared(&gateway, &scope).await.unwrap();
     assert_eq!((tally.accounts, found(&tally)), (0, vec![(Difference::UntoldOptOut, 1)]));
-    let stop = CancellationToken::new();
-    reconcile::heal(&gateway, plan, &FREELY, &mut tally, "test", &stop, &|_| {}).await.unwrap();
+    heal(&gateway, plan, &FREELY, &mut tally).await;
     assert_eq!(town.gigya(&ann), Some(false));
 }
 
@@ -227,12 +217,10 @@ async fn what_cant_be_done_now_is_left_and_found_again() {
     let town = Town::without_gateway(Setup::default()).await;
     let ann = town.subscriber("ann").await;
     town.sandbox.gigya.unsubscribe(&ann, NEWSLETTER);
-    let (gateway, scope, mut tally) = (town.gateway(), Town::scope(), Tally::default());
-    let mut plan = Plan::fleeting(&scope.scratch).unwrap();
-    reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
+    let gateway = town.gateway();
+    let (plan, mut tally) = compared(&gateway, &Town::scope()).await.unwrap();
     town.sandbox.campaign_monitor.faults().set(Weather { error: 1.0, ..Weather::default() });
-    let stop = CancellationToken::new();
-    reconcile::heal(&gateway, plan, &FREELY, &mut tally, "test", &stop, &|_| {}).await.unwrap();
+    heal(&gateway, plan, &FREELY, &mut tally).await;
     assert_eq!((tally.settled, tally.left), (0, 1));
     town.sandbox.campaign_monitor.faults().set(Weather::default());
     town.is_healed_of(Difference::LateOptOut).await;
@@ -264,16 +252,14 @@ async fn filling_a_list_undoes_no_opt_out() {
         town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
         uids.push(uid);
     }
-    let (gateway, scope, mut tally) = (town.gateway(), Town::scope(), Tally::default());
-    let mut plan = Plan::fleeting(&scope.scratch).unwrap();
-    reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
+    let gateway = town.gateway();
+    let (plan, mut tally) = compared(&gateway, &Town::scope()).await.unwrap();
     town.a_moment_passes();
     // After the comparison: Ann by a form and a link at the ESP, Bob in his account.
     town.sandbox.campaign_monitor.form_subscribe(&town.sandbox.list, &address("ann"));
     assert!(town.sandbox.campaign_monitor.unsubscribe_link(&town.sandbox.list, &address("ann")));
     town.sandbox.gigya.unsubscribe(&uids[1], NEWSLETTER);
-    let stop = CancellationToken::new();
-    reconcile::heal(&gateway, plan, &FREELY, &mut tally, "test", &stop, &|_| {}).await.unwrap();
+    heal(&gateway, plan, &FREELY, &mut tally).await;
     assert_eq!((town.esp("ann"), town.esp("bob")), (Some(State::Unsubscribed), None));
     assert_eq!(town.gigya(&uids[0]), Some(false), "Gigya is told");
 }
@@ -287,23 +273,20 @@ async fn what_was_healed_has_a_receipt() {
     let journal = Arc::clone(&town.sandbox.journals[0]);
     let (ann, at) = ("0123456789abcdef", town.sandbox.clock.now());
     town.sandbox.gigya.stock([account(ann, "ann", &[true], at)]);
-    let heal = async || {
+    let heal_one = async || {
         let gateway = town.gateway_with(Some(journal.clone()));
-        let (scope, mut tally) = (Town::scope(), Tally::default());
-        let mut plan = Plan::fleeting(&scope.scratch).unwrap();
-        reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
-        let stop = CancellationToken::new();
-        reconcile::heal(&gateway, plan, &FREELY, &mut tally, "test", &stop, &|_| {}).await.unwrap();
+        let (plan, mut tally) = compared(&gateway, &Town::scope()).await.unwrap();
+        heal(&gateway, plan, &FREELY, &mut tally).await;
         assert_eq!((tally.settled, tally.left), (1, 0), "{:?}", tally.healed);
     };
-    heal().await;
+    heal_one().await;
     let uid = Uid::new(ann).unwrap();
     let connection = ConnectionName::new("main");
     let links = journal.links(&connection, &[&uid]).await.unwrap();
     assert_eq!(links.iter().map(|link| link.address.expose()).collect::<Vec<_>>(), [address("ann")]);
     town.a_moment_passes();
     town.sandbox.gigya.set_muted_subscription(ann, NEWSLETTER, false, town.sandbox.clock.now());
-    heal().await;
+    heal_one().await;
     let receipts = journal.receipts_at(&Email::parse(&address("ann")).unwrap()).await.unwrap();
     // The ESP's callbacks about it, which the running gateway was told, have theirs.
     let ours = receipts.iter().filter(|receipt| receipt.direction == "gigya_to_esp");

@@ -1,12 +1,10 @@
 //! The same at Marketing Cloud, where consent is kept in several places and whoever leaves leaves something behind.
 
-use crate::town::{FREELY, NEWSLETTER, Town, address, found};
+use crate::town::{FREELY, NEWSLETTER, Town, address, compared, found, heal};
 use gigya_esp_gateway::forward::Difference;
-use gigya_esp_gateway::reconcile::{self, Plan, Tally};
 use gigya_esp_gateway::sandbox::marketing_cloud::{Status, StockedContact};
 use gigya_esp_gateway::sandbox::{Esps, Setup};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 const AUDIENCES: [&str; 3] = [
     "all-subscribers+data-extension:GIGYA_PROFILES",
@@ -127,15 +125,13 @@ async fn filling_an_audience_undoes_no_opt_out() {
             town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
             uids.push(uid);
         }
-        let (gateway, scope, mut tally) = (town.gateway(), Town::scope(), Tally::default());
-        let mut plan = Plan::fleeting(&scope.scratch).unwrap();
-        reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
+        let gateway = town.gateway();
+        let (plan, mut tally) = compared(&gateway, &Town::scope()).await.unwrap();
         town.a_moment_passes();
         // After the comparison: Ann out of everything by an import there, Bob in his account.
         town.sandbox.marketing_cloud.import(&uids[0], &address("ann"), None, Status::Unsubscribed);
         town.sandbox.gigya.unsubscribe(&uids[1], NEWSLETTER);
-        let stop = CancellationToken::new();
-        reconcile::heal(&gateway, plan, &FREELY, &mut tally, "test", &stop, &|_| {}).await.unwrap();
+        heal(&gateway, plan, &FREELY, &mut tally).await;
         assert!(!mails(&town, "ann") && !mails(&town, "bob") && mails(&town, "cleo"));
     }
 }
@@ -150,14 +146,10 @@ async fn a_page_that_is_lost_is_not_skipped() {
     };
     let town = Town::without_gateway(setup).await;
     let at = town.sandbox.clock.now();
-    town.sandbox.marketing_cloud.stock((0..6_000).map(|person| StockedContact {
-        key: format!("u-{person}").into(),
-        email: format!("person-{person}@example.org"),
-        status: Status::Active,
-        attributes: Vec::new(),
-        lists: Vec::new(),
-        at,
-    }));
+    town.sandbox.marketing_cloud.stock(
+        (0..6_000)
+            .map(|person| StockedContact::active(&format!("u-{person}"), &format!("person-{person}@example.org"), at)),
+    );
     town.sandbox.marketing_cloud.faults().lose_answer("soap.retrieve.continue", 1);
     let tally = town.differs().await;
     assert_eq!(tally.subscribers, 6_000, "whoever was read twice is counted once");

@@ -4,7 +4,7 @@ use crate::contract::Held;
 use gigya_esp_gateway::config::Config;
 use gigya_esp_gateway::forward::{Difference, Gateway};
 use gigya_esp_gateway::journal::Journal;
-use gigya_esp_gateway::reconcile::{self, Limits, Plan, Scope, Stopped, Tally};
+use gigya_esp_gateway::reconcile::{self, CompareError, Limits, Plan, Scope, Stopped, Tally};
 use gigya_esp_gateway::sandbox::campaign_monitor::State;
 use gigya_esp_gateway::sandbox::{Sandbox, Setup};
 use gigya_esp_gateway::upstream::{HttpTransport, Transport, WallClock};
@@ -67,11 +67,7 @@ impl Town {
 
     /// What differs.
     pub async fn differs(&self) -> Tally {
-        let (gateway, scope) = (self.gateway(), Self::scope());
-        let mut tally = Tally::default();
-        let mut plan = Plan::fleeting(&scope.scratch).unwrap();
-        reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
-        tally
+        compared(&self.gateway(), &Self::scope()).await.unwrap().1
     }
 
     /// Heals what differs.
@@ -80,12 +76,9 @@ impl Town {
     }
 
     pub async fn heal_within(&self, limits: &Limits) -> (Tally, Stopped) {
-        let (gateway, scope) = (self.gateway(), Self::scope());
-        let mut tally = Tally::default();
-        let mut plan = Plan::fleeting(&scope.scratch).unwrap();
-        reconcile::compare(&gateway, &scope, &mut plan, &mut tally, &|_| {}).await.unwrap();
-        let stop = CancellationToken::new();
-        let stopped = reconcile::heal(&gateway, plan, limits, &mut tally, "test", &stop, &|_| {}).await.unwrap();
+        let gateway = self.gateway();
+        let (plan, mut tally) = compared(&gateway, &Self::scope()).await.unwrap();
+        let stopped = heal(&gateway, plan, limits, &mut tally).await;
         (tally, stopped)
     }
 
@@ -118,6 +111,19 @@ impl Town {
         assert_eq!((tally.settled, tally.left), (1, 0), "{:?}", tally.healed);
         assert_eq!(found(&self.differs().await), [], "it differs still");
     }
+}
+
+/// What a gateway finds to differ.
+pub async fn compared(gateway: &Gateway, scope: &Scope) -> Result<(Plan, Tally), CompareError> {
+    let (mut plan, mut tally) = (Plan::fleeting(&scope.scratch).unwrap(), Tally::default());
+    reconcile::compare(gateway, scope, &mut plan, &mut tally, &|_| {}).await?;
+    Ok((plan, tally))
+}
+
+/// Heals that.
+pub async fn heal(gateway: &Gateway, plan: Plan, limits: &Limits, tally: &mut Tally) -> Stopped {
+    let stop = CancellationToken::new();
+    reconcile::heal(gateway, plan, limits, tally, "test", &stop, &|_| {}).await.unwrap()
 }
 
 pub fn found(tally: &Tally) -> Vec<(Difference, u64)> {

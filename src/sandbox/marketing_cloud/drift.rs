@@ -23,6 +23,15 @@ pub struct StockedContact {
     pub at: Timestamp,
 }
 
+impl StockedContact {
+    /// Somebody who may be mailed, on no publication list.
+    #[must_use]
+    pub fn active(key: &str, email: &str, at: Timestamp) -> Self {
+        let (key, email) = (key.into(), email.to_owned());
+        Self { key, email, status: Status::Active, attributes: Vec::new(), lists: Vec::new(), at }
+    }
+}
+
 impl MarketingCloudSim {
     /// Subscribers are there, a million at once perhaps. (Clones of one `Arc` for lists' ids save memory.)
     pub fn stock(&self, contacts: impl IntoIterator<Item = StockedContact>) {
