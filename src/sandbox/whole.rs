@@ -46,6 +46,8 @@ pub struct Sandbox {
     pub journals: Vec<Arc<Database>>,
     /// What the gateway was started with.
     pub(super) outfit: Outfit,
+    /// Have the further ESPs' callbacks go somewhere.
+    registers: Vec<Box<dyn Fn(&str) + Send + Sync>>,
     stop: CancellationToken,
     running: Vec<JoinHandle<()>>,
     witness: Arc<dyn Witness>,
@@ -100,8 +102,17 @@ impl Sandbox {
             campaign_monitor: campaign_monitor.serve().await.map_err(not_started)?,
             marketing_cloud: marketing_cloud.serve().await.map_err(not_started)?,
         };
-        let esps = setup.audiences(&campaign_monitor, &marketing_cloud);
-        let outfit = Outfit { configuration: setup.configuration(at), environment: setup.secrets() };
+        let mut esps = setup.audiences(&campaign_monitor, &marketing_cloud);
+        let mut outfit = Outfit { configuration: setup.configuration(at), environment: setup.secrets() };
+        let mut registers = Vec::new();
+        for (further, seed) in setup.further.iter().zip(19..) {
+            let started = further.start(around.seeded(seed)).await.map_err(not_started)?;
+            started.esp.courier().show_to(Arc::clone(&witness));
+            outfit.configuration.push_str(&started.tables);
+            outfit.environment.extend(started.secrets);
+            esps.push(started.esp);
+            registers.push(started.register);
+        }
         let sandbox = Self {
             gigya,
             esps,
@@ -114,6 +125,7 @@ impl Sandbox {
             operations: Vec::new(),
             journals: Vec::new(),
             outfit: outfit.clone(),
+            registers,
             stop: CancellationToken::new(),
             running: Vec::new(),
             witness,
@@ -157,6 +169,9 @@ impl Sandbox {
         self.gigya.register(&self.gigya_url(replica));
         self.campaign_monitor.register(&self.callback_url(replica));
         self.marketing_cloud.register(&self.marketing_cloud_url(replica));
+        for register in &self.registers {
+            register(&format!("http://{}", self.gateways[replica]));
+        }
     }
 
     /// Changes how every system delivers its webhooks.
