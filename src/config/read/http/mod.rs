@@ -69,7 +69,7 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Http> {
     let common = common(reader, Defaults::ORDINARY);
     let title = reader.text("title").map_or_else(|| name.as_str().to_owned(), |(title, _)| title);
     // For people who read the description only.
-    reader.take("about");
+    let about = reader.text("about").map(|(about, _)| about).unwrap_or_default();
     reader.take("from");
     let base_url = base_url(reader, allow_http, scope);
     let in_head = Allowed { secrets: true, ..Allowed::default() };
@@ -89,6 +89,7 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Http> {
         name,
         common,
         title,
+        about,
         provider,
         base_url: base_url?,
         headers,
