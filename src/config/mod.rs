@@ -8,6 +8,7 @@
 //! | `read` | which keys there are, their defaults, and what must hold between them |
 //! | `fields` | where a field's value comes from |
 //! | `http` | an ESP that is described by data, as everybody else sees it |
+//! | `salesforce` | `[salesforce.NAME]` as everybody else sees it |
 //! | `shipped` | the descriptions that come with the gateway |
 //! | `problem` | what is wrong, where, and what to do |
 //! | `sources` | what it was made from, as digests: whether something changed, and what |
@@ -21,6 +22,7 @@ mod model;
 mod problem;
 mod read;
 mod reader;
+pub mod salesforce;
 pub mod shipped;
 mod sources;
 mod tree;

@@ -1,6 +1,7 @@
 //! The configuration as the rest of the house sees it: typed, checked, complete.
 
 use super::http::Http;
+use super::salesforce::Salesforce;
 use super::sources::Sources;
 use crate::domain::{Audience, ConnectionName, RemovalKind, SubscriptionId};
 use jiff::tz::TimeZone;
@@ -268,6 +269,8 @@ pub enum Esp {
     CampaignMonitor(Box<CampaignMonitor>),
     /// `[marketing_cloud.NAME]`
     MarketingCloud(Box<MarketingCloud>),
+    /// `[salesforce.NAME]`
+    Salesforce(Box<Salesforce>),
     /// `[http.NAME]`
     Http(Box<Http>),
 }
@@ -279,6 +282,7 @@ impl Esp {
         match self {
             Self::CampaignMonitor(_) => "campaign_monitor",
             Self::MarketingCloud(_) => "marketing_cloud",
+            Self::Salesforce(_) => "salesforce",
             Self::Http(_) => "http",
         }
     }
@@ -289,6 +293,7 @@ impl Esp {
         match self {
             Self::CampaignMonitor(connection) => &connection.common,
             Self::MarketingCloud(connection) => &connection.common,
+            Self::Salesforce(connection) => &connection.common,
             Self::Http(connection) => &connection.common,
         }
     }
@@ -297,6 +302,7 @@ impl Esp {
         match self {
             Self::CampaignMonitor(connection) => &mut connection.common,
             Self::MarketingCloud(connection) => &mut connection.common,
+            Self::Salesforce(connection) => &mut connection.common,
             Self::Http(connection) => &mut connection.common,
         }
     }

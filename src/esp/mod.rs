@@ -11,6 +11,7 @@ mod marketing_cloud;
 mod media;
 mod offer;
 mod profile;
+mod salesforce;
 pub mod schema;
 mod scheme;
 pub mod setup;
@@ -40,6 +41,9 @@ pub struct ProviderInfo {
     pub token: TokenInPath,
     /// How it signs its callbacks, if it does.
     pub signature: Option<SignatureInfo>,
+    /// What a callback whose path ends in a token is answered once all is settled, where its sender wants to hear that and
+    /// no summary.
+    pub acknowledgement: Option<Acknowledgement>,
     /// What its callbacks look like, for the API document.
     pub callback: &'static str,
     /// The same in full: for each media type, what is taken.
@@ -57,6 +61,15 @@ pub enum TokenInPath {
     Maybe,
 }
 
+/// How a sender wants to hear that all is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// The answer's media type.
+    pub media_type: &'static str,
+    /// The answer's body.
+    pub body: &'static str,
+}
+
 /// How a provider signs its callbacks, for the API document.
 #[derive(Clone, Copy, Debug)]
 pub struct SignatureInfo {
@@ -69,7 +82,7 @@ pub struct SignatureInfo {
 }
 
 /// The providers that this build knows.
-pub const PROVIDERS: &[ProviderInfo] = &[campaign_monitor::INFO, marketing_cloud::INFO, http::INFO];
+pub const PROVIDERS: &[ProviderInfo] = &[campaign_monitor::INFO, marketing_cloud::INFO, salesforce::INFO, http::INFO];
 
 /// Connects to an ESP as configured.
 #[must_use]
@@ -81,6 +94,7 @@ pub fn connect(esp: &config::Esp, transport: Arc<dyn Transport>) -> Arc<dyn Esp>
         config::Esp::MarketingCloud(connection) => {
             Arc::new(marketing_cloud::MarketingCloud::new(connection, &transport))
         }
+        config::Esp::Salesforce(connection) => Arc::new(salesforce::Salesforce::new(connection, &transport)),
         config::Esp::Http(connection) => Arc::new(http::Described::new(connection, transport)),
     }
 }
@@ -99,6 +113,10 @@ pub fn connect_succeeding(esp: &config::Esp, transport: Arc<dyn Transport>, form
             Some(former) => {
                 Arc::new(marketing_cloud::MarketingCloud::connect_succeeding(connection, &transport, former))
             }
+            None => connect(esp, transport),
+        },
+        config::Esp::Salesforce(connection) => match known.downcast_ref() {
+            Some(former) => Arc::new(salesforce::Salesforce::new(connection, &transport).succeeding(former)),
             None => connect(esp, transport),
         },
         config::Esp::Http(connection) => match known.downcast_ref() {

@@ -1,6 +1,6 @@
 //! What each provider can do, for people who choose one: the command `providers`, and the README's table.
 
-use super::{campaign_monitor, http, marketing_cloud};
+use super::{campaign_monitor, http, marketing_cloud, salesforce};
 
 /// What a provider can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Offer {
 /// All of them: those with a folder of their own, the shipped descriptions, and what one describes oneself.
 #[must_use]
 pub fn offers() -> Vec<Offer> {
-    let mut offers = vec![campaign_monitor::offer(), marketing_cloud::offer()];
+    let mut offers = vec![campaign_monitor::offer(), marketing_cloud::offer(), salesforce::offer()];
     offers.extend(http::offers());
     offers
 }

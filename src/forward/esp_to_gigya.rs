@@ -64,7 +64,8 @@ pub async fn receive(
         events.extend(some.iter().flat_map(|(index, done)| tell(gateway, side, &notices[*index], done)));
         tokio::task::yield_now().await;
     }
-    let summary = Summary { received: notices.len(), events };
+    let acknowledgement = side.esp.provider().acknowledgement.filter(|_| token.is_some());
+    let summary = Summary { received: notices.len(), events, acknowledgement };
     if summary.is_settled() {
         side.progress.forget(body);
     } else {

@@ -80,7 +80,7 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
         write_down(&page, side, &notification.events, &works, &work_of, &mut results).await;
     }
 
-    let mut summary = Summary { received: notification.events.len(), events: Vec::new() };
+    let mut summary = Summary { received: notification.events.len(), ..Summary::default() };
     let mut told_before = HashSet::new();
     for (event, work) in notification.events.iter().zip(work_of) {
         let Some(work) = work else {

@@ -85,6 +85,8 @@ pub struct Summary {
     pub received: usize,
     /// One entry for each subscription event that they were normalized into, in the body's order.
     pub events: Vec<EventOutcome>,
+    /// How the sender wants to hear that all is settled, if not by this.
+    pub acknowledgement: Option<crate::esp::Acknowledgement>,
 }
 
 /// What became of one subscription event.

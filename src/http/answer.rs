@@ -130,7 +130,9 @@ impl<'a> From<&'a Summary> for SummaryBody<'a> {
 /// 200 if everything is settled, else 503: the sender's own redelivery is the queue.
 pub(super) fn summary(summary: &Summary) -> Response {
     let body = SummaryBody::from(summary);
-    if summary.is_settled() {
+    if let Some(acknowledgement) = summary.acknowledgement.filter(|_| summary.is_settled()) {
+        with_type(StatusCode::OK, acknowledgement.media_type, acknowledgement.body)
+    } else if summary.is_settled() {
         json(StatusCode::OK, &body)
     } else {
         let mut answer = json(StatusCode::SERVICE_UNAVAILABLE, &body);
@@ -305,6 +307,7 @@ mod tests {
                 event("d", None, Outcome::Rejected(Reason::NoAddress)),
                 event("e", None, Outcome::Deferred(Reason::RateLimited)),
             ],
+            acknowledgement: None,
         };
         let text = String::from_utf8(to_json(&SummaryBody::from(&summary))).unwrap();
         assert_eq!(

@@ -33,6 +33,8 @@ pub struct Temper {
     pub at_once: usize,
     /// The highest HTTP status, from 200, that is taken for success.
     pub highest_success: u16,
+    /// What a body must have in it besides, to be taken for success.
+    pub must_say: Option<&'static str>,
     /// When a request that isn't answered so is given up.
     pub giving_up: GivingUp,
 }
@@ -49,6 +51,7 @@ impl Default for Temper {
             sign_anew: true,
             at_once: 8,
             highest_success: 299,
+            must_say: None,
             giving_up: GivingUp::Never,
         }
     }
@@ -317,11 +320,12 @@ impl Courier {
         };
         let types = parcel.letters.iter().map(|letter| type_of(&letter.event)).collect();
         let took = started.elapsed();
+        let is_said = temper.must_say.is_none_or(|text| answer.contains(text));
         let attempt = Attempt { sender: self.0.sender, types, number: parcel.number, status, answer, took };
         let _ = self.0.around.attempts.send(attempt);
         let mut state = self.lock();
         state.under_way -= 1;
-        if (200..=temper.highest_success).contains(&status) {
+        if is_said && (200..=temper.highest_success).contains(&status) {
             self.close(parcel.letters, Happened::Taken);
             state.standing.answered();
         } else {

@@ -20,6 +20,7 @@ mod giving_up;
 pub mod marketing_cloud;
 pub mod page;
 mod ranked;
+pub mod salesforce;
 mod setup;
 pub mod story;
 mod surroundings;

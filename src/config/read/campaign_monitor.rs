@@ -64,7 +64,7 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<CampaignMon
     })
 }
 
-fn is_token(token: &SecretString) -> bool {
+pub(super) fn is_token(token: &SecretString) -> bool {
     let token = token.expose_secret();
     token.len() >= SHORTEST_TOKEN && token.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }

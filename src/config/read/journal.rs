@@ -4,6 +4,7 @@ use super::super::http::Http;
 use super::super::model::{CampaignMonitor, MarketingCloud};
 use super::super::model::{Common, Gigya, Journal, JournalStore, OnDeadline};
 use super::super::reader::Reader;
+use super::super::salesforce::Salesforce;
 use crate::domain::ConnectionName;
 use secrecy::ExposeSecret;
 use std::time::Duration;
@@ -70,9 +71,12 @@ pub fn check_together(
     root: &mut Reader<'_>,
     has_journal: bool,
     gigya: &[(ConnectionName, Option<Gigya>)],
-    campaign_monitor: &[(ConnectionName, Option<CampaignMonitor>)],
-    marketing_cloud: &[(ConnectionName, Option<MarketingCloud>)],
-    http: &[(ConnectionName, Option<Http>)],
+    (campaign_monitor, marketing_cloud, salesforce, http): (
+        &[(ConnectionName, Option<CampaignMonitor>)],
+        &[(ConnectionName, Option<MarketingCloud>)],
+        &[(ConnectionName, Option<Salesforce>)],
+        &[(ConnectionName, Option<Http>)],
+    ),
 ) {
     if has_journal || root.reported_below("journal") {
         return;
@@ -90,6 +94,9 @@ pub fn check_together(
     }
     for (name, connection) in campaign_monitor {
         without("campaign_monitor", name, connection.as_ref().map(|connection| &connection.common));
+    }
+    for (name, connection) in salesforce {
+        without("salesforce", name, connection.as_ref().map(|connection| &connection.common));
     }
     for (name, connection) in http {
         without("http", name, connection.as_ref().map(|connection| &connection.common));

@@ -7,11 +7,13 @@ mod journal;
 mod marketing_cloud;
 mod reconcile;
 mod route;
+mod salesforce;
 
 use super::http::Http;
 use super::model::{Common, Config, Esp, LogFormat, OnDeadline, Route, Server, Telemetry, Traces, Watch};
 use super::problem::{Place, Problem};
 use super::reader::{Reader, Source};
+use super::salesforce::Salesforce;
 use super::tree::{self, Table, Value};
 use crate::domain::{Audience, ConnectionName};
 use ::http::{HeaderName, HeaderValue};
@@ -36,9 +38,10 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
     gigya::name_webhooks(&mut gigya);
     let campaign_monitor = connections(&mut root, "campaign_monitor", campaign_monitor::read);
     let marketing_cloud = connections(&mut root, "marketing_cloud", marketing_cloud::read);
+    let salesforce = connections(&mut root, "salesforce", salesforce::read);
     let http = connections(&mut root, "http", http::read);
     let named: Vec<_> = gigya.iter().map(|(name, _)| name.clone()).collect();
-    let esps = rules_by_name(&mut root, &campaign_monitor, &marketing_cloud, &http);
+    let esps = rules_by_name(&mut root, &campaign_monitor, &marketing_cloud, &salesforce, &http);
     if named.is_empty() {
         root.missing("gigya", "add a [gigya.main] table; see deploy/gateway.example.toml");
     }
@@ -49,6 +52,7 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
     let routes = route::all(&mut root, &named, &esps);
     if let Some(routes) = &routes {
         marketing_cloud::check_together(&mut root, &marketing_cloud, routes);
+        salesforce::check_together(&mut root, &salesforce, routes);
     }
     if let Some(routes) = &routes {
         for (name, connection) in &marketing_cloud {
@@ -56,12 +60,18 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
             let audiences = connection.map(|connection| connection.audiences);
             root.note_more(&format!("marketing_cloud.{name}"), &format!("{audiences:?}"));
         }
+        for (name, connection) in &salesforce {
+            let connection = connection.clone().map(|connection| salesforce::with_audiences(connection, routes));
+            let audiences = connection.map(|connection| connection.audiences);
+            root.note_more(&format!("salesforce.{name}"), &format!("{audiences:?}"));
+        }
         for (name, _) in &http {
             root.note_more(&format!("http.{name}"), &format!("{:?}", audiences_of(name, routes)));
         }
     }
     let journal = journal::read(&mut root);
-    journal::check_together(&mut root, journal.is_some(), &gigya, &campaign_monitor, &marketing_cloud, &http);
+    let named_esps = (&*campaign_monitor, &*marketing_cloud, &*salesforce, &*http);
+    journal::check_together(&mut root, journal.is_some(), &gigya, named_esps);
     let reconcile = reconcile::read(&mut root);
     root.end();
     let routes = routes?;
@@ -73,6 +83,10 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
         let connection = marketing_cloud::with_audiences(connection?, &routes);
         Some((name, Esp::MarketingCloud(Box::new(connection))))
     });
+    let salesforce = salesforce.into_iter().map(|(name, connection)| {
+        let connection = salesforce::with_audiences(connection?, &routes);
+        Some((name, Esp::Salesforce(Box::new(connection))))
+    });
     let http = http.into_iter().map(|(name, connection)| {
         let audiences = audiences_of(&name, &routes);
         Some((name, Esp::Http(Box::new(Http { audiences, ..connection? }))))
@@ -82,7 +96,7 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
         watch,
         telemetry,
         gigya: gigya.into_iter().map(|(name, connection)| Some((name, connection?))).collect::<Option<_>>()?,
-        esps: campaign_monitor.chain(marketing_cloud).chain(http).collect::<Option<_>>()?,
+        esps: campaign_monitor.chain(marketing_cloud).chain(salesforce).chain(http).collect::<Option<_>>()?,
         routes,
         journal,
         reconcile,
@@ -95,6 +109,7 @@ fn rules_by_name(
     root: &mut Reader<'_>,
     campaign_monitor: &[(ConnectionName, Option<super::model::CampaignMonitor>)],
     marketing_cloud: &[(ConnectionName, Option<super::model::MarketingCloud>)],
+    salesforce: &[(ConnectionName, Option<Salesforce>)],
     http: &[(ConnectionName, Option<Http>)],
 ) -> BTreeMap<ConnectionName, Rules> {
     let first = campaign_monitor.iter().map(|(name, connection)| (name, campaign_monitor::rules(connection.as_ref())));
@@ -102,8 +117,10 @@ fn rules_by_name(
     let second = marketing_cloud
         .iter()
         .map(|(name, connection)| ("marketing_cloud", name, marketing_cloud::rules(connection.as_ref())));
+    let sales = salesforce.iter();
+    let sales = sales.map(|(name, connection)| ("salesforce", name, salesforce::rules(connection.as_ref())));
     let third = http.iter().map(|(name, connection)| ("http", name, http::rules(connection.as_ref())));
-    for (table, name, rules) in second.chain(third) {
+    for (table, name, rules) in second.chain(sales).chain(third) {
         if all.insert(name.clone(), rules).is_some() {
             let key = format!("{table}.{name}");
             let remedy = "give one of the two another name: routes tell ESP connections apart by it";

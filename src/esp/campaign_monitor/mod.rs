@@ -27,6 +27,7 @@ pub const INFO: ProviderInfo = ProviderInfo {
     title: "Campaign Monitor",
     token: TokenInPath::Always,
     signature: None,
+    acknowledgement: None,
     callback: "Subscribe, Update and Deactivate events of one list, up to 1,000, as JSON or XML.",
     bodies: body::all,
 };

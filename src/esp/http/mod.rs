@@ -39,6 +39,7 @@ pub const INFO: ProviderInfo = ProviderInfo {
     title: "HTTP",
     token: TokenInPath::Maybe,
     signature: None,
+    acknowledgement: None,
     callback: "Whatever the connection's description says: one event, or a list of them, as JSON or as a form. Verified as \
                the description says: by a token at the end of the path, a token or a signature in a header.",
     bodies: body::all,

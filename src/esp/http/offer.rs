@@ -32,7 +32,11 @@ fn of(name: &str, settings: &Settings) -> Offer {
         table: format!("[http.NAME] provider = \"{name}\""),
         writes,
         removal,
-        tells: kinds.iter().filter(|(_, is_it)| means.iter().any(|means| is_it(*means))).map(|(name, _)| *name).collect(),
+        tells: kinds
+            .iter()
+            .filter(|(_, is_it)| means.iter().any(|means| is_it(*means)))
+            .map(|(name, _)| *name)
+            .collect(),
         verified_by: settings.callback.as_ref().map_or("", |callback| verified_by(&callback.verification)).to_owned(),
         reconcile: !settings.lists.is_empty(),
         limits: settings.about.clone(),

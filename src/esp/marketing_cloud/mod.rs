@@ -55,6 +55,7 @@ pub const INFO: ProviderInfo = ProviderInfo {
         how: "Base64 of the body's HMAC-SHA256 under a signature key. The verification of a new callback has none.",
         may_be_missing: true,
     }),
+    acknowledgement: None,
     callback: "Events of the Event Notification Service, up to 1,000, signed in x-sfmc-ens-signature; or the unsigned \
                verification of a new callback.",
     bodies: body::all,

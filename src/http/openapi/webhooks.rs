@@ -1,16 +1,16 @@
 //! The paths of the webhook port.
 
 use super::WEBHOOKS;
-use super::components::{PROBLEMS, named, scheme_of, text};
+use super::components::{PROBLEMS, named, scheme_of, text, with_id};
 use crate::esp::schema::{anything, or_null};
-use crate::esp::{PROVIDERS, ProviderInfo, TokenInPath};
+use crate::esp::{Acknowledgement, PROVIDERS, ProviderInfo, TokenInPath};
 use crate::http::layers::X_REQUEST_ID;
 use serde_json::json;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{Array, SchemaType};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{Content, ContentBuilder, ObjectBuilder, PathItem, Required, Type};
+use utoipa::openapi::{Content, ContentBuilder, ObjectBuilder, PathItem, Required, Response, Type};
 
 /// All of them.
 pub(super) fn paths() -> Vec<(String, PathItem)> {
@@ -69,8 +69,17 @@ fn callback(provider: &ProviderInfo, has_token: bool) -> OperationBuilder {
             "One of the connection's callback tokens, as the sender can't sign. It is never logged.",
         ));
         operation = operation.parameter(token.build());
+        if let Some(acknowledgement) = &provider.acknowledgement {
+            operation = operation.response("200", acknowledged(acknowledgement));
+        }
     }
     operation.request_body(Some(body(provider.callback, (provider.bodies)())))
+}
+
+/// The answer of a sender's own wording.
+fn acknowledged(acknowledgement: &Acknowledgement) -> Response {
+    let content = ContentBuilder::new().schema(Some(text())).example(Some(json!(acknowledgement.body))).build();
+    with_id("Everything is settled, in the sender's own words.").content(acknowledgement.media_type, content).build()
 }
 
 /// Where a callback ends up whose URL was registered without its token.

@@ -4,10 +4,12 @@
 mod campaign_monitor;
 mod described;
 mod marketing_cloud;
+mod salesforce;
 
 pub(super) use campaign_monitor::CampaignMonitorList;
 pub(super) use described::DescribedAudience;
 pub(super) use marketing_cloud::MarketingCloudAudience;
+pub(super) use salesforce::SalesforceObject;
 
 use super::{Courier, Faults};
 use jiff::Timestamp;
