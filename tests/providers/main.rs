@@ -5,10 +5,12 @@
 #[path = "../contract/mod.rs"]
 mod contract;
 mod of_described;
+mod of_salesforce;
 mod suite;
 mod table;
 
 use gigya_esp_gateway::sandbox::described::DescribedSettings;
+use gigya_esp_gateway::sandbox::salesforce::{Callbacks, SalesforceSettings};
 use gigya_esp_gateway::sandbox::{Esps, Setup};
 use suite::Provider;
 
@@ -41,6 +43,17 @@ everyone! {
         an_opt_out_is_final: true,
         ..described(DescribedSettings { timeless: true, ..DescribedSettings::default() })
     };
+    salesforce_contacts: salesforce("Contact", SalesforceSettings::default());
+    salesforce_contacts_told_by_apex: salesforce("Contact", SalesforceSettings {
+        callbacks: Callbacks::Signed,
+        ..SalesforceSettings::default()
+    });
+    salesforce_leads_with_a_checkbox_of_their_own: salesforce("Lead.Newsletter_Opt_Out__c", SalesforceSettings::default());
+    salesforce_person_accounts: salesforce("Account", SalesforceSettings::default());
+    salesforce_without_times: Provider {
+        an_opt_out_is_final: true,
+        ..salesforce("Contact", of_salesforce::without_times())
+    };
 }
 
 fn marketing_cloud(audience: &str) -> Provider {
@@ -54,4 +67,8 @@ fn marketing_cloud(audience: &str) -> Provider {
 
 fn described(settings: DescribedSettings) -> Provider {
     Provider::new(Setup::with_further(settings))
+}
+
+fn salesforce(audience: &str, settings: SalesforceSettings) -> Provider {
+    Provider::new(Setup::with_further(SalesforceSettings { audience: audience.to_owned(), ..settings }))
 }

@@ -239,7 +239,7 @@ pub async fn lost_answers_do_no_harm(provider: Provider) {
 pub async fn a_callback_that_is_not_signed_is_not_believed(provider: Provider) {
     let town = Town::of(provider).await;
     let slug = match town.esp().slug() {
-        slug @ ("campaign-monitor" | "marketing-cloud") => slug,
+        slug @ ("campaign-monitor" | "marketing-cloud" | "salesforce") => slug,
         _ => "http",
     };
     let connection = town.sandbox.outfit().configuration.lines().find_map(|line| {

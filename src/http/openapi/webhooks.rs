@@ -78,8 +78,9 @@ fn callback(provider: &ProviderInfo, has_token: bool) -> OperationBuilder {
 
 /// The answer of a sender's own wording.
 fn acknowledged(acknowledgement: &Acknowledgement) -> Response {
+    let essence = acknowledgement.media_type.split(';').next().unwrap_or_default();
     let content = ContentBuilder::new().schema(Some(text())).example(Some(json!(acknowledgement.body))).build();
-    with_id("Everything is settled, in the sender's own words.").content(acknowledgement.media_type, content).build()
+    with_id("Everything is settled, in the sender's own words.").content(essence, content).build()
 }
 
 /// Where a callback ends up whose URL was registered without its token.

@@ -26,7 +26,7 @@ use crate::sandbox::esp::SalesforceObject;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 use world::World;
 
@@ -261,11 +261,45 @@ fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Is told of the organization before it starts, so that a test can hold it.
 #[async_trait]
 impl FurtherEsp for SalesforceSettings {
     async fn start(&self, around: Surroundings) -> std::io::Result<Started> {
         SalesforceSim::start(self.clone(), around).as_started().await
+    }
+}
+
+/// One that will take part, and can be held then. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Organization {
+    settings: SalesforceSettings,
+    started: Arc<OnceLock<SalesforceSim>>,
+}
+
+impl Organization {
+    /// Of this kind.
+    #[must_use]
+    pub fn new(settings: SalesforceSettings) -> Self {
+        Self { settings, started: Arc::default() }
+    }
+
+    /// The organization, once it has started.
+    #[must_use]
+    pub fn sim(&self) -> Option<SalesforceSim> {
+        self.started.get().cloned()
+    }
+}
+
+impl std::fmt::Debug for Organization {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.settings.fmt(f)
+    }
+}
+
+#[async_trait]
+impl FurtherEsp for Organization {
+    async fn start(&self, around: Surroundings) -> std::io::Result<Started> {
+        let sim = self.started.get_or_init(|| SalesforceSim::start(self.settings.clone(), around)).clone();
+        sim.as_started().await
     }
 }
 

@@ -1,0 +1,392 @@
+//! What Salesforce does that no other provider does.
+
+use crate::contract::{Port, ask};
+use crate::suite::{Provider, Town, address};
+use gigya_esp_gateway::sandbox::Setup;
+use gigya_esp_gateway::sandbox::salesforce::{
+    CALLBACK_SECRET, Callbacks, ORGANIZATION, OUTBOUND_TOKEN, Organization, SalesforceSettings, SalesforceSim,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// An organization that doesn't keep the time of consent, in a zone where the day is half over: what happens in a test
+/// happens within one day.
+pub fn without_times() -> SalesforceSettings {
+    let hour = Timestamp::now().to_string()[11..13].parse::<i64>().unwrap();
+    // POSIX names count the other way.
+    let zone = format!("time_zone = \"Etc/GMT{:+}\"", hour - 12);
+    SalesforceSettings { keeps_time: false, lines: zone, ..SalesforceSettings::default() }
+}
+
+async fn town(settings: SalesforceSettings) -> (Town, SalesforceSim) {
+    let organization = Organization::new(settings);
+    let town = Town::of(Provider::new(Setup::with_further(organization.clone()))).await;
+    let sim = organization.sim().unwrap();
+    (town, sim)
+}
+
+fn of_route(lines: &str) -> SalesforceSettings {
+    let route = format!("fields = {{ FirstName = \"profile.firstName\" }}\n{lines}");
+    SalesforceSettings { route, ..SalesforceSettings::default() }
+}
+
+/// An Outbound Message of which the gateway gets to hear; the answer's status and body.
+async fn post(town: &Town, token: &str, body: String) -> (u16, String) {
+    let url = format!("http://{}/webhooks/salesforce/sales/{token}", town.sandbox.gateways[0]);
+    let request = reqwest::Client::new().post(&url).header("content-type", "text/xml; charset=utf-8").body(body);
+    let answer = ask(Port::Webhooks, request).await;
+    (answer.status, answer.body)
+}
+
+fn message(organization: &str, id: &str, fields: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\" \
+         xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><e:Body><notifications \
+         xmlns=\"http://soap.sforce.com/2005/09/outbound\"><OrganizationId>{organization}</OrganizationId>\
+         <Notification><Id>04l5e00000Gx7QzAAJ</Id><sObject xsi:type=\"sf:Contact\" \
+         xmlns:sf=\"urn:sobject.enterprise.soap.sforce.com\"><sf:Id>{id}</sf:Id>{fields}</sObject></Notification>\
+         </notifications></e:Body></e:Envelope>"
+    )
+}
+
+fn id_of(sim: &SalesforceSim, name: &str) -> String {
+    sim.at(&address(name))[0]["Id"].as_str().unwrap().to_owned()
+}
+
+/// The Ack comes once Gigya has the opt-out, and not before; until then it is told again.
+#[tokio::test]
+async fn a_message_is_acknowledged_only_once_gigya_has_the_opt_out() {
+    let (mut town, sim) = town(SalesforceSettings::default()).await;
+    let uid = town.subscriber("ann").await;
+    town.sandbox.gigya.faults().set_down(true);
+    sim.courier().pause(true);
+    assert_eq!(sim.set_opted_out(&address("ann"), true), 1);
+    let told = || message(ORGANIZATION, &id_of(&sim, "ann"), "");
+    let (status, answer) = post(&town, OUTBOUND_TOKEN, told()).await;
+    assert_eq!(status, 503);
+    assert!(!answer.contains("Ack") && answer.contains("\"deferred\":1"), "{answer}");
+    assert_eq!(town.gigya_says(&uid), Some(true));
+    town.sandbox.gigya.faults().set_down(false);
+    // The gateway's breaker lets calls through again after a while.
+    let answer = loop {
+        let (status, answer) = post(&town, OUTBOUND_TOKEN, told()).await;
+        if status == 200 {
+            break answer;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(answer.contains("<Ack>true</Ack>"), "{answer}");
+    assert_eq!(town.gigya_says(&uid), Some(false));
+    sim.courier().pause(false);
+    town.quiet().await;
+    assert_eq!(town.gigya_says(&uid), Some(false));
+}
+
+/// Neither another token, nor another organization, nor what isn't a message is taken, and nothing is asked upstream for it.
+#[tokio::test]
+async fn hostile_messages_end_before_anything_is_asked() {
+    let (mut town, sim) = town(SalesforceSettings::default()).await;
+    let uid = town.subscriber("ann").await;
+    let id = id_of(&sim, "ann");
+    let calls = || town.sandbox.faults().map(gigya_esp_gateway::sandbox::Faults::all_calls).sum::<u64>();
+    let before = calls();
+    let out = "<sf:HasOptedOutOfEmail>true</sf:HasOptedOutOfEmail>";
+    let good = message(ORGANIZATION, &id, out);
+    let lol = "<!DOCTYPE e [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;\"><!ENTITY c \"&b;&b;&b;&b;\">]>";
+    let file = "<!DOCTYPE e [<!ENTITY a SYSTEM \"file:///etc/passwd\">]>";
+    let with = |doctype: &str| good.replacen("?>", &format!("?>{doctype}"), 1).replace("true<", "&c;&a;<");
+    let deep = format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000));
+    for (token, body, expected) in [
+        ("another-token-0123456789abcdef", good.clone(), 401),
+        (OUTBOUND_TOKEN, message("00D000000000001EAG", &id, out), 401),
+        (OUTBOUND_TOKEN, with(lol), 400),
+        (OUTBOUND_TOKEN, with(file), 400),
+        (OUTBOUND_TOKEN, message(ORGANIZATION, &id, "<sf:X>&unknown;</sf:X>"), 400),
+        (OUTBOUND_TOKEN, deep, 400),
+        (OUTBOUND_TOKEN, good[..good.len() - 20].to_owned(), 400),
+        (OUTBOUND_TOKEN, "{}".to_owned(), 400),
+        (OUTBOUND_TOKEN, String::new(), 400),
+    ] {
+        let (status, answer) = post(&town, token, body).await;
+        assert_eq!(status, expected, "{answer}");
+        assert!(!answer.contains("Ack"));
+    }
+    assert_eq!(calls(), before);
+    assert_eq!(town.gigya_says(&uid), Some(true));
+}
+
+/// A message says where to look, not what is so: one that is forged in all but its token changes nothing.
+#[tokio::test]
+async fn what_a_message_says_of_a_record_that_is_there_is_looked_up() {
+    let (mut town, sim) = town(SalesforceSettings::default()).await;
+    let uid = town.subscriber("ann").await;
+    let fields = "<sf:Email>ann@example.org</sf:Email><sf:HasOptedOutOfEmail>true</sf:HasOptedOutOfEmail>";
+    let (status, answer) = post(&town, OUTBOUND_TOKEN, message(ORGANIZATION, &id_of(&sim, "ann"), fields)).await;
+    assert!(status == 200 && answer.contains("<Ack>true</Ack>"), "{status} {answer}");
+    assert_eq!(town.gigya_says(&uid), Some(true));
+    // An id can't be made part of a query.
+    let tricky = message(ORGANIZATION, "x' OR Id != '", fields);
+    assert_eq!(post(&town, OUTBOUND_TOKEN, tricky).await.0, 200);
+    assert_eq!(town.gigya_says(&uid), Some(true));
+}
+
+/// Somebody opts out, and the record is deleted before the message comes: the message is all that is left of it.
+#[tokio::test]
+async fn an_opt_out_of_a_record_that_is_gone_counts_as_it_was_told() {
+    let (mut town, sim) = town(SalesforceSettings::default()).await;
+    let uid = town.subscriber("ann").await;
+    let id = id_of(&sim, "ann");
+    assert!(sim.delete(&id));
+    let fields = format!(
+        "<sf:Email>ann@example.org</sf:Email><sf:Gigya_UID__c>{uid}</sf:Gigya_UID__c>\
+         <sf:HasOptedOutOfEmail>true</sf:HasOptedOutOfEmail>"
+    );
+    let (status, answer) = post(&town, OUTBOUND_TOKEN, message(ORGANIZATION, &id, &fields)).await;
+    assert!(status == 200 && answer.contains("<Ack>true</Ack>"), "{status} {answer}");
+    assert_eq!(town.gigya_says(&uid), Some(false));
+}
+
+/// Apex tells of a deletion, too.
+#[tokio::test]
+async fn a_deletion_that_is_told_is_an_opt_out_and_a_wrong_signature_is_nobody_s() {
+    let (mut town, sim) =
+        town(SalesforceSettings { callbacks: Callbacks::Signed, ..SalesforceSettings::default() }).await;
+    let uid = town.subscriber("ann").await;
+    let id = id_of(&sim, "ann");
+    assert!(sim.delete(&id));
+    let body = json!({
+        "object": "Contact", "id": id, "deleted": true, "fields": { "Email": address("ann"), "Gigya_UID__c": uid },
+    })
+    .to_string();
+    let url = format!("http://{}/webhooks/salesforce/sales", town.sandbox.gateways[0]);
+    for (secret, expected) in [("another", 401), (CALLBACK_SECRET, 200)] {
+        use base64::Engine;
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
+        let signature = base64::prelude::BASE64_STANDARD.encode(aws_lc_rs::hmac::sign(&key, body.as_bytes()));
+        let request = reqwest::Client::new()
+            .post(&url)
+            .header("content-type", "application/json")
+            .header("x-gateway-signature", signature)
+            .body(body.clone());
+        assert_eq!(ask(Port::Webhooks, request).await.status, expected);
+        assert_eq!(town.gigya_says(&uid), Some(expected != 200));
+    }
+}
+
+/// Without the time of consent, an opt-out counts to the end of its day; an opt-in on another day is newer.
+#[tokio::test]
+async fn an_opt_in_of_another_day_is_newer_than_an_opt_out_without_a_time() {
+    let (mut town, sim) = town(without_times()).await;
+    let uid = town.subscriber("ann").await;
+    sim.set_opted_out(&address("ann"), true);
+    town.quiet().await;
+    town.sandbox.clock.advance(SignedDuration::from_hours(25));
+    town.sandbox.gigya.subscribe(&uid, "newsletter");
+    town.quiet().await;
+    assert!(town.mails("ann"), "{:?}", town.outcomes());
+    assert_eq!(town.gigya_says(&uid), Some(true));
+}
+
+/// Whoever changes a record doesn't thereby opt in again who is in there: a change's time is not consent's.
+#[tokio::test]
+async fn a_record_that_is_edited_late_is_no_newer_opt_in() {
+    let (mut town, sim) = town(without_times()).await;
+    let uid = town.subscriber("ann").await;
+    town.esp().faults().set_down(true);
+    town.sandbox.gigya.unsubscribe(&uid, "newsletter");
+    town.a_while_passes();
+    town.esp().faults().set_down(false);
+    sim.edit(&id_of(&sim, "ann"), json!({ "FirstName": "Annie" }));
+    town.quiet().await;
+    assert!(!town.mails("ann"));
+    assert_eq!(town.gigya_says(&uid), Some(false));
+}
+
+/// Opt-ins there count where the route says so, and where since when is known.
+#[tokio::test]
+async fn an_opt_in_there_counts_where_its_time_is_known() {
+    let (mut town, sim) = town(of_route("accept_opt_ins = true")).await;
+    let uid = town.subscriber("ann").await;
+    town.sandbox.gigya.unsubscribe(&uid, "newsletter");
+    town.quiet().await;
+    town.a_while_passes();
+    assert_eq!(sim.set_opted_out(&address("ann"), false), 1);
+    town.quiet().await;
+    assert_eq!(town.gigya_says(&uid), Some(true), "{:?}", town.outcomes());
+    assert!(town.mails("ann"));
+}
+
+/// A Contact that somebody made without Gigya becomes the account's; one that is out stays out.
+#[tokio::test]
+async fn records_that_are_there_are_taken_as_they_are() {
+    let (mut town, sim) = town(SalesforceSettings::default()).await;
+    sim.create("Contact", json!({ "LastName": "A", "Email": address("ann") }));
+    sim.create("Contact", json!({ "LastName": "B", "Email": address("bea"), "HasOptedOutOfEmail": true }));
+    town.quiet().await;
+    town.sandbox.clock.advance(SignedDuration::from_secs(-3600));
+    let ann = town.sandbox.gigya.sign_up(&address("ann"), "ann");
+    let bea = town.sandbox.gigya.sign_up(&address("bea"), "bea");
+    town.sandbox.gigya.subscribe(&ann, "newsletter");
+    town.sandbox.gigya.subscribe(&bea, "newsletter");
+    town.quiet().await;
+    assert_eq!(sim.records().len(), 2);
+    assert_eq!(sim.at(&address("ann"))[0]["Gigya_UID__c"], json!(ann));
+    assert!(town.mails("ann") && !town.mails("bea"), "{:?}", town.outcomes());
+    assert_eq!(town.gigya_says(&bea), Some(false), "the opt-out is Gigya's, too");
+}
+
+/// Several records with one address: whoever opts out is mailed by none of them.
+#[tokio::test]
+async fn of_several_records_with_one_address_none_is_mailed_after_an_opt_out() {
+    let (mut town, sim) = town(SalesforceSettings::default()).await;
+    let uid = town.subscriber("ann").await;
+    sim.create("Contact", json!({ "LastName": "Double", "Email": address("ann") }));
+    sim.create("Contact", json!({ "LastName": "Triple", "Email": "ANN@example.org" }));
+    town.quiet().await;
+    town.a_while_passes();
+    town.sandbox.gigya.unsubscribe(&uid, "newsletter");
+    town.quiet().await;
+    assert_eq!(sim.at(&address("ann")).len(), 3);
+    assert!(sim.at(&address("ann")).iter().all(|row| row["HasOptedOutOfEmail"] == true), "{:?}", town.outcomes());
+}
+
+/// Removal: opted out and the UID kept, or deleted.
+#[tokio::test]
+async fn who_is_gone_is_opted_out_or_deleted_as_configured() {
+    for (lines, is_kept) in [("", true), ("on_inactive = \"delete\"", false)] {
+        let (mut town, sim) = town(of_route(lines)).await;
+        let uid = town.subscriber("ann").await;
+        town.sandbox.gigya.set_active(&uid, false);
+        town.quiet().await;
+        assert!(!town.mails("ann"));
+        let left = sim.records();
+        assert_eq!(left.len(), usize::from(is_kept), "{:?}", town.outcomes());
+        assert!(left.iter().all(|row| row["Gigya_UID__c"] == json!(uid) && row["HasOptedOutOfEmail"] == true));
+    }
+}
+
+/// Sessions end, rows are locked, the calls of the day are used up: all of it passes, and nothing is lost.
+#[tokio::test]
+async fn what_passes_is_tried_again() {
+    let (mut town, sim) = town(SalesforceSettings::default()).await;
+    let uid = town.subscriber("ann").await;
+    sim.expire_sessions();
+    sim.refuse_writes("UNABLE_TO_LOCK_ROW", 2);
+    town.sandbox.gigya.unsubscribe(&uid, "newsletter");
+    town.quiet().await;
+    assert!(!town.mails("ann"));
+    assert_eq!(sim.faults().calls("token"), 2, "one for each session");
+}
+
+#[tokio::test]
+async fn used_up_calls_are_not_hammered_on_and_the_sender_is_told_to_come_again() {
+    let (mut town, sim) = town(SalesforceSettings::default()).await;
+    let uid = town.subscriber("ann").await;
+    sim.use_up_calls(true);
+    let calls = sim.faults().all_calls();
+    town.statuses();
+    town.sandbox.gigya.unsubscribe(&uid, "newsletter");
+    let mut answers = Vec::new();
+    while answers.len() < 3 {
+        tokio::task::yield_now().await;
+        answers.extend(town.statuses());
+    }
+    assert!(answers.iter().all(|status| *status == 503), "{answers:?}");
+    assert_eq!(sim.faults().all_calls() - calls, 1, "left alone for as long as it takes");
+    town.sandbox.gigya.courier().forget();
+    assert!(town.mails("ann"));
+}
+
+/// An opt-out that an automation over there refuses is not forgotten: it comes again until a person has seen to it. An opt-in
+/// is refused for good.
+#[tokio::test]
+async fn a_refused_opt_out_comes_again_and_a_refused_opt_in_does_not() {
+    let (mut town, sim) = town(SalesforceSettings::default()).await;
+    let ann = town.subscriber("ann").await;
+    sim.refuse_writes("FIELD_CUSTOM_VALIDATION_EXCEPTION", 1);
+    town.sandbox.gigya.unsubscribe(&ann, "newsletter");
+    town.quiet().await;
+    assert!(!town.mails("ann"));
+    assert!(town.outcomes().contains(&"deferred:configuration".to_owned()));
+    sim.refuse_writes("DUPLICATES_DETECTED", 1);
+    let bea = town.sandbox.gigya.sign_up(&address("bea"), "bea");
+    town.quiet().await;
+    town.outcomes();
+    town.sandbox.gigya.subscribe(&bea, "newsletter");
+    town.quiet().await;
+    assert_eq!(town.outcomes(), ["rejected:refused_by_other_side"]);
+    assert!(!town.mails("bea"));
+}
+
+/// Between the look and the write that would opt them in, somebody says no.
+#[tokio::test]
+async fn an_opt_out_that_comes_between_look_and_write_stands() {
+    let (mut town, sim) = town(SalesforceSettings::default()).await;
+    // One who isn't there yet when the gateway looks.
+    let fresh = town.sandbox.gigya.sign_up(&address("bea"), "bea");
+    let uid = fresh.clone();
+    sim.before_next("upsert", move |world| {
+        let row = json!({
+            "LastName": "B", "Email": "bea@example.org", "Gigya_UID__c": uid, "HasOptedOutOfEmail": true,
+            "Consent_Time__c": "2099-01-01T00:00:00.000+0000",
+        });
+        world.create("Contact", row.as_object().cloned().unwrap());
+    });
+    town.sandbox.gigya.subscribe(&fresh, "newsletter");
+    town.quiet().await;
+    assert!(!town.mails("bea"), "{:?}", town.outcomes());
+    assert_eq!(town.gigya_says(&fresh), Some(false));
+
+    // One who is out, and says so again.
+    let ann = town.subscriber("ann").await;
+    sim.set_opted_out(&address("ann"), true);
+    town.quiet().await;
+    town.a_while_passes();
+    let id = id_of(&sim, "ann");
+    let clock = town.sandbox.clock.clone();
+    sim.before_next("update", move |world| {
+        clock.advance(SignedDuration::from_secs(5));
+        let said: Value = json!({ "HasOptedOutOfEmail": true, "Consent_Time__c": "2099-01-01T00:00:00.000+0000" });
+        world.edit(&id, said.as_object().cloned().unwrap());
+    });
+    town.sandbox.gigya.subscribe(&ann, "newsletter");
+    town.quiet().await;
+    assert!(!town.mails("ann"), "{:?}", town.outcomes());
+    assert_eq!(town.gigya_says(&ann), Some(false));
+}
+
+/// An address that somebody changes over there is not Gigya's; the record comes back to the account's.
+#[tokio::test]
+async fn an_address_that_is_changed_there_comes_back() {
+    let (mut town, sim) = town(SalesforceSettings::default()).await;
+    let uid = town.subscriber("ann").await;
+    sim.edit(&id_of(&sim, "ann"), json!({ "Email": "other@example.org" }));
+    town.quiet().await;
+    town.sandbox.gigya.fire_update_of(&uid);
+    town.quiet().await;
+    let addresses: Vec<_> = sim.records().iter().map(|row| row["Email"].clone()).collect();
+    assert_eq!(addresses, [json!(address("ann"))], "{:?}", town.outcomes());
+    assert_eq!(town.gigya_says(&uid), Some(true));
+}
+
+/// What the configuration maps is written, a required name that is missing too.
+#[tokio::test]
+async fn mapped_fields_are_written_once() {
+    let (mut town, sim) = town(SalesforceSettings {
+        route: "fields = { FirstName = \"profile.firstName\", LastName = \"profile.lastName\" }".to_owned(),
+        ..SalesforceSettings::default()
+    })
+    .await;
+    let uid = town.subscriber("ann").await;
+    let row = sim.records().remove(0);
+    assert_eq!((&row["FirstName"], &row["LastName"]), (&json!("ann"), &json!("-")));
+    town.sandbox.gigya.set_profile(&uid, "lastName", "Olsen".into());
+    town.quiet().await;
+    assert_eq!(sim.records()[0]["LastName"], "Olsen");
+    let writes = sim.faults().calls("update");
+    town.sandbox.gigya.fire_update_of(&uid);
+    town.quiet().await;
+    assert_eq!(sim.faults().calls("update"), writes);
+    assert!(town.sandbox.settled(Duration::from_secs(1)).await);
+}
