@@ -57,6 +57,9 @@ fn environment() -> Vec<(&'static str, &'static str)> {
         ("SFMC_CLIENT_ID", "sfmc-client"),
         ("SFMC_CLIENT_SECRET", "sfmc-secret"),
         ("SFMC_SIGNATURE_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        ("SF_CLIENT_ID", "sf-client"),
+        ("SF_CLIENT_SECRET", "sf-secret"),
+        ("SF_OUTBOUND_TOKEN", "0123456789abcdef0123456789abcdef"),
         ("MAIL_API_KEY", "mail-key"),
         ("MAIL_CALLBACK_SECRET", "mail-callback-secret"),
         ("JOURNAL_KEY", "journal-key-0123456789abcdef0123"),
@@ -262,7 +265,7 @@ fn what_is_missing_is_told() {
 gateway.toml: gigya: is missing
     add a [gigya.main] table; see deploy/gateway.example.toml
 gateway.toml: campaign_monitor: is missing
-    add a [campaign_monitor.news], [marketing_cloud.crm] or [http.mail] table; see deploy/gateway.example.toml
+    add a [campaign_monitor.news], [marketing_cloud.crm], [salesforce.sales] or [http.mail] table; see deploy/gateway.example.toml
 gateway.toml: route: is missing
     add a [[route]] that says which subscription goes to which audience
 3 problems in the configuration";
@@ -479,6 +482,7 @@ fn the_shipped_example_is_valid_and_names_every_key() {
 
     // The loader itself tells which keys it knows, when asked for one that is like none of them.
     let strays = [
+        ("GATEWAY_SALESFORCE__SALES__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
         ("GATEWAY_HTTP__MAIL__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
         ("GATEWAY_ZZZZZZZZZZZZZZZZZZZZZZZZ__Z", "1"),
         ("GATEWAY_SERVER__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),

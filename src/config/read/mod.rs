@@ -46,7 +46,7 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
         root.missing("gigya", "add a [gigya.main] table; see deploy/gateway.example.toml");
     }
     if esps.is_empty() {
-        let remedy = "add a [campaign_monitor.news], [marketing_cloud.crm] or [http.mail] table; see deploy/gateway.example.toml";
+        let remedy = "add a [campaign_monitor.news], [marketing_cloud.crm], [salesforce.sales] or [http.mail] table; see deploy/gateway.example.toml";
         root.missing("campaign_monitor", remedy);
     }
     let routes = route::all(&mut root, &named, &esps);
