@@ -31,6 +31,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/setup/campaign-monitor.md",
     "docs/setup/gigya.md",
     "docs/setup/marketing-cloud.md",
+    "docs/setup/salesforce.md",
 ];
 
 /// Blocks that a test below runs, by document and first line.

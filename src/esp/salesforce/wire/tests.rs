@@ -68,10 +68,8 @@ fn without_a_time_an_opt_out_counts_to_the_end_of_its_day_and_an_opt_in_as_older
     let refused = Decision::Refuse(Reason::NewerOptOut);
     assert_eq!(decide(opted_in("2026-03-01T23:59:59Z"), held(true)), refused);
     assert_eq!(decide(opted_in("2026-03-02T00:00:00Z"), held(true)), Decision::OptIn { over_opt_out: true });
-    let long_ago = Consent::OptedOut {
-        since: ActedAt::exactly(at("2001-01-01T00:00:00Z")),
-        reason: OptOutReason::Unsubscribed,
-    };
+    let long_ago =
+        Consent::OptedOut { since: ActedAt::exactly(at("2001-01-01T00:00:00Z")), reason: OptOutReason::Unsubscribed };
     assert_eq!(decide(Desired::Consent(long_ago), held(false)), Decision::OptOut);
 }
 
