@@ -152,7 +152,9 @@ async fn reconcile(args: &ReconcileArgs, config: &Config) -> Result<ExitCode, Ex
     }
     let meant = if args.routes.is_empty() { config.routes.len() } else { args.routes.len() };
     if left_out.len() >= meant {
-        complain!("error: nothing can be compared; describe how the audience is read: [[http.NAME.list]], in docs/any-esp.md");
+        complain!(
+            "error: nothing can be compared; describe how the audience is read: [[http.NAME.list]], in docs/any-esp.md"
+        );
         return Err(Ended::Refused.into());
     }
     let mut tally = Tally { listener: writer.listener(), ..Tally::default() };
