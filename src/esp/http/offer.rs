@@ -5,6 +5,9 @@ use crate::config::shipped;
 use crate::domain::OptOutReason;
 use crate::esp::Offer;
 
+/// Whether something is of a kind.
+type Is = fn(Happening) -> bool;
+
 /// The shipped ones, and what one describes oneself.
 pub fn offers() -> Vec<Offer> {
     let shipped = shipped::all().into_iter().map(|(name, settings)| of(name, &settings));
@@ -21,7 +24,7 @@ fn of(name: &str, settings: &Settings) -> Offer {
     removal.extend(operations.suppress.as_ref().map(|_| "suppress"));
     let means: Vec<Happening> =
         settings.callback.iter().flat_map(|callback| &callback.kinds).map(|kind| kind.means).collect();
-    let kinds: [(&'static str, fn(Happening) -> bool); 4] = [
+    let kinds: [(&'static str, Is); 4] = [
         ("opt-outs", |means| matches!(means, Happening::OptedOut(reason) if reason != OptOutReason::Bounced)),
         ("opt-ins", |means| means == Happening::OptedIn),
         ("bounces", |means| means == Happening::OptedOut(OptOutReason::Bounced)),

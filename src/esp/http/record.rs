@@ -57,7 +57,7 @@ pub fn one(shape: &Shape, document: &Document<'_, '_>, asked: Option<&Email>) ->
         for (name, value) in object {
             match value {
                 Value::Array(items) => {
-                    fields.extend(items.iter().filter_map(|item| Some((name.clone(), as_text(item)?))))
+                    fields.extend(items.iter().filter_map(|item| Some((name.clone(), as_text(item)?))));
                 }
                 value => fields.extend(as_text(value).map(|text| (name.clone(), text))),
             }
@@ -103,7 +103,9 @@ fn together(parts: Vec<Held>) -> Option<Record> {
     for part in parts {
         whole.key = whole.key.or(part.key);
         whole.uid = whole.uid.or(part.uid);
-        whole.fields.extend(part.fields);
+        // What is there twice, as on two pages of a list, is one field.
+        let known: Vec<String> = whole.fields.iter().map(|(name, _)| name.clone()).collect();
+        whole.fields.extend(part.fields.into_iter().filter(|(name, _)| !known.contains(name)));
     }
     let key = whole.key.unwrap_or_else(|| whole.address.expose().to_owned());
     Some(Record {
