@@ -14,6 +14,7 @@ use gigya_esp_gateway::config::{LogFormat, Telemetry, Traces};
 use gigya_esp_gateway::sandbox::described::DescribedSettings;
 use gigya_esp_gateway::sandbox::gigya::WebhookVersion;
 use gigya_esp_gateway::sandbox::marketing_cloud::Status;
+use gigya_esp_gateway::sandbox::salesforce::SalesforceSettings;
 use gigya_esp_gateway::sandbox::{Esps, Sandbox, Setup, Weather};
 use gigya_esp_gateway::telemetry;
 use std::io::Write;
@@ -60,7 +61,10 @@ async fn a_day(version: WebhookVersion) -> Vec<String> {
     setup.gigya_lines = "deadline = \"2s\"\nattempt_timeout = \"200ms\"\nauth = \"signed\"".to_owned();
     setup.campaign_monitor_lines = "deadline = \"2s\"\nattempt_timeout = \"200ms\"".to_owned();
     let lines = "deadline = \"2s\"\nattempt_timeout = \"200ms\"".to_owned();
-    setup.further = vec![Arc::new(DescribedSettings { lines, ..DescribedSettings::default() })];
+    setup.further = vec![
+        Arc::new(DescribedSettings { lines: lines.clone(), ..DescribedSettings::default() }),
+        Arc::new(SalesforceSettings { lines, ..SalesforceSettings::default() }),
+    ];
     let sandbox = Sandbox::start(setup, Held::default()).await.unwrap();
     let mut attempts = sandbox.attempts.subscribe();
     let (gigya, esp, list) = (&sandbox.gigya, &sandbox.campaign_monitor, sandbox.list.as_str());
@@ -104,6 +108,8 @@ async fn a_day(version: WebhookVersion) -> Vec<String> {
         format!("{}canary", sandbox.callback_url(0)),
         format!("http://{}/webhooks/http/mail", sandbox.gateways[0]),
         format!("http://{}/webhooks/http/mail/canary", sandbox.gateways[0]),
+        format!("http://{}/webhooks/salesforce/sales", sandbox.gateways[0]),
+        format!("http://{}/webhooks/salesforce/sales/canary", sandbox.gateways[0]),
         format!("http://{}/canary/canary@example.org", sandbox.gateways[0]),
         format!("http://{}/webhooks/canary/canary", sandbox.gateways[0]),
     ];

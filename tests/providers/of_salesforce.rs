@@ -213,11 +213,11 @@ async fn an_opt_in_there_counts_where_its_time_is_known() {
     let uid = town.subscriber("ann").await;
     town.sandbox.gigya.unsubscribe(&uid, "newsletter");
     town.quiet().await;
-    town.a_while_passes();
-    let before = town.outcomes();
+    // Longer than a write of the gateway's own may lag.
+    town.sandbox.clock.advance(SignedDuration::from_mins(10));
     assert_eq!(sim.set_opted_out(&address("ann"), false), 1);
     town.quiet().await;
-    assert_eq!(town.gigya_says(&uid), Some(true), "{before:?} {:?} {:?}", town.outcomes(), sim.records());
+    assert_eq!(town.gigya_says(&uid), Some(true), "{:?}", town.outcomes());
     assert!(town.mails("ann"));
 }
 

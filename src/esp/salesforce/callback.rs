@@ -12,6 +12,7 @@ pub use json::parse as parse_json;
 pub use soap::parse as parse_soap;
 
 use crate::config::salesforce::SalesforceObject;
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// What an Outbound Message is answered.
@@ -44,6 +45,12 @@ impl Event {
     /// What a field says, if it is told.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// What was told, for a person to look at.
+    pub fn said(&self) -> String {
+        let object = self.object.map(SalesforceObject::name);
+        json!({ "object": object, "id": self.record, "deleted": self.deleted, "fields": self.fields }).to_string()
     }
 }
 

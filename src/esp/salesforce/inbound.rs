@@ -98,7 +98,7 @@ async fn rows(
 
 fn of_event(settings: &Settings, read: &[(&(SalesforceAudience, Vec<Audience>), Rows)], event: Event) -> Vec<Notice> {
     let without = |outcome| {
-        let said = matches!(outcome, Outcome::Rejected(_)).then(|| format!("{:?}", event.fields));
+        let said = matches!(outcome, Outcome::Rejected(_)).then(|| event.said());
         Notice { id: event.id.clone(), audiences: Vec::new(), news: Err(outcome), said }
     };
     let (Some(object), Some(record)) = (event.object, &event.record) else {
@@ -121,7 +121,7 @@ fn of_event(settings: &Settings, read: &[(&(SalesforceAudience, Vec<Audience>), 
                 None => of_gone(settings, audience, &event),
             },
         };
-        let said = matches!(news, Err(Outcome::Rejected(_))).then(|| format!("{:?}", event.fields));
+        let said = matches!(news, Err(Outcome::Rejected(_))).then(|| event.said());
         Notice { id, audiences: names.clone(), news, said }
     };
     concerned.iter().map(notice).collect()
