@@ -2,12 +2,18 @@
 
 use crate::contract::{Port, ask};
 use crate::suite::{Provider, Town, address};
+use gigya_esp_gateway::config::{Config, Environment};
+use gigya_esp_gateway::domain::{Audience, Email, Uid};
+use gigya_esp_gateway::esp::{self, Esp, Person, Whom, Written};
 use gigya_esp_gateway::sandbox::Setup;
 use gigya_esp_gateway::sandbox::salesforce::{
     CALLBACK_SECRET, Callbacks, ORGANIZATION, OUTBOUND_TOKEN, Organization, SalesforceSettings, SalesforceSim,
 };
+use gigya_esp_gateway::upstream::{Deadline, Fault, HttpTransport, Transport};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An organization that doesn't keep the time of consent, in a zone where the day is half over: what happens in a test
@@ -399,4 +405,95 @@ async fn mapped_fields_are_written_once() {
     town.quiet().await;
     assert_eq!(sim.faults().calls("update"), writes);
     assert!(town.sandbox.settled(Duration::from_secs(1)).await);
+}
+
+/// With a JWT for a secret, everything is as it is.
+#[tokio::test]
+async fn a_signed_jwt_is_as_good_as_a_secret() {
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gigya/test-key-pkcs8.pem");
+    let (mut town, sim) = town(SalesforceSettings {
+        jwt_key: Some(include_str!("../fixtures/gigya/test-key-public.pem").to_owned()),
+        lines: format!("private_key = {{ file = \"{key}\" }}"),
+        ..SalesforceSettings::default()
+    })
+    .await;
+    let uid = town.subscriber("ann").await;
+    assert_eq!(sim.set_opted_out(&address("ann"), true), 1);
+    town.quiet().await;
+    assert_eq!(town.gigya_says(&uid), Some(false));
+}
+
+/// The connection that the gateway has, to be asked what no webhook asks.
+fn connection(town: &Town) -> (Arc<dyn Esp>, Audience) {
+    let environment: Environment = town.sandbox.outfit().environment.iter().cloned().collect();
+    let config = Config::parse(&town.sandbox.outfit().configuration, Path::new("test.toml"), &environment).unwrap();
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new().unwrap());
+    let esp = esp::connect(config.esps.values().next().unwrap(), transport);
+    (esp, config.routes[0].audience.clone())
+}
+
+fn soon() -> Deadline {
+    Deadline::after(tokio::time::Instant::now(), Duration::from_secs(30))
+}
+
+fn person(name: &str) -> Person {
+    let (address, uid) = (Email::parse(&address(name)).unwrap(), Uid::new(&format!("uid-{name}")).unwrap());
+    Person { address, uid, fields: Vec::new() }
+}
+
+/// A list is read page by page to its end, and says of everybody what a look at them alone says.
+#[tokio::test]
+async fn an_audience_is_read_as_a_whole() {
+    let (town, sim) = town(SalesforceSettings { page: 2, ..SalesforceSettings::default() }).await;
+    for (number, out) in [true, false, true, false, true].into_iter().enumerate() {
+        let email = address(&format!("p{number}"));
+        sim.create("Contact", json!({ "LastName": "P", "Email": email, "HasOptedOutOfEmail": out }));
+    }
+    sim.create("Contact", json!({ "LastName": "No address" }));
+    sim.create("Lead", json!({ "LastName": "L", "Company": "L", "Email": address("lead") }));
+    let (esp, audience) = connection(&town);
+    let (mut parts, mut from, mut totals) = (Vec::new(), None, Vec::new());
+    loop {
+        let page = esp.list(&audience, from.as_ref(), soon()).await.unwrap();
+        totals.push(page.total);
+        parts.extend(page.parts);
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!((parts.len(), totals), (5, vec![Some(5), None, None]));
+    for part in &parts {
+        let listed = esp.combine(&audience, &[&part.said]).unwrap();
+        let whom = Whom { uids: Vec::new(), addresses: vec![&listed.address], fields: &[] };
+        let found = esp.find(&audience, &whom, soon()).await.unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].consent, &found[0].key, &found[0].fields), (listed.consent, &listed.key, &listed.fields));
+    }
+}
+
+/// Newcomers come by one call; who is there, is refused or came meanwhile is told apart, and nobody is opted in who is out.
+#[tokio::test]
+async fn an_audience_is_filled_by_collections() {
+    let (town, sim) = town(SalesforceSettings::default()).await;
+    sim.create("Contact", json!({ "LastName": "B", "Email": address("bea"), "HasOptedOutOfEmail": true }));
+    let (esp, audience) = connection(&town);
+    let people: Vec<Person> = ["ann", "bea", "cid", "dan"].into_iter().map(person).collect();
+    sim.before_next("collection", |world| {
+        let row = json!({
+            "LastName": "C", "Email": "cid@example.org", "Gigya_UID__c": "uid-cid", "HasOptedOutOfEmail": true,
+        });
+        world.create("Contact", row.as_object().cloned().unwrap());
+    });
+    sim.refuse_writes("STRING_TOO_LONG", 1);
+    let loaded = esp.load(&audience, &people, soon()).await.unwrap();
+    let expected = [Err(Fault::Refused { code: 400 }), Ok(Written::Moved), Ok(Written::Moved), Ok(Written::Done)];
+    assert_eq!(loaded, expected);
+    assert_eq!(sim.faults().calls("collection"), 1);
+    let is_out = |name: &str| sim.at(&address(name)).iter().all(|row| row["HasOptedOutOfEmail"] == true);
+    assert!(is_out("bea") && is_out("cid") && !is_out("dan") && sim.at(&address("ann")).is_empty());
+    let many: Vec<Person> = (0..esp.load_size(&audience)).map(|number| person(&format!("m{number}"))).collect();
+    let loaded = esp.load(&audience, &many, soon()).await.unwrap();
+    assert!(loaded.len() == 200 && loaded.iter().all(|one| *one == Ok(Written::Done)));
+    assert_eq!(sim.faults().calls("collection"), 2);
 }

@@ -66,16 +66,19 @@ pub fn read(root: &mut Reader<'_>) -> Option<Journal> {
     Some(read)
 }
 
+/// Connections of one kind, by their names.
+type Named<T> = [(ConnectionName, Option<T>)];
+
 /// `on_deadline = "journal"` needs one.
 pub fn check_together(
     root: &mut Reader<'_>,
     has_journal: bool,
     gigya: &[(ConnectionName, Option<Gigya>)],
     (campaign_monitor, marketing_cloud, salesforce, http): (
-        &[(ConnectionName, Option<CampaignMonitor>)],
-        &[(ConnectionName, Option<MarketingCloud>)],
-        &[(ConnectionName, Option<Salesforce>)],
-        &[(ConnectionName, Option<Http>)],
+        &Named<CampaignMonitor>,
+        &Named<MarketingCloud>,
+        &Named<Salesforce>,
+        &Named<Http>,
     ),
 ) {
     if has_journal || root.reported_below("journal") {

@@ -155,7 +155,7 @@ fn of_gone(settings: &Settings, audience: &SalesforceAudience, event: &Event) ->
     let address = event.field(audience.object.address_field()).and_then(|text| Email::parse(text).ok());
     let address = address.ok_or(Outcome::Rejected(Reason::NoAddress))?;
     let uid = event.field(&settings.uid_field).and_then(Uid::new);
-    let row = wire::Row::from_iter(event.fields.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))));
+    let row: wire::Row = event.fields.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect();
     let told = settings
         .consent_time_field
         .as_ref()

@@ -46,5 +46,5 @@ pub(super) fn described(checkbox: &str, address: &str) -> Value {
     let others =
         [("FirstName", "string"), ("LastName", "string"), (super::world::TIME, "datetime"), (address, "email")];
     let others = others.into_iter().map(|(name, kind)| field(name, kind));
-    json!({ "fields": Value::from_iter([uid, out].into_iter().chain(others)) })
+    json!({ "fields": [uid, out].into_iter().chain(others).collect::<Value>() })
 }

@@ -28,7 +28,7 @@ pub(super) fn seal(callbacks: Callbacks, world: &World, events: &[Value]) -> Sea
             Sealed { headers, body: message(world, events).into_bytes() }
         }
         Callbacks::Signed => {
-            let body = Value::from_iter(events.iter().map(|event| record(world, event))).to_string();
+            let body = events.iter().map(|event| record(world, event)).collect::<Value>().to_string();
             let mut mac = Hmac::<Sha256>::new_from_slice(CALLBACK_SECRET.as_bytes()).expect("any length will do");
             mac.update(body.as_bytes());
             let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());

@@ -229,7 +229,8 @@ impl SalesforceSim {
         let written = if settings.by_day { "write_consent_time = false" } else { "" };
         let secret = match settings.jwt_key {
             None => "client_secret = { env = \"SF_CLIENT_SECRET\" }",
-            Some(_) => "private_key = { env = \"SF_PRIVATE_KEY\" }\nusername = \"gateway@example.com\"",
+            // The key is in the lines.
+            Some(_) => "username = \"gateway@example.com\"",
         };
         let callbacks = match settings.callbacks {
             Callbacks::OutboundMessages => {
