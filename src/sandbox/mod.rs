@@ -6,18 +6,24 @@
 //! documentation and share no code with what they check. Only `setup` and `whole`, which start the gateway between
 //! them, import the floors below.
 
+pub mod braze;
+pub mod brevo;
 pub mod campaign_monitor;
 mod carrier;
 mod clock;
 mod delivery;
+mod desk;
 pub mod esp;
 mod faults;
 mod folder;
 pub mod gigya;
 mod giving_up;
+pub mod klaviyo;
+pub mod mailchimp;
 pub mod marketing_cloud;
 pub mod page;
 mod ranked;
+pub mod sendgrid;
 mod setup;
 pub mod story;
 mod surroundings;
