@@ -22,6 +22,7 @@ impl Desk for BrazeSim {
         let (method, path) = call.parts();
         match (method, &path[..]) {
             ("GET", ["subscription", "status", "get"]) => "state",
+            ("GET", ["subscription", "user", "status"]) => "groups",
             ("POST", ["v2", "subscription", "status", "set"]) => "set",
             ("POST", ["users", "track"]) => "track",
             ("POST", ["users", "export", "ids"]) => "export",
@@ -37,6 +38,7 @@ impl Desk for BrazeSim {
         let (method, path) = call.parts();
         match (method, &path[..]) {
             ("GET", ["subscription", "status", "get"]) => self.state(call),
+            ("GET", ["subscription", "user", "status"]) => self.groups(call),
             ("POST", ["v2", "subscription", "status", "set"]) => self.set(&call.body),
             ("POST", ["users", "track"]) => self.track(&call.body),
             ("POST", ["users", "export", "ids"]) => self.export(&call.body),
@@ -82,6 +84,23 @@ impl BrazeSim {
             None => "Unknown",
         };
         (200, json!({ "status": { asked: state }, "message": "success" }))
+    }
+
+    /// Everybody with an id or an address, and every group in which they were ever asked.
+    fn groups(&self, call: &Call) -> Answer {
+        let (id, email) = (call.parameter("external_id"), call.parameter("email"));
+        let world = self.world();
+        let is_wanted = |user: &&UserView| if id.is_empty() { user.has(email) } else { user.external_id == id };
+        let shown = |user: &UserView| {
+            let group = |(id, is_in): (&String, &bool)| {
+                let status = if *is_in { "Subscribed" } else { "Unsubscribed" };
+                json!({ "id": id, "name": "News", "channel": "email", "status": status })
+            };
+            let groups: Vec<_> = user.groups.iter().map(group).collect();
+            json!({ "external_id": user.external_id, "email": user.email, "phone": null, "subscription_groups": groups })
+        };
+        let users: Vec<_> = world.users.values().filter(is_wanted).map(shown).collect();
+        (200, json!({ "users": users, "total_count": users.len(), "message": "success" }))
     }
 
     fn set(&self, body: &Value) -> Answer {

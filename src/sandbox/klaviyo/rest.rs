@@ -26,6 +26,8 @@ impl Desk for KlaviyoSim {
             ("GET", ["api", "profiles"]) => "find",
             ("GET", ["api", "lists", _, "profiles"]) => "list",
             ("POST", ["api", "profile-import"]) => "import",
+            ("PATCH", ["api", "profiles", _]) => "update",
+            ("DELETE", ["api", "lists", _, "relationships", "profiles"]) => "take off",
             ("POST", ["api", "profile-subscription-bulk-create-jobs"]) => "subscribe",
             ("POST", ["api", "profile-subscription-bulk-delete-jobs"]) => "unsubscribe",
             ("POST", ["api", "profile-suppression-bulk-create-jobs"]) => "suppress",
@@ -74,6 +76,18 @@ impl KlaviyoSim {
                 Ok((is_new, held)) => (if is_new { 201 } else { 200 }, json!({ "data": shown(&held, false) })),
                 Err((status, code)) => refused(status, code, "The profile could not be imported."),
             },
+            ("PATCH", ["api", "profiles", id]) => match self.world().update(id, attributes) {
+                Ok(held) => (200, json!({ "data": shown(&held, false) })),
+                Err((status, code)) => refused(status, code, "The profile could not be updated."),
+            },
+            ("DELETE", ["api", "lists", list, "relationships", "profiles"]) => {
+                let ids = call.body["data"].as_array().into_iter().flatten().filter_map(|data| data["id"].as_str());
+                let ids: Vec<&str> = ids.collect();
+                for held in self.world().profiles.values_mut().filter(|held| ids.contains(&held.id.as_str())) {
+                    held.lists.remove(*list);
+                }
+                (204, Value::Null)
+            }
             ("POST", ["api", "profile-subscription-bulk-create-jobs"]) => self.job(call, KlaviyoSim::subscribes),
             ("POST", ["api", "profile-subscription-bulk-delete-jobs"]) => self.job(call, KlaviyoSim::unsubscribes),
             ("POST", ["api", "profile-suppression-bulk-create-jobs"]) => self.job(call, |sim, email, _| {

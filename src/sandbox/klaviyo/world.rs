@@ -118,8 +118,31 @@ impl World {
             None => {}
         }
         let is_new = !self.profiles.contains_key(&key);
+        Ok((is_new, self.written(&email, attributes)))
+    }
+
+    /// `PATCH /profiles/{id}`.
+    pub fn update(&mut self, id: &str, attributes: &Value) -> Result<ProfileView, (u16, &'static str)> {
+        let old = self.profiles.iter().find(|(_, held)| held.id == id).map(|(key, _)| key.clone());
+        let old = old.ok_or((404, "not_found"))?;
+        let email = attributes["email"].as_str().unwrap_or(&old).to_owned();
+        let key = email.to_lowercase();
+        let external_id = attributes["external_id"].as_str();
+        let is_others =
+            |held: &ProfileView| external_id.is_some() && held.external_id.as_deref() == external_id && held.id != id;
+        if (key != old && self.profiles.contains_key(&key)) || self.profiles.values().any(is_others) {
+            return Err((409, "duplicate_profile"));
+        }
+        if let Some(mut moved) = self.profiles.remove(&old) {
+            moved.email.clone_from(&email);
+            self.profiles.insert(key, moved);
+        }
+        Ok(self.written(&email, attributes))
+    }
+
+    fn written(&mut self, email: &str, attributes: &Value) -> ProfileView {
         let now = self.clock.now();
-        let held = self.made(&email);
+        let held = self.made(email);
         held.updated = now;
         for (name, value) in attributes.as_object().into_iter().flatten() {
             match (name.as_str(), value) {
@@ -131,7 +154,7 @@ impl World {
                 }
             }
         }
-        Ok((is_new, held.clone()))
+        held.clone()
     }
 
     /// A subscription job. It takes away what kept mail from somebody who left, or complained.

@@ -26,6 +26,7 @@ impl Desk for SendgridSim {
             ("PUT", ["v3", "marketing", "contacts"]) => "upsert",
             ("DELETE", ["v3", "marketing", "contacts"]) => "delete",
             ("POST", ["v3", "marketing", "contacts", "search", "emails"]) => "search",
+            ("DELETE", ["v3", "marketing", "lists", _, "contacts"]) => "take off",
             ("GET", ["v3", "asm", "suppressions", "global", _]) => "everything",
             ("GET", ["v3", "asm", "suppressions", _]) => "groups",
             ("POST", ["v3", "asm", "groups", _, "suppressions"]) => "suppress",
@@ -56,6 +57,13 @@ impl SendgridSim {
         let (method, path) = call.parts();
         match (method, &path[..]) {
             (_, ["v3", "marketing", "contacts", ..]) => self.contacts(call),
+            ("DELETE", ["v3", "marketing", "lists", list, "contacts"]) => {
+                let ids: Vec<&str> = call.parameter("contact_ids").split(',').collect();
+                for contact in self.world().contacts.values_mut().filter(|held| ids.contains(&held.id.as_str())) {
+                    contact.lists.remove(*list);
+                }
+                (202, json!({ "job_id": "simulated" }))
+            }
             (_, ["v3", "asm", "groups", group, "suppressions", ..]) => self.in_group(call, group),
             ("GET", ["v3", "asm", "suppressions"]) => (200, self.world().all_groups()),
             ("GET", ["v3", "asm", "suppressions", "global", email]) => {

@@ -43,6 +43,9 @@ async fn users_with_one_address_leave_together_if_it_is_said_so() {
     };
     leave("external_ids", "uid-1").await;
     assert!(sim.mails(ANN), "the other one is");
+    let both = desk.get(&format!("/subscription/user/status?email={ANN}")).await.1;
+    let state = |nth: usize| &both["users"][nth]["subscription_groups"][0]["status"];
+    assert_eq!((state(0), state(1)), (&json!("Unsubscribed"), &json!("Subscribed")));
     leave("emails", ANN).await;
     assert!(!sim.mails(ANN));
 }
