@@ -52,7 +52,7 @@ fn summary(config: &Config, transport: &Arc<dyn Transport>) -> String {
     for connection in config.esps.values() {
         let esp = esp::connect(connection, Arc::clone(transport));
         let info = esp.provider();
-        let token = if info.token_in_path { "/{token}" } else { "" };
+        let token = if esp.has_token_in_path() { "/{token}" } else { "" };
         line(format!("POST /webhooks/{}/{}{token}: {}", info.slug, esp.name(), info.title));
         for remark in esp.remarks() {
             line(format!("    {remark}"));

@@ -7,6 +7,8 @@
 //! | `reader` | takes typed values out of the tree and collects what is wrong with them |
 //! | `read` | which keys there are, their defaults, and what must hold between them |
 //! | `fields` | where a field's value comes from |
+//! | `http` | an ESP that is described by data, as everybody else sees it |
+//! | `shipped` | the descriptions that come with the gateway |
 //! | `problem` | what is wrong, where, and what to do |
 //! | `sources` | what it was made from, as digests: whether something changed, and what |
 //!
@@ -14,10 +16,12 @@
 //! error text shows both, and isn't used.
 
 mod fields;
+pub mod http;
 mod model;
 mod problem;
 mod read;
 mod reader;
+pub mod shipped;
 mod sources;
 mod tree;
 

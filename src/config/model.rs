@@ -1,5 +1,6 @@
 //! The configuration as the rest of the house sees it: typed, checked, complete.
 
+use super::http::Http;
 use super::sources::Sources;
 use crate::domain::{Audience, ConnectionName, RemovalKind, SubscriptionId};
 use jiff::tz::TimeZone;
@@ -267,6 +268,8 @@ pub enum Esp {
     CampaignMonitor(Box<CampaignMonitor>),
     /// `[marketing_cloud.NAME]`
     MarketingCloud(Box<MarketingCloud>),
+    /// `[http.NAME]`
+    Http(Box<Http>),
 }
 
 impl Esp {
@@ -276,6 +279,7 @@ impl Esp {
         match self {
             Self::CampaignMonitor(_) => "campaign_monitor",
             Self::MarketingCloud(_) => "marketing_cloud",
+            Self::Http(_) => "http",
         }
     }
 
@@ -285,6 +289,7 @@ impl Esp {
         match self {
             Self::CampaignMonitor(connection) => &connection.common,
             Self::MarketingCloud(connection) => &connection.common,
+            Self::Http(connection) => &connection.common,
         }
     }
 
@@ -292,6 +297,7 @@ impl Esp {
         match self {
             Self::CampaignMonitor(connection) => &mut connection.common,
             Self::MarketingCloud(connection) => &mut connection.common,
+            Self::Http(connection) => &mut connection.common,
         }
     }
 }

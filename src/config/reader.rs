@@ -209,6 +209,26 @@ impl<'a> Reader<'a> {
         Some((texts?, node.place))
     }
 
+    /// A list of texts, of which some may be empty.
+    pub fn texts_or_empty(&mut self, key: &'static str) -> Option<(Vec<String>, Place)> {
+        let node = self.take(key)?;
+        let texts = match node.value {
+            Value::Text(text) => Some(vec![text]),
+            Value::List(items) => items
+                .into_iter()
+                .map(|item| match item.value {
+                    Value::Text(text) => Some(text),
+                    _ => None,
+                })
+                .collect(),
+            _ => None,
+        };
+        if texts.is_none() {
+            self.report(key, Some(&node.place), "is not a list of texts", "write [\"one\", \"two\"]");
+        }
+        Some((texts?, node.place))
+    }
+
     /// The base of an API: https, or http on this machine, or anywhere if the connection says `allow_http`.
     pub fn base_url(&mut self, key: &'static str, allow_http: bool) -> Option<Url> {
         let remedy = "use https; for a host on a network that you trust, set allow_http = true on this connection";

@@ -1,14 +1,17 @@
 //! The email service providers: the trait that each implements, and the list of them.
 //!
 //! `forward` works with any provider through [`Esp`]; a provider's wire types never leave its folder. A new
-//! provider is a folder here, a table in `config`, and a line in [`PROVIDERS`] and [`connect`].
+//! provider is a folder here, a table in `config`, and a line in [`PROVIDERS`] and [`connect`]; one that data can describe
+//! needs none of these (`http`).
 //! Imports `upstream` and the floors below.
 
 mod campaign_monitor;
+mod http;
 mod marketing_cloud;
 mod media;
 mod profile;
 pub mod schema;
+mod scheme;
 pub mod setup;
 
 pub use media::takes_json;
@@ -17,8 +20,8 @@ pub use profile::{Field, FieldValue, Person};
 use crate::config;
 use crate::domain::{ActedAt, Audience, ConnectionName, Consent, Email, OptOutReason, Outcome, RemovalKind, Uid};
 use crate::upstream::{Deadline, Fault, Health, Transport};
+use ::http::HeaderMap;
 use async_trait::async_trait;
-use http::HeaderMap;
 use secrecy::SecretString;
 use std::any::Any;
 use std::sync::Arc;
@@ -32,13 +35,24 @@ pub struct ProviderInfo {
     /// Its name for people.
     pub title: &'static str,
     /// Whether a callback's path ends in a token, because the provider can't sign.
-    pub token_in_path: bool,
+    pub token: TokenInPath,
     /// How it signs its callbacks, if it does.
     pub signature: Option<SignatureInfo>,
     /// What its callbacks look like, for the API document.
     pub callback: &'static str,
     /// The same in full: for each media type, what is taken.
     pub bodies: fn() -> Vec<(&'static str, Content)>,
+}
+
+/// Whether a callback's path ends in a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenInPath {
+    /// Never.
+    Never,
+    /// Always: without it, a callback isn't believed.
+    Always,
+    /// The connection says.
+    Maybe,
 }
 
 /// How a provider signs its callbacks, for the API document.
@@ -53,7 +67,7 @@ pub struct SignatureInfo {
 }
 
 /// The providers that this build knows.
-pub const PROVIDERS: &[ProviderInfo] = &[campaign_monitor::INFO, marketing_cloud::INFO];
+pub const PROVIDERS: &[ProviderInfo] = &[campaign_monitor::INFO, marketing_cloud::INFO, http::INFO];
 
 /// Connects to an ESP as configured.
 #[must_use]
@@ -65,6 +79,7 @@ pub fn connect(esp: &config::Esp, transport: Arc<dyn Transport>) -> Arc<dyn Esp>
         config::Esp::MarketingCloud(connection) => {
             Arc::new(marketing_cloud::MarketingCloud::new(connection, &transport))
         }
+        config::Esp::Http(connection) => Arc::new(http::Described::new(connection, transport)),
     }
 }
 
@@ -84,6 +99,10 @@ pub fn connect_succeeding(esp: &config::Esp, transport: Arc<dyn Transport>, form
             }
             None => connect(esp, transport),
         },
+        config::Esp::Http(connection) => match known.downcast_ref() {
+            Some(former) => Arc::new(http::Described::new(connection, transport).succeeding(former)),
+            None => connect(esp, transport),
+        },
     }
 }
 
@@ -95,6 +114,11 @@ pub fn connect_succeeding(esp: &config::Esp, transport: Arc<dyn Transport>, form
 pub trait Esp: Any + Send + Sync {
     /// Which provider this is.
     fn provider(&self) -> &'static ProviderInfo;
+
+    /// Whether its callbacks' path ends in a token.
+    fn has_token_in_path(&self) -> bool {
+        self.provider().token != TokenInPath::Never
+    }
 
     /// The connection's name.
     fn name(&self) -> &ConnectionName;
@@ -172,6 +196,11 @@ pub trait Esp: Any + Send + Sync {
     /// Takes a record out for which another one of the same person stands in. What the ESP calls back about it must
     /// not read as if the person had opted out.
     async fn discard(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault>;
+
+    /// Whether [`Esp::list`] can read an audience as a whole.
+    fn can_list(&self) -> bool {
+        true
+    }
 
     /// Reads an audience as a whole, one page a call: everybody whom it holds in whatever state, from the beginning or from
     /// where another page ended. Who changes meanwhile may be on two pages, or on none.

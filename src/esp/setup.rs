@@ -7,7 +7,7 @@ mod lookout;
 
 pub use lookout::Lookout;
 
-use super::{campaign_monitor, marketing_cloud};
+use super::{campaign_monitor, http, marketing_cloud};
 use crate::config::{self, Route};
 use crate::upstream::{Deadline, Fault, Transport};
 use async_trait::async_trait;
@@ -246,5 +246,6 @@ pub fn connect(esp: &config::Esp, site: &Site, transport: Arc<dyn Transport>) ->
         config::Esp::MarketingCloud(connection) => {
             Box::new(marketing_cloud::MarketingCloudSetUp::new(connection, site, &transport))
         }
+        config::Esp::Http(connection) => Box::new(http::DescribedSetUp::new(connection, site, transport)),
     }
 }

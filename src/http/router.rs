@@ -3,7 +3,7 @@
 use super::answer::{self, Problem};
 use super::layers;
 use crate::config;
-use crate::esp::PROVIDERS;
+use crate::esp::{PROVIDERS, TokenInPath};
 use crate::forward::{Inbound, Intake};
 use axum::Router;
 use axum::extract::State;
@@ -18,7 +18,7 @@ pub(super) fn router(intake: Arc<dyn Intake>, settings: &config::Server) -> Rout
     for provider in PROVIDERS {
         let path = format!("/webhooks/{}/{{connection}}", provider.slug);
         router = router.route(&path, route());
-        if provider.token_in_path {
+        if provider.token != TokenInPath::Never {
             router = router.route(&format!("{path}/{{token}}"), route());
         }
     }
@@ -96,7 +96,7 @@ mod tests {
             let Endpoint::Esp { provider, connection, token: None } = endpoint else { panic!("{endpoint:?}") };
             assert_eq!((provider.as_str(), connection.as_str()), (slug, "news"));
             let endpoint = find(&format!("/webhooks/{slug}/news/to%2Fk%65n")).await;
-            assert_eq!(endpoint.is_some(), info.token_in_path, "{slug}");
+            assert_eq!(endpoint.is_some(), info.token != TokenInPath::Never, "{slug}");
             if let Some(Endpoint::Esp { token, .. }) = endpoint {
                 assert_eq!(token.unwrap().expose_secret(), "to/ken");
             }

@@ -74,6 +74,7 @@ pub fn rules(connection: Option<&CampaignMonitor>) -> Rules {
     let lacks_client = connection.is_some_and(|connection| connection.client_id.is_none());
     Rules {
         on_inactive: RemovalKind::Delete,
+        no_delete: None,
         no_suppress: lacks_client.then_some((
             "\"suppress\" needs the client's id",
             "add client_id to the connection, or choose \"delete\" or \"unsubscribe\"",

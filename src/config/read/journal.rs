@@ -1,5 +1,6 @@
 //! `[journal]`, and which connections need it.
 
+use super::super::http::Http;
 use super::super::model::{CampaignMonitor, MarketingCloud};
 use super::super::model::{Common, Gigya, Journal, JournalStore, OnDeadline};
 use super::super::reader::Reader;
@@ -71,6 +72,7 @@ pub fn check_together(
     gigya: &[(ConnectionName, Option<Gigya>)],
     campaign_monitor: &[(ConnectionName, Option<CampaignMonitor>)],
     marketing_cloud: &[(ConnectionName, Option<MarketingCloud>)],
+    http: &[(ConnectionName, Option<Http>)],
 ) {
     if has_journal || root.reported_below("journal") {
         return;
@@ -88,6 +90,9 @@ pub fn check_together(
     }
     for (name, connection) in campaign_monitor {
         without("campaign_monitor", name, connection.as_ref().map(|connection| &connection.common));
+    }
+    for (name, connection) in http {
+        without("http", name, connection.as_ref().map(|connection| &connection.common));
     }
     for (name, connection) in marketing_cloud {
         without("marketing_cloud", name, connection.as_ref().map(|connection| &connection.common));

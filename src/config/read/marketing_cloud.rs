@@ -192,6 +192,7 @@ pub fn rules(connection: Option<&MarketingCloud>) -> Rules {
     });
     Rules {
         on_inactive: RemovalKind::Unsubscribe,
+        no_delete: None,
         no_suppress: Some((
             "\"suppress\" is not to be had at Marketing Cloud",
             "choose \"unsubscribe\", or \"delete\" for a contact deletion, which can't be undone",

@@ -2,23 +2,26 @@
 
 mod campaign_monitor;
 mod gigya;
+mod http;
 mod journal;
 mod marketing_cloud;
 mod reconcile;
 mod route;
 
-use super::model::{Common, Config, Esp, LogFormat, OnDeadline, Server, Telemetry, Traces, Watch};
+use super::http::Http;
+use super::model::{Common, Config, Esp, LogFormat, OnDeadline, Route, Server, Telemetry, Traces, Watch};
 use super::problem::{Place, Problem};
 use super::reader::{Reader, Source};
 use super::tree::{self, Table, Value};
-use crate::domain::ConnectionName;
+use crate::domain::{Audience, ConnectionName};
+use ::http::{HeaderName, HeaderValue};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::{HeaderName, HeaderValue};
 use route::Rules;
 use secrecy::{ExposeSecret, SecretString};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 const NO_TIME: Duration = Duration::ZERO;
@@ -33,13 +36,14 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
     gigya::name_webhooks(&mut gigya);
     let campaign_monitor = connections(&mut root, "campaign_monitor", campaign_monitor::read);
     let marketing_cloud = connections(&mut root, "marketing_cloud", marketing_cloud::read);
+    let http = connections(&mut root, "http", http::read);
     let named: Vec<_> = gigya.iter().map(|(name, _)| name.clone()).collect();
-    let esps = rules_by_name(&mut root, &campaign_monitor, &marketing_cloud);
+    let esps = rules_by_name(&mut root, &campaign_monitor, &marketing_cloud, &http);
     if named.is_empty() {
         root.missing("gigya", "add a [gigya.main] table; see deploy/gateway.example.toml");
     }
     if esps.is_empty() {
-        let remedy = "add a [campaign_monitor.news] or [marketing_cloud.crm] table; see deploy/gateway.example.toml";
+        let remedy = "add a [campaign_monitor.news], [marketing_cloud.crm] or [http.mail] table; see deploy/gateway.example.toml";
         root.missing("campaign_monitor", remedy);
     }
     let routes = route::all(&mut root, &named, &esps);
@@ -52,9 +56,12 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
             let audiences = connection.map(|connection| connection.audiences);
             root.note_more(&format!("marketing_cloud.{name}"), &format!("{audiences:?}"));
         }
+        for (name, _) in &http {
+            root.note_more(&format!("http.{name}"), &format!("{:?}", audiences_of(name, routes)));
+        }
     }
     let journal = journal::read(&mut root);
-    journal::check_together(&mut root, journal.is_some(), &gigya, &campaign_monitor, &marketing_cloud);
+    journal::check_together(&mut root, journal.is_some(), &gigya, &campaign_monitor, &marketing_cloud, &http);
     let reconcile = reconcile::read(&mut root);
     root.end();
     let routes = routes?;
@@ -66,12 +73,16 @@ pub fn config(tree: Table, source: &Source<'_>, problems: &mut Vec<Problem>) -> 
         let connection = marketing_cloud::with_audiences(connection?, &routes);
         Some((name, Esp::MarketingCloud(Box::new(connection))))
     });
+    let http = http.into_iter().map(|(name, connection)| {
+        let audiences = audiences_of(&name, &routes);
+        Some((name, Esp::Http(Box::new(Http { audiences, ..connection? }))))
+    });
     Some(Config {
         server,
         watch,
         telemetry,
         gigya: gigya.into_iter().map(|(name, connection)| Some((name, connection?))).collect::<Option<_>>()?,
-        esps: campaign_monitor.chain(marketing_cloud).collect::<Option<_>>()?,
+        esps: campaign_monitor.chain(marketing_cloud).chain(http).collect::<Option<_>>()?,
         routes,
         journal,
         reconcile,
@@ -84,17 +95,27 @@ fn rules_by_name(
     root: &mut Reader<'_>,
     campaign_monitor: &[(ConnectionName, Option<super::model::CampaignMonitor>)],
     marketing_cloud: &[(ConnectionName, Option<super::model::MarketingCloud>)],
+    http: &[(ConnectionName, Option<Http>)],
 ) -> BTreeMap<ConnectionName, Rules> {
     let first = campaign_monitor.iter().map(|(name, connection)| (name, campaign_monitor::rules(connection.as_ref())));
     let mut all: BTreeMap<_, _> = first.map(|(name, rules)| (name.clone(), rules)).collect();
-    for (name, connection) in marketing_cloud {
-        if all.insert(name.clone(), marketing_cloud::rules(connection.as_ref())).is_some() {
-            let key = format!("marketing_cloud.{name}");
+    let second = marketing_cloud
+        .iter()
+        .map(|(name, connection)| ("marketing_cloud", name, marketing_cloud::rules(connection.as_ref())));
+    let third = http.iter().map(|(name, connection)| ("http", name, http::rules(connection.as_ref())));
+    for (table, name, rules) in second.chain(third) {
+        if all.insert(name.clone(), rules).is_some() {
+            let key = format!("{table}.{name}");
             let remedy = "give one of the two another name: routes tell ESP connections apart by it";
             root.report(&key, None, "has the name of another ESP connection", remedy);
         }
     }
     all
+}
+
+/// The audiences of a connection that routes name.
+fn audiences_of(name: &ConnectionName, routes: &[Arc<Route>]) -> BTreeSet<Audience> {
+    routes.iter().filter(|route| route.esp == *name).map(|route| route.audience.clone()).collect()
 }
 
 fn subtable(root: &mut Reader<'_>, key: &'static str) -> (Table, Place) {

@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub struct Rules {
     /// What becomes of somebody whose account is gone, unless the route says otherwise.
     pub on_inactive: RemovalKind,
+    /// Why `on_inactive = "delete"` can't be, and what to do.
+    pub no_delete: Option<(&'static str, &'static str)>,
     /// Why `on_inactive = "suppress"` can't be, and what to do.
     pub no_suppress: Option<(&'static str, &'static str)>,
     /// Whether the ESP tells of opt-ins.
@@ -105,6 +107,9 @@ fn one(reader: &mut Reader<'_>, gigya: &[ConnectionName], esps: &BTreeMap<Connec
 fn hold_to(reader: &mut Reader<'_>, rules: &Rules, route: &Route) {
     if let Err(what) = (rules.check_audience)(route.audience.as_str()) {
         reader.report("audience", None, "does not name an audience of this ESP", what);
+    }
+    if let Some((what, remedy)) = rules.no_delete.filter(|_| route.on_inactive == RemovalKind::Delete) {
+        reader.report("on_inactive", None, what, remedy);
     }
     if let Some((what, remedy)) = rules.no_suppress.filter(|_| route.on_inactive == RemovalKind::Suppress) {
         reader.report("on_inactive", None, what, remedy);

@@ -120,6 +120,7 @@ fn a_connection_that_counts_on_it_needs_one() {
         let common = |esp: &Esp| match esp {
             Esp::CampaignMonitor(connection) => wants(&connection.common),
             Esp::MarketingCloud(connection) => wants(&connection.common),
+            Esp::Http(connection) => wants(&connection.common),
         };
         let esps = config.esps.values().filter(|esp| common(esp)).count();
         assert_eq!(gigya + esps, 1, "{name} alone");

@@ -4,7 +4,6 @@
 //! | --- | --- |
 //! | `body` | what a webhook may say, for the API document |
 //! | `callback` | what a webhook says |
-//! | `signature` | whether to believe it: Campaign Monitor can't sign, so the URL carries a token |
 //! | `client` | the calls |
 //! | `listing` | a list as a whole: read page by page, filled by imports |
 //! | `setup` | what is made and proved over there before webhooks come |
@@ -15,19 +14,18 @@ mod callback;
 mod client;
 mod listing;
 mod setup;
-mod signature;
 mod wire;
 
 pub use client::CampaignMonitor;
 pub use setup::CampaignMonitorSetUp;
 
-use super::ProviderInfo;
+use super::{ProviderInfo, TokenInPath};
 
 /// Campaign Monitor, for the edge and the API document.
 pub const INFO: ProviderInfo = ProviderInfo {
     slug: "campaign-monitor",
     title: "Campaign Monitor",
-    token_in_path: true,
+    token: TokenInPath::Always,
     signature: None,
     callback: "Subscribe, Update and Deactivate events of one list, up to 1,000, as JSON or XML.",
     bodies: body::all,

@@ -43,13 +43,13 @@ mod wire;
 pub use provider::MarketingCloud;
 pub use setup::MarketingCloudSetUp;
 
-use super::{ProviderInfo, SignatureInfo};
+use super::{ProviderInfo, SignatureInfo, TokenInPath};
 
 /// Marketing Cloud, for the edge and the API document.
 pub const INFO: ProviderInfo = ProviderInfo {
     slug: "marketing-cloud",
     title: "Marketing Cloud",
-    token_in_path: false,
+    token: TokenInPath::Never,
     signature: Some(SignatureInfo {
         header: signature::HEADER,
         how: "Base64 of the body's HMAC-SHA256 under a signature key. The verification of a new callback has none.",

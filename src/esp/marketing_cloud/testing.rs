@@ -22,6 +22,6 @@ pub fn settings(lines: &str, audiences: &[&str]) -> MarketingCloud {
     let config = Config::parse(&text, Path::new("test.toml"), &environment).unwrap();
     match config.esps.into_values().next().unwrap() {
         Esp::MarketingCloud(settings) => *settings,
-        Esp::CampaignMonitor(_) => unreachable!("none is configured"),
+        Esp::CampaignMonitor(_) | Esp::Http(_) => unreachable!("none is configured"),
     }
 }

@@ -3,7 +3,7 @@
 use super::WEBHOOKS;
 use super::components::{PROBLEMS, named, scheme_of, text};
 use crate::esp::schema::{anything, or_null};
-use crate::esp::{PROVIDERS, ProviderInfo};
+use crate::esp::{PROVIDERS, ProviderInfo, TokenInPath};
 use crate::http::layers::X_REQUEST_ID;
 use serde_json::json;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
@@ -17,11 +17,17 @@ pub(super) fn paths() -> Vec<(String, PathItem)> {
     let mut paths = vec![("/webhooks/gigya/{connection}".to_owned(), gigya())];
     for provider in PROVIDERS {
         let path = format!("/webhooks/{}/{{connection}}", provider.slug);
-        if provider.token_in_path {
-            paths.push((format!("{path}/{{token}}"), callback(provider)));
-            paths.push((path, tokenless(provider)));
-        } else {
-            paths.push((path, callback(provider)));
+        let with_token = format!("{path}/{{token}}");
+        match provider.token {
+            TokenInPath::Never => paths.push((path, callback(provider, false))),
+            TokenInPath::Always => {
+                paths.push((with_token, callback(provider, true)));
+                paths.push((path, tokenless(provider)));
+            }
+            TokenInPath::Maybe => {
+                paths.push((with_token, callback(provider, true)));
+                paths.push((path, callback(provider, false)));
+            }
         }
     }
     let as_post =
@@ -43,9 +49,10 @@ fn gigya() -> OperationBuilder {
         )))
 }
 
-fn callback(provider: &ProviderInfo) -> OperationBuilder {
+fn callback(provider: &ProviderInfo, has_token: bool) -> OperationBuilder {
     let title: String = provider.title.split_whitespace().collect();
-    let id = format!("receive{title}Callback");
+    let with = if has_token && provider.token == TokenInPath::Maybe { "WithToken" } else { "" };
+    let id = format!("receive{title}Callback{with}");
     let mut operation = webhook(&id, &format!("Receive a callback from {}", provider.title))
         .description(Some("Says that subscribers opted out, opted in, or are gone. Forwarded to Gigya."))
         .parameter(connection(provider.slug));
@@ -57,7 +64,7 @@ fn callback(provider: &ProviderInfo) -> OperationBuilder {
         }
         None => operation.securities(Some::<[SecurityRequirement; 0]>([])),
     };
-    if provider.token_in_path {
+    if has_token {
         let token = ParameterBuilder::from(path_parameter("token")).description(Some(
             "One of the connection's callback tokens, as the sender can't sign. It is never logged.",
         ));

@@ -1,0 +1,289 @@
+//! Calls: method, path, query, headers, body; and what their answers mean.
+
+use super::{Scope, scalar, tables, template, template_at, texts_of};
+use crate::config::http::{
+    Allowed, AnswerRule, Call, CallBody, Condition, Json, Keep, Meaning, Source, Template, Test,
+};
+use crate::config::problem::Place;
+use crate::config::reader::Reader;
+use crate::config::tree::{Node, Table, Value};
+use http::{HeaderName, Method};
+
+/// The calls of one operation, in order; `None` if it isn't there, or can't be used.
+pub fn operation(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    allowed: Allowed,
+    scope: &Scope,
+    moves_address: &mut bool,
+) -> Option<Vec<Call>> {
+    let tables = tables(reader, key)?;
+    let mut calls = Some(Vec::new());
+    for (name, place, table) in tables {
+        let mut inner = reader.sub(&name, place, table);
+        if key == "update" {
+            *moves_address |= inner.flag("moves_address", false);
+        }
+        let call = one(&mut inner, "POST", allowed, scope);
+        inner.end();
+        calls = calls.zip(call).map(|(mut calls, call)| {
+            calls.push(call);
+            calls
+        });
+    }
+    calls.filter(|calls| !calls.is_empty())
+}
+
+/// One call, out of its table.
+pub fn one(reader: &mut Reader<'_>, method: &str, allowed: Allowed, scope: &Scope) -> Option<Call> {
+    let methods = [
+        ("GET", &Method::GET),
+        ("POST", &Method::POST),
+        ("PUT", &Method::PUT),
+        ("PATCH", &Method::PATCH),
+        ("DELETE", &Method::DELETE),
+    ];
+    let usual = methods.iter().find(|(name, _)| *name == method).map_or(&Method::POST, |(_, method)| *method);
+    let method = reader.choice("method", &methods).unwrap_or(usual).clone();
+    let path = reader.required_text("path", "write what follows the base URL: \"/contacts/{email}\"");
+    let path = path.and_then(|(text, place)| {
+        if !text.starts_with('/') || text.starts_with("//") || text.contains(['?', '#']) {
+            let remedy = "begin it with one slash, below base_url; what follows a question mark goes to query";
+            reader.report("path", Some(&place), "is not a path below the base URL", remedy);
+            return None;
+        }
+        template(reader, "path", (&place, &text), allowed, scope)
+    });
+    let mut query = Vec::new();
+    for (name, (place, text)) in texts_of(reader, "query") {
+        query.extend(
+            template(reader, &format!("query.{name}"), (&place, &text), allowed, scope).map(|text| (name, text)),
+        );
+    }
+    let headers = headers(reader, Allowed { secrets: true, ..allowed }, scope);
+    let body = body(reader, Allowed { objects: true, ..allowed }, scope);
+    let answers = answers(reader, allowed, scope);
+    let keep = keep(reader, allowed, scope);
+    Some(Call { method, path: path?, query, headers, body, answers, keep })
+}
+
+/// What of the answer later calls may use.
+fn keep(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> Vec<(String, Keep)> {
+    let Some((table, place)) = reader.table("keep").filter(|_| allowed.kept) else { return Vec::new() };
+    let mut keep = reader.sub("keep", place, Table::new());
+    let mut kept = Vec::new();
+    for (name, node) in table {
+        let Value::Table(table) = node.value else {
+            keep.report(&name, Some(&node.place), "is not a table", "write { pointer = \"/id\" }");
+            continue;
+        };
+        let mut one = keep.sub(&name, node.place, table);
+        let pointer = pointer(&mut one, "pointer", allowed, scope);
+        let without = template_at(&mut one, "without", allowed, scope);
+        one.end();
+        kept.extend(pointer.map(|pointer| (name, Keep { pointer, without })));
+    }
+    kept
+}
+
+/// Headers by name.
+pub fn headers(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> Vec<(HeaderName, Template)> {
+    let mut headers = Vec::new();
+    for (name, (place, text)) in texts_of(reader, "headers") {
+        let key = format!("headers.{name}");
+        let Ok(header) = HeaderName::try_from(&name) else {
+            reader.report(&key, Some(&place), "is not a header's name", "use letters, digits and -");
+            continue;
+        };
+        headers.extend(template(reader, &key, (&place, &text), allowed, scope).map(|text| (header, text)));
+    }
+    headers
+}
+
+fn body(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> CallBody {
+    let form = reader.has("form");
+    if reader.has("json") && form {
+        reader.report("form", None, "is there beside json", "keep one of the two");
+    }
+    let json = reader.take("json").and_then(|node| json(reader, "json", node, allowed, scope));
+    if let Some(json) = json {
+        return CallBody::Json(json);
+    }
+    if !form {
+        return CallBody::None;
+    }
+    let mut fields = Vec::new();
+    for (name, (place, text)) in texts_of(reader, "form") {
+        let key = format!("form.{name}");
+        let Some(template) = template(reader, &key, (&place, &text), allowed, scope) else { continue };
+        let is_object = template.holes().any(|hole| matches!(hole.source, Source::Fields | Source::OwnFields));
+        if is_object != name.contains('*') {
+            let remedy = "write \"NAME[*]\" = \"{fields}\", which is repeated for each field";
+            reader.report(&key, Some(&place), "has all fields and no * in its name, or the other way around", remedy);
+        }
+        fields.push((name, template));
+    }
+    CallBody::Form(fields)
+}
+
+/// A body in JSON: in the shape of TOML, whose texts are templates; or all of it as one text in JSON.
+fn json(reader: &mut Reader<'_>, key: &str, node: Node, allowed: Allowed, scope: &Scope) -> Option<Json> {
+    if let (Value::Text(text), "json") = (&node.value, key)
+        && let Some(value) = serde_json::from_str(text).ok().filter(|value: &serde_json::Value| !value.is_number())
+    {
+        return from_json(reader, (&node.place, value), allowed, scope);
+    }
+    Some(match node.value {
+        Value::Text(text) => Json::Text(template(reader, key, (&node.place, &text), allowed, scope)?),
+        Value::Integer(number) => Json::Value(number.into()),
+        Value::Decimal(number) => Json::Value(number.into()),
+        Value::Flag(flag) => Json::Value(flag.into()),
+        Value::List(items) => {
+            let items = items.into_iter().map(|item| json(reader, &format!("{key}[]"), item, allowed, scope));
+            Json::List(items.collect::<Option<_>>()?)
+        }
+        Value::Table(table) => {
+            let members = table.into_iter().map(|(name, node)| {
+                let value = json(reader, &format!("{key}.{name}"), node, allowed, scope)?;
+                Some((name, value))
+            });
+            Json::Object(members.collect::<Option<_>>()?)
+        }
+        Value::Other => {
+            reader.report(key, Some(&node.place), "is a date", "put it in double quotes");
+            return None;
+        }
+    })
+}
+
+fn from_json(
+    reader: &mut Reader<'_>,
+    (place, value): (&Place, serde_json::Value),
+    allowed: Allowed,
+    scope: &Scope,
+) -> Option<Json> {
+    Some(match value {
+        serde_json::Value::String(text) => Json::Text(template(reader, "json", (place, &text), allowed, scope)?),
+        serde_json::Value::Array(items) => {
+            let items = items.into_iter().map(|item| from_json(reader, (place, item), allowed, scope));
+            Json::List(items.collect::<Option<_>>()?)
+        }
+        serde_json::Value::Object(members) => {
+            let members = members
+                .into_iter()
+                .map(|(name, value)| Some((name, from_json(reader, (place, value), allowed, scope)?)));
+            Json::Object(members.collect::<Option<_>>()?)
+        }
+        value => Json::Value(value),
+    })
+}
+
+fn answers(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> Vec<AnswerRule> {
+    let meanings = [
+        ("done", Meaning::Done),
+        ("found", Meaning::Done),
+        ("nothing_to_do", Meaning::NothingToDo),
+        ("absent", Meaning::NothingToDo),
+        ("held", Meaning::Held),
+        ("moved", Meaning::Moved),
+        ("rejected", Meaning::Rejected),
+        ("configuration", Meaning::Configuration),
+        ("busy", Meaning::Busy),
+        ("failing", Meaning::Failing),
+    ];
+    let mut rules = Vec::new();
+    for (name, place, table) in tables(reader, "answers").unwrap_or_default() {
+        let mut rule = reader.sub(&name, place, table);
+        let statuses = statuses(&mut rule);
+        let conditions = conditions(&mut rule, None, allowed, scope);
+        let means = rule.choice("means", &meanings);
+        if means.is_none() && !rule.reported("means") {
+            rule.missing("means", "say what it means: \"done\", \"nothing_to_do\", \"held\", ..");
+        }
+        if statuses.is_empty() && conditions.is_empty() {
+            rule.report("", None, "fits every answer", "name a status, or what the body must say");
+        }
+        rule.end();
+        rules.extend(means.map(|means| AnswerRule { statuses, conditions, means }));
+    }
+    rules
+}
+
+/// A status or a list of them.
+fn statuses(rule: &mut Reader<'_>) -> Vec<u16> {
+    let Some(node) = rule.take("status") else { return Vec::new() };
+    let status = |node: &Node| match node.value {
+        Value::Integer(number) => u16::try_from(number).ok().filter(|status| (100..600).contains(status)),
+        _ => None,
+    };
+    let statuses = match &node.value {
+        Value::List(items) => items.iter().map(status).collect::<Option<Vec<_>>>(),
+        _ => status(&node).map(|status| vec![status]),
+    };
+    if statuses.is_none() {
+        rule.report("status", Some(&node.place), "is no HTTP status", "write 404, or [404, 410]");
+    }
+    statuses.unwrap_or_default()
+}
+
+/// What a rule asks of a document: its own condition, and those in `also`.
+pub fn conditions(rule: &mut Reader<'_>, usual: Option<&Template>, allowed: Allowed, scope: &Scope) -> Vec<Condition> {
+    let mut all: Vec<Condition> = condition(rule, usual, allowed, scope).into_iter().collect();
+    for (name, place, table) in tables(rule, "also").unwrap_or_default() {
+        let mut inner = rule.sub(&name, place, table);
+        all.extend(condition(&mut inner, usual, allowed, scope));
+        inner.end();
+    }
+    all
+}
+
+fn condition(rule: &mut Reader<'_>, usual: Option<&Template>, allowed: Allowed, scope: &Scope) -> Option<Condition> {
+    let own = pointer(rule, "pointer", allowed, scope);
+    let test = if let Some(node) = rule.take("equals") {
+        let texts: Option<Vec<_>> = match &node.value {
+            Value::List(items) => items.iter().map(scalar).collect(),
+            _ => scalar(&node).map(|text| vec![text]),
+        };
+        let Some(texts) = texts else {
+            rule.report("equals", Some(&node.place), "is not a text, number or flag", "write \"subscribed\"");
+            return None;
+        };
+        let texts = texts.iter().map(|text| template(rule, "equals", (&node.place, text), allowed, scope));
+        Some(Test::Equals(texts.collect::<Option<_>>()?))
+    } else if let Some(node) = rule.take("contains") {
+        let text = scalar(&node).unwrap_or_default();
+        Some(Test::Contains(template(rule, "contains", (&node.place, &text), allowed, scope)?))
+    } else if rule.has("any") {
+        let mut members = Vec::new();
+        for (name, (place, text)) in texts_of(rule, "any") {
+            check_pointer(rule, "any", &place, &name);
+            members.push((name, template(rule, "any", (&place, &text), allowed, scope)?));
+        }
+        Some(Test::Any(members))
+    } else {
+        rule.has("exists").then(|| Test::Exists(rule.flag("exists", true)))
+    };
+    match (own.or_else(|| usual.cloned()), test) {
+        (Some(pointer), Some(test)) => Some(Condition { pointer, test }),
+        (None, Some(_)) if !rule.reported("pointer") => {
+            rule.report("pointer", None, "is missing", "say where in the answer: \"/status\"");
+            None
+        }
+        _ => None,
+    }
+}
+
+/// A pointer (RFC 6901), whose places are filled in.
+pub fn pointer(reader: &mut Reader<'_>, key: &'static str, allowed: Allowed, scope: &Scope) -> Option<Template> {
+    let (text, place) = reader.text(key)?;
+    check_pointer(reader, key, &place, &text);
+    template(reader, key, (&place, &text), allowed, scope)
+}
+
+/// Reports what is no pointer.
+pub fn check_pointer(reader: &mut Reader<'_>, key: &str, place: &Place, text: &str) {
+    if !text.is_empty() && !text.starts_with('/') {
+        let remedy = "begin it with a slash: \"/data/0/email\"; all of the document is \"\"";
+        reader.report(key, Some(place), "is not a JSON pointer", remedy);
+    }
+}
