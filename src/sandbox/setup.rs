@@ -35,19 +35,21 @@ pub enum Esps {
     MarketingCloud,
     /// Both of them, each with a route of its own from the same subscription.
     Both,
+    /// Neither: whatever else joins, see [`Sandbox::open`](super::Sandbox::open).
+    Neither,
 }
 
 impl Esps {
     /// Whether Campaign Monitor takes part.
     #[must_use]
     pub fn has_campaign_monitor(self) -> bool {
-        self != Self::MarketingCloud
+        matches!(self, Self::CampaignMonitor | Self::Both)
     }
 
     /// Whether Marketing Cloud takes part.
     #[must_use]
     pub fn has_marketing_cloud(self) -> bool {
-        self != Self::CampaignMonitor
+        matches!(self, Self::MarketingCloud | Self::Both)
     }
 }
 

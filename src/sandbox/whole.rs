@@ -70,14 +70,28 @@ impl Sandbox {
     pub async fn start(setup: Setup, witness: impl Witness) -> Result<Self, NotStarted> {
         let replicas = setup.replicas.max(1);
         let (mut sandbox, outfit) = Self::simulators(setup, witness).await?;
+        sandbox.open(outfit, replicas).await?;
+        Ok(sandbox)
+    }
+
+    /// Starts gateways between simulators that were started alone, and points their webhooks at the first one. Another
+    /// ESP joins before: it has this sandbox's clock and attempts, is among `esps`, and its tables are in the outfit.
+    pub async fn open(&mut self, outfit: Outfit, replicas: usize) -> Result<(), NotStarted> {
+        self.outfit = outfit.clone();
         let environment = outfit.environment.into_iter().collect();
         let config = Config::parse(&outfit.configuration, Path::new("sandbox.toml"), &environment);
         let config = config.map_err(not_started)?;
         for _ in 0..replicas {
-            sandbox.start_gateway(&config).await?;
+            self.start_gateway(&config).await?;
         }
-        sandbox.deliver_to(0);
-        Ok(sandbox)
+        self.deliver_to(0);
+        Ok(())
+    }
+
+    /// Who sees what the gateway answers: to be shown to the courier of an ESP that joins.
+    #[must_use]
+    pub fn witness(&self) -> Arc<dyn Witness> {
+        Arc::clone(&self.witness)
     }
 
     /// Starts the simulators alone, and tells what a gateway needs to stand between them. Webhooks wait until whoever

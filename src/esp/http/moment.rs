@@ -27,7 +27,8 @@ pub fn of_event(times: &[Time], document: &Document<'_, '_>) -> ActedAt {
 
 fn first<'t>(times: &'t [Time], document: &Document<'_, '_>) -> Option<(ActedAt, &'t Time)> {
     times.iter().find_map(|time| {
-        let told = document.all(&time.pointer).into_iter().filter_map(|value| read(value, &time.format));
+        let told = time.pointers.iter().flat_map(|pointer| document.all(pointer));
+        let told = told.filter_map(|value| read(value, &time.format));
         let latest = told.max_by_key(|at| at.latest())?;
         let doubt = SignedDuration::try_from(time.doubt).unwrap_or_default();
         Some((latest.or_earlier_by(doubt), time))

@@ -26,6 +26,25 @@ impl BrevoSim {
         self.contact(email).is_some_and(|held| !held.blocked && held.lists.contains(&list))
     }
 
+    /// A person at the company puts a contact on a list.
+    pub fn put_on(&self, list: u64, email: &str) {
+        let happened = self.world().write(&email.to_ascii_lowercase(), &json!({ "listIds": [list] }));
+        self.publish(happened.unwrap_or_default());
+    }
+
+    /// Somebody leaves one list on a page of preferences. Which event tells of it isn't documented; here the contact changed.
+    pub fn leaves_one(&self, list: u64, email: &str) {
+        let key = email.to_ascii_lowercase();
+        let happened = {
+            let mut world = self.world();
+            if let Some(held) = world.contacts.get_mut(&key).filter(|held| held.lists.contains(&list)) {
+                held.left.insert(list);
+            }
+            world.write(&key, &json!({ "unlinkListIds": [list] }))
+        };
+        self.publish(happened.unwrap_or_default());
+    }
+
     /// Somebody reports a mail as spam. Whether they could.
     pub fn complain(&self, email: &str) -> bool {
         self.blocked(email, "spam", |held, now| held.complained.push(now))

@@ -33,6 +33,13 @@ impl SendgridSim {
         })
     }
 
+    /// Somebody leaves a group by a link. Whether they could.
+    pub fn leaves_group(&self, group: u64, email: &str) -> bool {
+        self.leaves(email, "group_unsubscribe", Some(group), |world, email, now| {
+            world.groups.entry(group).or_default().insert(email, now);
+        })
+    }
+
     /// Somebody leaves everything by a link. Whether they could.
     pub fn unsubscribe_from_everything(&self, email: &str) -> bool {
         self.leaves(email, "unsubscribe", None, |world, email, now| {
@@ -106,10 +113,7 @@ impl SimulatedEsp for SendgridSim {
     }
 
     fn unsubscribe_link(&self, email: &str) -> bool {
-        let group = self.group();
-        self.leaves(email, "group_unsubscribe", Some(group), |world, email, now| {
-            world.groups.entry(group).or_default().insert(email, now);
-        })
+        self.leaves_group(self.group(), email)
     }
 
     fn bounce(&self, email: &str) -> bool {

@@ -1,0 +1,270 @@
+//! What holds of each of them.
+
+use crate::guests::Provider;
+use crate::town::{NEWSLETTER, Town, address};
+use gigya_esp_gateway::sandbox::{Temper, Weather};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn an_opt_in_brings_the_name_and_the_uid_and_coming_twice_does_nothing() {
+    for provider in Provider::ALL {
+        let mut town = Town::of(provider).await;
+        let uid = town.subscriber("ann").await;
+        let held = town.guest.esp.find(&address("ann")).unwrap();
+        assert_eq!((held.uid.as_ref(), held.first_name.as_deref()), (Some(&uid), Some("ann")), "{provider:?}");
+        town.outcomes();
+        town.sandbox.gigya.fire_update_of(&uid);
+        town.quiet().await;
+        let outcomes = town.outcomes();
+        assert!(outcomes.iter().all(|outcome| outcome == "unchanged"), "{provider:?}: {outcomes:?}");
+    }
+}
+
+#[tokio::test]
+async fn off_and_on_again_in_the_account() {
+    for provider in Provider::ALL {
+        let mut town = Town::of(provider).await;
+        let uid = town.subscriber("ann").await;
+        town.a_moment_passes();
+        town.sandbox.gigya.unsubscribe(&uid, NEWSLETTER);
+        town.quiet().await;
+        assert!(!town.mails("ann"), "{provider:?}");
+        town.a_moment_passes();
+        town.outcomes();
+        town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
+        town.quiet().await;
+        let outcomes = town.outcomes();
+        assert_eq!(town.mails("ann"), provider.traits().comes_back, "{provider:?}: {outcomes:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_link_in_a_mail_is_an_opt_out_in_gigya_and_its_echo_ends() {
+    for provider in Provider::ALL {
+        let mut town = Town::of(provider).await;
+        let uid = town.subscriber("ann").await;
+        town.a_moment_passes();
+        town.follows_the_unsubscribe_link("ann");
+        town.quiet().await;
+        assert_eq!(town.gigya(&uid), Some(false), "{provider:?}: {:?}", town.outcomes());
+        assert!(!town.mails("ann"));
+        let calls = town.guest.esp.faults().all_calls();
+        town.quiet().await;
+        assert_eq!(town.guest.esp.faults().all_calls(), calls, "{provider:?}: the echo ended");
+    }
+}
+
+#[tokio::test]
+async fn who_left_by_a_link_comes_back_only_where_the_system_can_tell_or_lets_them() {
+    for provider in Provider::ALL {
+        let mut town = Town::of(provider).await;
+        let uid = town.subscriber("ann").await;
+        town.a_moment_passes();
+        town.follows_the_unsubscribe_link("ann");
+        town.quiet().await;
+        town.a_moment_passes();
+        town.outcomes();
+        town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
+        town.quiet().await;
+        let outcomes = town.outcomes();
+        assert_eq!(town.mails("ann"), provider.traits().comes_back_after_link, "{provider:?}: {outcomes:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_opt_in_that_arrives_late_does_not_undo_a_newer_opt_out() {
+    for provider in Provider::ALL {
+        let town = Town::of(provider).await;
+        let uid = town.subscriber("ann").await;
+        town.a_moment_passes();
+        let (gigya, esp) = (town.sandbox.gigya.courier().clone(), town.guest.esp.courier().clone());
+        gigya.pause(true);
+        esp.pause(true);
+        town.sandbox.gigya.unsubscribe(&uid, NEWSLETTER);
+        town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
+        town.a_moment_passes();
+        town.follows_the_unsubscribe_link("ann");
+        gigya.pause(false);
+        assert!(gigya.settled(SOON).await, "{provider:?}");
+        assert!(!town.mails("ann"), "{provider:?}");
+        esp.pause(false);
+        town.quiet().await;
+        assert_eq!((town.gigya(&uid), town.mails("ann")), (Some(false), false), "{provider:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_gone_is_not_mailed_and_nobody_knows_the_unknown() {
+    for policy in ["delete", "unsubscribe"] {
+        for provider in Provider::ALL {
+            let mut town = Town::routed(provider, &format!("on_inactive = \"{policy}\"")).await;
+            let uid = town.subscriber("ann").await;
+            town.a_moment_passes();
+            town.outcomes();
+            town.sandbox.gigya.set_active(&uid, false);
+            town.quiet().await;
+            assert!(!town.mails("ann"), "{provider:?} {policy}: {:?}", town.outcomes());
+            let stranger = town.sandbox.gigya.sign_up(&address("eve"), "eve");
+            town.sandbox.gigya.set_active(&stranger, false);
+            town.quiet().await;
+            let outcomes = town.outcomes();
+            let settled = |outcome: &String| !outcome.starts_with("rejected") && !outcome.starts_with("deferred:conf");
+            assert!(outcomes.iter().all(settled), "{provider:?} {policy}: {outcomes:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_changed_address_moves_the_subscriber_and_opts_nobody_out() {
+    for provider in Provider::ALL {
+        let mut town = Town::of(provider).await;
+        let uid = town.subscriber("ann").await;
+        town.a_moment_passes();
+        town.outcomes();
+        town.sandbox.gigya.change_email(&uid, &address("anna"));
+        town.quiet().await;
+        let outcomes = town.outcomes();
+        assert!(town.mails("anna"), "{provider:?}: {outcomes:?}");
+        // Where nobody is found by UID, the old address is found by a journal only, and there is none here.
+        let is_found = provider != Provider::Mailchimp && provider != Provider::Sendgrid;
+        assert!(!is_found || !town.mails("ann"), "{provider:?}: {outcomes:?}");
+        assert_eq!(town.gigya(&uid), Some(true), "{provider:?}: {outcomes:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_happens_while_it_is_down_is_done_when_it_is_up() {
+    for provider in Provider::ALL {
+        let mut town = Town::of(provider).await;
+        let uid = town.subscriber("ann").await;
+        town.a_moment_passes();
+        town.guest.esp.faults().set_down(true);
+        town.sandbox.gigya.unsubscribe(&uid, NEWSLETTER);
+        assert!(!town.sandbox.gigya.courier().settled(Duration::from_millis(1500)).await);
+        assert!(town.outcomes().iter().all(|outcome| outcome.starts_with("deferred")), "{provider:?}");
+        assert!(town.mails("ann"));
+        town.guest.esp.faults().set_down(false);
+        town.quiet().await;
+        assert!(!town.mails("ann"), "{provider:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_callback_that_somebody_else_signed_is_not_taken() {
+    for provider in Provider::ALL {
+        let town = Town::with(
+            async |around| {
+                let mut guest = provider.join(around.clone()).await;
+                // What the gateway knows is another one's.
+                guest.callback_secret = match provider {
+                    Provider::Sendgrid => provider.join(around).await.callback_secret,
+                    _ => "some-other-secret-0123456789abcdef".to_owned(),
+                };
+                guest
+            },
+            "",
+        )
+        .await;
+        let uid = town.subscriber_without_echo("ann").await;
+        town.a_moment_passes();
+        let mut attempts = town.sandbox.attempts.subscribe();
+        town.follows_the_unsubscribe_link("ann");
+        let attempt = loop {
+            let attempt = tokio::time::timeout(SOON, attempts.recv()).await.unwrap().unwrap();
+            if attempt.sender != "Gigya" {
+                break attempt;
+            }
+        };
+        assert_eq!((attempt.status, town.gigya(&uid)), (401, Some(true)), "{provider:?}");
+        town.guest.esp.courier().forget();
+    }
+}
+
+#[tokio::test]
+async fn a_form_there_is_an_opt_in_only_where_the_route_says_so() {
+    for provider in Provider::ALL.into_iter().filter(|provider| provider.traits().tells_opt_ins) {
+        for accept in [false, true] {
+            let town = Town::routed(provider, &format!("accept_opt_ins = {accept}")).await;
+            let uid = town.sandbox.gigya.sign_up(&address("ann"), "ann");
+            town.quiet().await;
+            town.guest.esp.form_subscribe(&address("ann"));
+            town.quiet().await;
+            assert_eq!(town.gigya(&uid), accept.then_some(true), "{provider:?}, accept_opt_ins = {accept}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_there_is_an_opt_out_where_it_is_told_of() {
+    for provider in Provider::ALL.into_iter().filter(|provider| provider.traits().tells_deletions) {
+        let mut town = Town::of(provider).await;
+        let uid = town.subscriber("ann").await;
+        town.a_moment_passes();
+        assert!(town.guest.esp.delete(&address("ann")));
+        town.quiet().await;
+        assert_eq!(town.gigya(&uid), Some(false), "{provider:?}: {:?}", town.outcomes());
+    }
+}
+
+#[tokio::test]
+async fn a_bounce_is_one_only_where_the_route_says_so() {
+    for provider in Provider::ALL.into_iter().filter(|provider| provider.traits().tells_bounces) {
+        for forward in [false, true] {
+            let town = Town::routed(provider, &format!("forward_bounces = {forward}")).await;
+            let uid = town.subscriber("ann").await;
+            town.a_moment_passes();
+            assert!(town.guest.esp.bounce(&address("ann")));
+            town.quiet().await;
+            assert_eq!(town.gigya(&uid), Some(!forward), "{provider:?}, forward_bounces = {forward}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_storm_nobody_who_is_out_is_mailed_in_the_end() {
+    for provider in Provider::ALL {
+        let town = Town::of(provider).await;
+        let people: Vec<String> = (0..6).map(|nth| format!("person{nth}")).collect();
+        let mut uids = Vec::new();
+        for name in &people {
+            uids.push(town.subscriber(name).await);
+        }
+        let patience = Duration::from_secs(3);
+        town.sandbox.set_tempers(|temper| Temper {
+            twice: 0.3,
+            patience,
+            shuffle: Duration::from_millis(50),
+            ..temper
+        });
+        for faults in town.sandbox.faults() {
+            faults.set(Weather::stormy(0.2));
+        }
+        for round in 0..2 {
+            town.a_moment_passes();
+            for (nth, (name, uid)) in people.iter().zip(&uids).enumerate() {
+                match (nth + round) % 3 {
+                    0 => town.sandbox.gigya.unsubscribe(uid, NEWSLETTER),
+                    1 => {
+                        town.guest.esp.unsubscribe_link(&address(name));
+                    }
+                    _ => town.sandbox.gigya.subscribe(uid, NEWSLETTER),
+                }
+            }
+            town.quiet().await;
+        }
+        for faults in town.sandbox.faults() {
+            faults.set(Weather::default());
+        }
+        uids.iter().for_each(|uid| town.sandbox.gigya.fire_update_of(uid));
+        town.quiet().await;
+        for (name, uid) in people.iter().zip(&uids) {
+            let (gigya, mailed) = (town.gigya(uid) == Some(true), town.mails(name));
+            assert!(gigya || !mailed, "{provider:?}: {name} is mailed and out");
+            // Who is in at Gigya and kept out there is what the description says of its system.
+            let may_differ = !provider.traits().comes_back_after_link;
+            assert!(may_differ || gigya == mailed, "{provider:?}: {name} {gigya} {mailed}");
+        }
+    }
+}
