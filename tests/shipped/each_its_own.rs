@@ -2,7 +2,6 @@
 
 use crate::guests;
 use crate::town::{NEWSLETTER, Town, address};
-use gigya_esp_gateway::sandbox::SimulatedEsp;
 use gigya_esp_gateway::sandbox::brevo::{BrevoSettings, BrevoSim};
 use gigya_esp_gateway::sandbox::klaviyo::{KlaviyoSettings, KlaviyoSim};
 use gigya_esp_gateway::sandbox::mailchimp::{MailchimpSettings, MailchimpSim};

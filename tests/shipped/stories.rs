@@ -140,6 +140,7 @@ async fn what_happens_while_it_is_down_is_done_when_it_is_up() {
         let mut town = Town::of(provider).await;
         let uid = town.subscriber("ann").await;
         town.a_moment_passes();
+        town.outcomes();
         town.guest.esp.faults().set_down(true);
         town.sandbox.gigya.unsubscribe(&uid, NEWSLETTER);
         assert!(!town.sandbox.gigya.courier().settled(Duration::from_millis(1500)).await);
