@@ -3,6 +3,7 @@ use crate::domain::RemovalKind;
 use secrecy::ExposeSecret;
 use std::time::Duration;
 
+mod http;
 mod journal;
 mod reconcile;
 
@@ -56,6 +57,8 @@ fn environment() -> Vec<(&'static str, &'static str)> {
         ("SFMC_CLIENT_ID", "sfmc-client"),
         ("SFMC_CLIENT_SECRET", "sfmc-secret"),
         ("SFMC_SIGNATURE_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        ("MAIL_API_KEY", "mail-key"),
+        ("MAIL_CALLBACK_SECRET", "mail-callback-secret"),
         ("JOURNAL_KEY", "journal-key-0123456789abcdef0123"),
         ("JOURNAL_POSTGRES", "postgres://gateway:Y2FuYXJ5LXNlY3JldC1jYW5hcnk@db.example.com/journal"),
         ("PATH", "/bin"),
@@ -259,7 +262,7 @@ fn what_is_missing_is_told() {
 gateway.toml: gigya: is missing
     add a [gigya.main] table; see deploy/gateway.example.toml
 gateway.toml: campaign_monitor: is missing
-    add a [campaign_monitor.news] or [marketing_cloud.crm] table; see deploy/gateway.example.toml
+    add a [campaign_monitor.news], [marketing_cloud.crm] or [http.mail] table; see deploy/gateway.example.toml
 gateway.toml: route: is missing
     add a [[route]] that says which subscription goes to which audience
 3 problems in the configuration";
@@ -476,6 +479,7 @@ fn the_shipped_example_is_valid_and_names_every_key() {
 
     // The loader itself tells which keys it knows, when asked for one that is like none of them.
     let strays = [
+        ("GATEWAY_HTTP__MAIL__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
         ("GATEWAY_ZZZZZZZZZZZZZZZZZZZZZZZZ__Z", "1"),
         ("GATEWAY_SERVER__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
         ("GATEWAY_TELEMETRY__ZZZZZZZZZZZZZZZZZZZZZZZZ", "1"),
@@ -489,6 +493,9 @@ fn the_shipped_example_is_valid_and_names_every_key() {
     assert_eq!(errors.problems().len(), strays.len(), "{errors}");
     let names_key = |line: &str, key: &str| {
         let line = line.trim_start_matches(['#', ' ']).trim_start_matches("or: ");
+        if line.trim_matches(['[', ']']).ends_with(&format!(".{key}")) {
+            return true;
+        }
         let after = line.trim_start_matches('[').strip_prefix(key);
         after.is_some_and(|after| after.starts_with(" = ") || after.starts_with(['.', ']']))
     };

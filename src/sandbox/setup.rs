@@ -1,10 +1,10 @@
 //! How to set the sandbox up, and the gateway's configuration that follows from it.
 
-use super::SimulatedEsp;
 use super::campaign_monitor::{CampaignMonitorSettings, CampaignMonitorSim};
 use super::esp::{CampaignMonitorList, MarketingCloudAudience};
 use super::gigya::{GigyaSettings, WebhookVersion};
 use super::marketing_cloud::{MarketingCloudSettings, MarketingCloudSim};
+use super::{FurtherEsp, SimulatedEsp};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub enum Esps {
     MarketingCloud,
     /// Both of them, each with a route of its own from the same subscription.
     Both,
-    /// Neither: whatever else joins, see [`Sandbox::open`](super::Sandbox::open).
+    /// Neither: only those that are further ones.
     Neither,
 }
 
@@ -80,6 +80,8 @@ pub struct Setup {
     pub marketing_cloud_audience: String,
     /// Lines for the `[[route]]` of `newsletter` to Marketing Cloud.
     pub marketing_cloud_route: String,
+    /// ESPs besides, each with a route of its own from the same subscription.
+    pub further: Vec<Arc<dyn FurtherEsp>>,
     /// Further tables, further routes.
     pub more: String,
     /// Where a journal's PostgreSQL server is.
@@ -103,6 +105,7 @@ impl Default for Setup {
             marketing_cloud_lines: String::new(),
             marketing_cloud_audience: "all-subscribers+data-extension:GIGYA_PROFILES".to_owned(),
             marketing_cloud_route: "fields = { FirstName = \"profile.firstName\" }".to_owned(),
+            further: Vec::new(),
             more: String::new(),
             journal_url: String::new(),
             replicas: 1,
@@ -115,6 +118,12 @@ impl Setup {
     #[must_use]
     pub fn with_esps(esps: Esps) -> Self {
         Self { esps, ..Self::default() }
+    }
+
+    /// One with this ESP alone.
+    #[must_use]
+    pub fn with_further(esp: impl FurtherEsp + 'static) -> Self {
+        Self { esps: Esps::Neither, further: vec![Arc::new(esp)], ..Self::default() }
     }
 
     /// With a journal in this file.

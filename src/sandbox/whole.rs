@@ -46,6 +46,8 @@ pub struct Sandbox {
     pub journals: Vec<Arc<Database>>,
     /// What the gateway was started with.
     pub(super) outfit: Outfit,
+    /// Have the further ESPs' callbacks go somewhere.
+    registers: Vec<Box<dyn Fn(&str) + Send + Sync>>,
     stop: CancellationToken,
     running: Vec<JoinHandle<()>>,
     witness: Arc<dyn Witness>,
@@ -70,28 +72,14 @@ impl Sandbox {
     pub async fn start(setup: Setup, witness: impl Witness) -> Result<Self, NotStarted> {
         let replicas = setup.replicas.max(1);
         let (mut sandbox, outfit) = Self::simulators(setup, witness).await?;
-        sandbox.open(outfit, replicas).await?;
-        Ok(sandbox)
-    }
-
-    /// Starts gateways between simulators that were started alone, and points their webhooks at the first one. Another
-    /// ESP joins before: it has this sandbox's clock and attempts, is among `esps`, and its tables are in the outfit.
-    pub async fn open(&mut self, outfit: Outfit, replicas: usize) -> Result<(), NotStarted> {
-        self.outfit = outfit.clone();
         let environment = outfit.environment.into_iter().collect();
         let config = Config::parse(&outfit.configuration, Path::new("sandbox.toml"), &environment);
         let config = config.map_err(not_started)?;
         for _ in 0..replicas {
-            self.start_gateway(&config).await?;
+            sandbox.start_gateway(&config).await?;
         }
-        self.deliver_to(0);
-        Ok(())
-    }
-
-    /// Who sees what the gateway answers: to be shown to the courier of an ESP that joins.
-    #[must_use]
-    pub fn witness(&self) -> Arc<dyn Witness> {
-        Arc::clone(&self.witness)
+        sandbox.deliver_to(0);
+        Ok(sandbox)
     }
 
     /// Starts the simulators alone, and tells what a gateway needs to stand between them. Webhooks wait until whoever
@@ -114,8 +102,17 @@ impl Sandbox {
             campaign_monitor: campaign_monitor.serve().await.map_err(not_started)?,
             marketing_cloud: marketing_cloud.serve().await.map_err(not_started)?,
         };
-        let esps = setup.audiences(&campaign_monitor, &marketing_cloud);
-        let outfit = Outfit { configuration: setup.configuration(at), environment: setup.secrets() };
+        let mut esps = setup.audiences(&campaign_monitor, &marketing_cloud);
+        let mut outfit = Outfit { configuration: setup.configuration(at), environment: setup.secrets() };
+        let mut registers = Vec::new();
+        for (further, seed) in setup.further.iter().zip(19..) {
+            let started = further.start(around.seeded(seed)).await.map_err(not_started)?;
+            started.esp.courier().show_to(Arc::clone(&witness));
+            outfit.configuration.push_str(&started.tables);
+            outfit.environment.extend(started.secrets);
+            esps.push(started.esp);
+            registers.push(started.register);
+        }
         let sandbox = Self {
             gigya,
             esps,
@@ -128,6 +125,7 @@ impl Sandbox {
             operations: Vec::new(),
             journals: Vec::new(),
             outfit: outfit.clone(),
+            registers,
             stop: CancellationToken::new(),
             running: Vec::new(),
             witness,
@@ -171,6 +169,9 @@ impl Sandbox {
         self.gigya.register(&self.gigya_url(replica));
         self.campaign_monitor.register(&self.callback_url(replica));
         self.marketing_cloud.register(&self.marketing_cloud_url(replica));
+        for register in &self.registers {
+            register(&format!("http://{}", self.gateways[replica]));
+        }
     }
 
     /// Changes how every system delivers its webhooks.

@@ -37,6 +37,8 @@ fn can_do_without(example: &str, table: &str, line: &str) -> bool {
     let secrets = [
         ("GIGYA_SECRET", "c2VjcmV0"),
         ("CM_API_KEY", "key"),
+        ("MAIL_API_KEY", "mail-key"),
+        ("MAIL_CALLBACK_SECRET", "mail-callback-secret"),
         ("CM_CALLBACK_TOKEN", "0123456789abcdef0123456789abcdef"),
         ("SFMC_CLIENT_ID", "id"),
         ("SFMC_CLIENT_SECRET", "secret"),

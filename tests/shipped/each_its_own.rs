@@ -1,19 +1,16 @@
 //! What is of one system only.
 
-use crate::guests;
+use crate::guests::Provider;
 use crate::town::{NEWSLETTER, Town, address};
-use gigya_esp_gateway::sandbox::brevo::{BrevoSettings, BrevoSim};
-use gigya_esp_gateway::sandbox::klaviyo::{KlaviyoSettings, KlaviyoSim};
-use gigya_esp_gateway::sandbox::mailchimp::{MailchimpSettings, MailchimpSim};
-use gigya_esp_gateway::sandbox::sendgrid::{SendgridSettings, SendgridSim};
+use gigya_esp_gateway::sandbox::mailchimp::MailchimpSettings;
+use gigya_esp_gateway::sandbox::shipped::{Running, Shipped, System};
 use serde_json::json;
 
 #[tokio::test]
 async fn who_comes_back_from_brevos_blocklist_is_on_the_one_list_only() {
-    let mut sim = None;
-    let join = async |around| guests::brevo(sim.insert(BrevoSim::start(BrevoSettings::default(), around))).await;
-    let town = Town::with(join, "").await;
-    let sim = sim.unwrap();
+    let shipped = Provider::Brevo.shipped();
+    let town = Town::with(shipped.clone()).await;
+    let Some(Running::Brevo(sim)) = shipped.running() else { panic!("another one runs") };
     let uid = town.subscriber("ann").await;
     let ann = address("ann");
     sim.put_on(8, &ann);
@@ -30,10 +27,9 @@ async fn who_comes_back_from_brevos_blocklist_is_on_the_one_list_only() {
 
 #[tokio::test]
 async fn who_left_one_of_brevos_lists_keeps_the_others_when_they_come_back() {
-    let mut sim = None;
-    let join = async |around| guests::brevo(sim.insert(BrevoSim::start(BrevoSettings::default(), around))).await;
-    let town = Town::with(join, "").await;
-    let sim = sim.unwrap();
+    let shipped = Provider::Brevo.shipped();
+    let town = Town::with(shipped.clone()).await;
+    let Some(Running::Brevo(sim)) = shipped.running() else { panic!("another one runs") };
     let uid = town.subscriber("ann").await;
     let ann = address("ann");
     sim.put_on(8, &ann);
@@ -49,7 +45,7 @@ async fn who_left_one_of_brevos_lists_keeps_the_others_when_they_come_back() {
 #[tokio::test]
 async fn mailchimps_old_webhooks_are_known_by_their_token() {
     let settings = MailchimpSettings { signing_secret: None, ..MailchimpSettings::default() };
-    let town = Town::with(async |around| guests::mailchimp(&MailchimpSim::start(settings, around)).await, "").await;
+    let town = Town::with(Shipped::new(System::Mailchimp(settings))).await;
     let uid = town.subscriber("ann").await;
     town.a_moment_passes();
     town.follows_the_unsubscribe_link("ann");
@@ -59,11 +55,9 @@ async fn mailchimps_old_webhooks_are_known_by_their_token() {
 
 #[tokio::test]
 async fn who_is_in_mailchimps_compliance_state_is_said_to_be_held() {
-    let mut sim = None;
-    let join =
-        async |around| guests::mailchimp(sim.insert(MailchimpSim::start(MailchimpSettings::default(), around))).await;
-    let mut town = Town::with(join, "accept_opt_ins = true").await;
-    let sim = sim.unwrap();
+    let shipped = Provider::Mailchimp.shipped().routed("accept_opt_ins = true");
+    let mut town = Town::with(shipped.clone()).await;
+    let Some(Running::Mailchimp(sim)) = shipped.running() else { panic!("another one runs") };
     let uid = town.subscriber("ann").await;
     town.a_moment_passes();
     assert!(sim.complain(&address("ann")));
@@ -79,11 +73,9 @@ async fn who_is_in_mailchimps_compliance_state_is_said_to_be_held() {
 
 #[tokio::test]
 async fn leaving_all_of_sendgrid_is_leaving_and_another_group_is_not() {
-    let mut sim = None;
-    let join =
-        async |around| guests::sendgrid(sim.insert(SendgridSim::start(SendgridSettings::default(), around))).await;
-    let mut town = Town::with(join, "").await;
-    let sim = sim.unwrap();
+    let shipped = Provider::Sendgrid.shipped();
+    let mut town = Town::with(shipped.clone()).await;
+    let Some(Running::Sendgrid(sim)) = shipped.running() else { panic!("another one runs") };
     let (ann, ben) = (town.subscriber("ann").await, town.subscriber("ben").await);
     town.a_moment_passes();
     assert!(sim.unsubscribe_from_everything(&address("ann")) && sim.leaves_group(102, &address("ben")));
@@ -93,10 +85,9 @@ async fn leaving_all_of_sendgrid_is_leaving_and_another_group_is_not() {
 
 #[tokio::test]
 async fn nobody_is_brought_back_to_klaviyos_other_lists() {
-    let mut sim = None;
-    let join = async |around| guests::klaviyo(sim.insert(KlaviyoSim::start(KlaviyoSettings::default(), around))).await;
-    let mut town = Town::with(join, "").await;
-    let sim = sim.unwrap();
+    let shipped = Provider::Klaviyo.shipped();
+    let mut town = Town::with(shipped.clone()).await;
+    let Some(Running::Klaviyo(sim)) = shipped.running() else { panic!("another one runs") };
     let uid = town.subscriber("ann").await;
     town.a_moment_passes();
     assert!(sim.unsubscribe_from_everything(&address("ann")));

@@ -1,8 +1,10 @@
 //! A town with Gigya, the gateway, and one guest.
 
 use crate::contract::Held;
-use crate::guests::{Guest, Provider};
-use gigya_esp_gateway::sandbox::{Attempt, Esps, Sandbox, Setup, Surroundings};
+use crate::guests::Provider;
+use gigya_esp_gateway::sandbox::shipped::Shipped;
+use gigya_esp_gateway::sandbox::{Attempt, Sandbox, Setup, SimulatedEsp};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
 
@@ -11,48 +13,24 @@ pub const NEWSLETTER: &str = "newsletter";
 
 pub struct Town {
     pub sandbox: Sandbox,
-    pub guest: Guest,
+    pub esp: Arc<dyn SimulatedEsp>,
     attempts: broadcast::Receiver<Attempt>,
 }
 
 impl Town {
     pub async fn of(provider: Provider) -> Self {
-        Self::with(async |around| provider.join(around).await, "").await
+        Self::with(provider.shipped()).await
     }
 
     /// With further lines for the route.
     pub async fn routed(provider: Provider, route: &str) -> Self {
-        Self::with(async |around| provider.join(around).await, route).await
+        Self::with(provider.shipped().routed(route)).await
     }
 
-    pub async fn with(join: impl AsyncFnOnce(Surroundings) -> Guest, route: &str) -> Self {
-        let setup = Setup::with_esps(Esps::Neither);
-        let (mut sandbox, mut outfit) = Sandbox::simulators(setup, Held::default()).await.unwrap();
-        let guest = join(Surroundings::real(sandbox.clock.clone(), sandbox.attempts.clone())).await;
-        let Guest { lines, audience, first_name, .. } = &guest;
-        outfit.configuration.push_str(&format!(
-            r#"
-[http.guest]
-{lines}
-secrets = {{ api_key = {{ env = "GUEST_API_KEY" }} }}
-callback_secrets = [{{ env = "GUEST_CALLBACK_SECRET" }}]
-
-[[route]]
-subscription = "main/newsletter"
-audience = "guest/{audience}"
-fields = {{ {first_name} = "profile.firstName" }}
-{route}
-"#
-        ));
-        outfit.environment.push(("GUEST_API_KEY", guest.api_key.clone()));
-        outfit.environment.push(("GUEST_CALLBACK_SECRET", guest.callback_secret.clone()));
-        sandbox.esps.push(guest.esp.clone());
-        sandbox.open(outfit, 1).await.unwrap();
-        guest.esp.courier().show_to(sandbox.witness());
-        let token = guest.token.as_ref().map(|token| format!("/{token}")).unwrap_or_default();
-        guest.esp.courier().deliver_to(&format!("http://{}/webhooks/http/guest{token}", sandbox.gateways[0]));
-        let attempts = sandbox.attempts.subscribe();
-        Self { sandbox, guest, attempts }
+    pub async fn with(shipped: Shipped) -> Self {
+        let sandbox = Sandbox::start(Setup::with_further(shipped), Held::default()).await.unwrap();
+        let (esp, attempts) = (Arc::clone(&sandbox.esps[0]), sandbox.attempts.subscribe());
+        Self { sandbox, esp, attempts }
     }
 
     /// Somebody with an account that is opted in, on both sides.
@@ -60,7 +38,7 @@ fields = {{ {first_name} = "profile.firstName" }}
         let uid = self.sandbox.gigya.sign_up(&address(name), name);
         self.sandbox.gigya.subscribe(&uid, NEWSLETTER);
         self.quiet().await;
-        assert!(self.mails(name), "{name} is subscribed at {}", self.guest.esp.name());
+        assert!(self.mails(name), "{name} is subscribed at {}", self.esp.name());
         uid
     }
 
@@ -70,18 +48,29 @@ fields = {{ {first_name} = "profile.firstName" }}
         self.sandbox.gigya.subscribe(&uid, NEWSLETTER);
         assert!(self.sandbox.gigya.courier().settled(Duration::from_secs(60)).await);
         assert!(self.mails(name));
-        self.guest.esp.courier().forget();
+        self.esp.courier().forget();
         uid
     }
 
     /// Waits until every webhook, echoes too, is delivered.
     pub async fn quiet(&self) {
-        let name = self.guest.esp.name();
+        let name = self.esp.name();
         assert!(self.sandbox.settled(Duration::from_secs(60)).await, "{name}: webhooks are never done");
     }
 
+    /// Waits until something that was only queued over there is so.
+    pub async fn until(&self, is_so: impl Fn(&Self) -> bool) {
+        let wait = async {
+            while !is_so(self) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let name = self.esp.name();
+        assert!(tokio::time::timeout(Duration::from_secs(20), wait).await.is_ok(), "{name}: it is never so");
+    }
+
     pub fn mails(&self, name: &str) -> bool {
-        self.guest.esp.mails(&address(name))
+        self.esp.mails(&address(name))
     }
 
     pub fn gigya(&self, uid: &str) -> Option<bool> {
@@ -89,7 +78,7 @@ fields = {{ {first_name} = "profile.firstName" }}
     }
 
     pub fn follows_the_unsubscribe_link(&self, name: &str) {
-        assert!(self.guest.esp.unsubscribe_link(&address(name)), "{}", self.guest.esp.name());
+        assert!(self.esp.unsubscribe_link(&address(name)), "{}", self.esp.name());
     }
 
     /// Outcomes in the answers since the last time: `applied`, `skipped:newer_opt_out`, ...

@@ -106,6 +106,12 @@ impl Described {
         }
     }
 
+    /// Waits until a record that was to go isn't in anymore.
+    async fn await_out(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault> {
+        let is_so = |now: Option<Consent>| !matches!(now, Some(Consent::OptedIn { .. } | Consent::Pending { .. }));
+        self.await_queue(audience, &record.address, deadline, is_so).await
+    }
+
     /// Does something about a record.
     async fn change(
         &self,
@@ -312,11 +318,7 @@ impl Esp for Described {
     async fn opt_out(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault> {
         let calls = ("unsubscribe", self.settings.operations.unsubscribe.as_slice());
         match self.change(calls, audience, record, deadline).await? {
-            Written::Done if self.settings.rules.queued => {
-                let is_so =
-                    |now: Option<Consent>| !matches!(now, Some(Consent::OptedIn { .. } | Consent::Pending { .. }));
-                self.await_queue(audience, &record.address, deadline, is_so).await
-            }
+            Written::Done if self.settings.rules.queued => self.await_out(audience, record, deadline).await,
             written => Ok(written),
         }
     }
@@ -335,7 +337,10 @@ impl Esp for Described {
             RemovalKind::Suppress => operations.suppress.as_deref(),
         };
         match calls {
-            Some(calls) => self.change(("remove", calls), audience, record, deadline).await,
+            Some(calls) => match self.change(("remove", calls), audience, record, deadline).await? {
+                Written::Done if self.settings.rules.queued => self.await_out(audience, record, deadline).await,
+                written => Ok(written),
+            },
             None => self.opt_out(audience, record, deadline).await,
         }
     }

@@ -42,8 +42,8 @@ impl BrazeSim {
         let mut happened = Vec::new();
         let ids: Vec<String> = {
             let mut world = self.world();
-            let users = world.users.values().filter(|user| user.has(email) && user.is_reached(&group));
-            let ids: Vec<_> = users.map(|user| user.external_id.clone()).collect();
+            let users = world.users.iter().filter(|(_, user)| user.has(email) && user.is_reached(&group));
+            let ids: Vec<_> = users.map(|(id, _)| id.clone()).collect();
             happened.extend(ids.iter().filter_map(|id| work(&mut world, id)));
             ids
         };
@@ -64,7 +64,7 @@ impl BrazeSim {
         };
         let first_name = user.attributes.get("first_name").and_then(Value::as_str).map(str::to_owned);
         let email = user.email.unwrap_or_default();
-        Some(Subscriber { email, state, standing, since: None, first_name, uid: Some(user.external_id) })
+        Some(Subscriber { email, state, standing, since: None, first_name, uid: user.external_id })
     }
 }
 
@@ -115,7 +115,7 @@ impl SimulatedEsp for BrazeSim {
         world.users.len() < before
     }
 
-    /// Such a form knows no Gigya UID, so the address is the user's id.
+    /// Such a form knows no Gigya UID, so the user has no external id.
     fn form_subscribe(&self, email: &str) -> bool {
         let could = !self.mails(email);
         if could {

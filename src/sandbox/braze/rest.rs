@@ -27,6 +27,7 @@ impl Desk for BrazeSim {
             ("POST", ["users", "track"]) => "track",
             ("POST", ["users", "export", "ids"]) => "export",
             ("POST", ["users", "delete"]) => "delete",
+            ("POST", ["email", "status"]) => "set everything",
             _ => "other",
         }
     }
@@ -42,6 +43,11 @@ impl Desk for BrazeSim {
             ("POST", ["v2", "subscription", "status", "set"]) => self.set(&call.body),
             ("POST", ["users", "track"]) => self.track(&call.body),
             ("POST", ["users", "export", "ids"]) => self.export(&call.body),
+            ("POST", ["email", "status"]) => {
+                let (email, state) = (&call.body["email"], &call.body["subscription_state"]);
+                self.world().set_everything(email.as_str().unwrap_or_default(), state.as_str().unwrap_or_default());
+                (201, json!({ "message": "success" }))
+            }
             ("POST", ["users", "delete"]) => {
                 let mut world = self.world();
                 let ids: Vec<&str> = texts(&call.body["external_ids"]).collect();
@@ -90,7 +96,8 @@ impl BrazeSim {
     fn groups(&self, call: &Call) -> Answer {
         let (id, email) = (call.parameter("external_id"), call.parameter("email"));
         let world = self.world();
-        let is_wanted = |user: &&UserView| if id.is_empty() { user.has(email) } else { user.external_id == id };
+        let is_wanted =
+            |user: &&UserView| if id.is_empty() { user.has(email) } else { user.external_id.as_deref() == Some(id) };
         let shown = |user: &UserView| {
             let group = |(id, is_in): (&String, &bool)| {
                 let status = if *is_in { "Subscribed" } else { "Unsubscribed" };
@@ -114,9 +121,7 @@ impl BrazeSim {
                 }
                 let mut ids: Vec<String> = texts(&group["external_ids"]).map(str::to_owned).collect();
                 for email in texts(&group["emails"]) {
-                    ids.extend(
-                        world.users.values().filter(|user| user.has(email)).map(|user| user.external_id.clone()),
-                    );
+                    ids.extend(world.users.iter().filter(|(_, user)| user.has(email)).map(|(id, _)| id.clone()));
                 }
                 let is_in = group["subscription_state"] == "subscribed";
                 happened.extend(ids.iter().filter_map(|id| world.set(id, name, is_in)));
@@ -159,10 +164,10 @@ impl BrazeSim {
         let world = self.world();
         let ids: Vec<&str> = texts(&body["external_ids"]).collect();
         let email = body["email_address"].as_str();
-        let wanted =
-            |user: &&UserView| ids.contains(&user.external_id.as_str()) || email.is_some_and(|email| user.has(email));
+        let has_id = |user: &UserView| user.external_id.as_ref().is_some_and(|id| ids.contains(&id.as_str()));
+        let wanted = |user: &&UserView| has_id(user) || email.is_some_and(|email| user.has(email));
         let users: Vec<Value> = world.users.values().filter(wanted).map(shown).collect();
-        let invalid: Vec<_> = ids.into_iter().filter(|id| !world.users.contains_key(*id)).collect();
+        let invalid: Vec<_> = ids.iter().filter(|id| !world.users.contains_key(**id)).collect();
         (201, json!({ "message": "success", "users": users, "invalid_user_ids": invalid }))
     }
 }
@@ -172,7 +177,7 @@ fn shown(user: &UserView) -> Value {
     value["external_id"] = json!(user.external_id);
     value["email"] = json!(user.email);
     value["email_subscribe"] = json!(user.email_subscribe);
-    value["custom_attributes"] = json!(user.attributes);
+    value["custom_attributes"] = json!(user.custom);
     if let Some(at) = user.unsubscribed {
         value["email_unsubscribed_at"] = json!(at.to_string());
     }

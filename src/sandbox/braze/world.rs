@@ -10,12 +10,14 @@ use std::collections::BTreeMap;
 /// A user as a test wants to see them.
 #[derive(Clone, Debug)]
 pub struct UserView {
-    /// The id at the customer's, here Gigya's UID.
-    pub external_id: String,
+    /// The id at the customer's, here Gigya's UID; none of somebody who subscribed by a form.
+    pub external_id: Option<String>,
     /// The address.
     pub email: Option<String>,
-    /// The vendor's own attributes, such as `first_name`, and the customer's.
+    /// The vendor's own attributes, such as `first_name`.
     pub attributes: Map<String, Value>,
+    /// The customer's.
+    pub custom: Map<String, Value>,
     /// By group: whether they are in.
     pub groups: BTreeMap<String, bool>,
     /// The state for everything, as the API spells it.
@@ -33,6 +35,9 @@ impl UserView {
         self.email.as_ref().is_some_and(|held| held.eq_ignore_ascii_case(email))
     }
 }
+
+/// The vendor's own attributes that this knows.
+const OWN: [&str; 5] = ["first_name", "last_name", "country", "language", "phone"];
 
 pub struct World {
     pub clock: Clock,
@@ -62,10 +67,13 @@ impl World {
     pub fn track(&mut self, attributes: &Value) -> Vec<Value> {
         let now = self.clock.now();
         let id = attributes["external_id"].as_str().unwrap_or_default().to_owned();
+        // Who has an address for an id came by a form, and has none.
+        let external_id = (!id.contains('@')).then(|| id.clone());
         let user = self.users.entry(id.clone()).or_insert_with(|| UserView {
-            external_id: id.clone(),
+            external_id,
             email: None,
             attributes: Map::new(),
+            custom: Map::new(),
             groups: BTreeMap::new(),
             email_subscribe: "subscribed".to_owned(),
             unsubscribed: None,
@@ -80,7 +88,8 @@ impl World {
                     user.email_subscribe.clone_from(state);
                 }
                 (name, value) => {
-                    user.attributes.insert(name.to_owned(), value.clone());
+                    let kept = if OWN.contains(&name) { &mut user.attributes } else { &mut user.custom };
+                    kept.insert(name.to_owned(), value.clone());
                 }
             }
         }
@@ -99,9 +108,19 @@ impl World {
         (was != Some(is_in)).then(|| self.event(if is_in { "subscribed" } else { "unsubscribed" }, id, Some(group)))
     }
 
+    /// Sets the state for everything, of everybody with an address.
+    pub fn set_everything(&mut self, email: &str, state: &str) {
+        let now = self.clock.now();
+        for user in self.users.values_mut().filter(|user| user.has(email)) {
+            state.clone_into(&mut user.email_subscribe);
+            user.unsubscribed = (state == "unsubscribed").then_some(now);
+        }
+    }
+
     /// What the campaign's webhook says.
     pub fn event(&self, kind: &str, id: &str, group: Option<&str>) -> Value {
-        let email = self.users.get(id).and_then(|user| user.email.clone());
+        let user = self.users.get(id);
+        let (email, id) = (user.and_then(|user| user.email.clone()), user.and_then(|user| user.external_id.clone()));
         let mut event = json!({
             "type": kind, "external_id": id, "email": email,
             "at": self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),

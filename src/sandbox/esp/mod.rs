@@ -2,9 +2,11 @@
 //! happens to the people there.
 
 mod campaign_monitor;
+mod described;
 mod marketing_cloud;
 
 pub(super) use campaign_monitor::CampaignMonitorList;
+pub(super) use described::DescribedAudience;
 pub(super) use marketing_cloud::MarketingCloudAudience;
 
 use super::{Courier, Faults};

@@ -206,7 +206,7 @@ fn answers(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> Vec<Answ
         if means.is_none() && !rule.reported("means") {
             rule.missing("means", "say what it means: \"done\", \"nothing_to_do\", \"held\", ..");
         }
-        if statuses.is_empty() && conditions.is_empty() {
+        if statuses.is_empty() && conditions.is_empty() && !rule.reported("status") {
             rule.report("", None, "fits every answer", "name a status, or what the body must say");
         }
         rule.end();

@@ -1,0 +1,181 @@
+//! `[http.NAME]`: what is taken, and what is refused with where and what to do.
+
+use super::*;
+use crate::config::http::{CallBody, Happening, Http, Json, Standing, Verification};
+
+const TABLES: &str = r#"
+[gigya.main]
+api_keys = ["4_AbCdEf"]
+data_center = "eu1.gigya.com"
+user_key = "AAbb"
+secret = { env = "GIGYA_SECRET" }
+
+[http.mail]
+title = "Mail"
+base_url = "https://{setting:region}.example.com/v1"
+settings = { region = "eu" }
+secrets = { key = { env = "CM_API_KEY" } }
+callback_secrets = [{ env = "CM_CALLBACK_TOKEN" }]
+headers = { Authorization = "Bearer {secret:key}" }
+[http.mail.read]
+path = "/people/{email}"
+answers = [{ status = 404, means = "absent" }]
+state = "/state"
+states = [{ equals = "in", means = "opted_in" }, { equals = "gone", means = "opted_out", reason = "deleted" }]
+[http.mail.subscribe]
+path = "/people"
+json = { email = "{email}", lists = ["{audience|number}"], fields = "{fields}" }
+[http.mail.unsubscribe]
+path = "/people/{email}/stop"
+[http.mail.callback]
+verify = "hmac"
+header = "X-Signature"
+type = "/type"
+kinds = [{ equals = "stop", means = "opted_out" }, { equals = "start", means = "opted_in" }]
+address = "/email"
+
+[[route]]
+subscription = "main/newsletter"
+audience = "mail/1"
+"#;
+
+fn mail(text: &str) -> Http {
+    match parse(text).unwrap().esps.into_values().next().unwrap() {
+        Esp::Http(connection) => *connection,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_description_is_understood() {
+    let connection = mail(TABLES);
+    assert_eq!(connection.base_url.as_str(), "https://eu.example.com/v1");
+    assert_eq!(connection.reads.len(), 1);
+    assert_eq!(connection.reads[0].shape.states[1].means, Standing::OptedOut(crate::domain::OptOutReason::Deleted));
+    assert!(
+        matches!(&connection.operations.subscribe[0].body, CallBody::Json(Json::Object(members)) if members.len() == 3)
+    );
+    let callback = connection.callback.unwrap();
+    assert!(matches!(callback.verification, Verification::Hmac { sha1: false, .. }));
+    assert_eq!(callback.kinds[1].means, Happening::OptedIn);
+    assert_eq!(connection.audiences.len(), 1);
+    assert_eq!(parse(TABLES).unwrap().routes[0].on_inactive, RemovalKind::Unsubscribe, "there is no delete");
+}
+
+#[test]
+fn an_operation_may_be_several_calls_and_a_body_one_text() {
+    let steps = TABLES.replace(
+        "[http.mail.unsubscribe]\npath = \"/people/{email}/stop\"",
+        "[[http.mail.unsubscribe]]\npath = \"/a\"\njson = '{\"e\":\"{email}\",\"n\":1}'\n[[http.mail.unsubscribe]]\npath = \"/b\"",
+    );
+    let connection = mail(&steps);
+    assert_eq!(connection.operations.unsubscribe.len(), 2);
+    assert!(
+        matches!(&connection.operations.unsubscribe[0].body, CallBody::Json(Json::Object(members)) if members.len() == 2)
+    );
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_line_all_at_once() {
+    let text = TABLES
+        .replace("\"/people/{email}\"\nanswers", "\"https://evil.example.com/{email}\"\nanswers")
+        .replace("status = 404", "status = 4040")
+        .replace("\"/state\"", "\"state\"")
+        .replace("email = \"{email}\", lists", "email = \"{mail}\", lists")
+        .replace("verify = \"hmac\"", "verify = \"magic\"");
+    let message = problem_of(&text);
+    for expected in [
+        "gateway.toml:16:8: http.mail.read.path: is not a path below the base URL",
+        "http.mail.read.answers[0].status: is no HTTP status",
+        "gateway.toml:18:9: http.mail.read.state: is not a JSON pointer",
+        "http.mail.subscribe.json.email: has the place {mail}, which there isn't",
+        "http.mail.callback.verify: is none of the choices",
+        "5 problems in the configuration",
+    ] {
+        assert!(message.contains(expected), "{expected} in\n{message}");
+    }
+}
+
+#[test]
+fn each_slip_is_told() {
+    for (from, to, expected) in [
+        ("{secret:key}", "{secret:other}", "headers.Authorization: has {secret:other}, which isn't among the secrets"),
+        (
+            "path = \"/people\"\n",
+            "path = \"/people/{secret:key}\"\n",
+            "path: has the place {secret:key}, which isn't known here",
+        ),
+        ("/people/{email}/stop", "/people/{uid}/stop", "unsubscribe.path: has the place {uid}, which isn't known here"),
+        ("settings = { region = \"eu\" }", "settings = { region = \"evil.com/\" }", "settings.region: has characters"),
+        ("settings = { region = \"eu\" }", "", "base_url: has {setting:region}, which is not declared"),
+        ("[http.mail.unsubscribe]\npath = \"/people/{email}/stop\"", "", "http.mail.unsubscribe: is missing"),
+        ("callback_secrets = [{ env = \"CM_CALLBACK_TOKEN\" }]", "", "callback_secrets: is missing"),
+        ("header = \"X-Signature\"", "", "callback.header: is missing"),
+        (
+            "header = \"X-Signature\"",
+            "header = \"X-Signature\"\nsigned = \"{timestamp}{body}\"",
+            "signed: has something that no header is named for",
+        ),
+        ("title = \"Mail\"", "provider = \"nobody\"", "provider: is no provider that this version ships"),
+        ("title = \"Mail\"", "titel = \"Mail\"", "did you mean \"title\"?"),
+        ("https://{setting", "http://{setting", "base_url: is not https"),
+        (
+            "audience = \"mail/1\"",
+            "audience = \"mail/1\"\non_inactive = \"delete\"",
+            "on_inactive: \"delete\" needs a call",
+        ),
+        ("audience = \"mail/1\"", "audience = \"mail/1\"\nforward_bounces = true", "forward_bounces: can't work"),
+        ("title = \"Mail\"", "audience = \"digits\"\n", ""),
+        (
+            "means = \"opted_in\" }, { equals = \"gone\"",
+            "means = \"in\" }, { equals = \"gone\"",
+            "states[0].means: is none of the choices",
+        ),
+    ] {
+        assert!(TABLES.contains(from), "{from}");
+        let text = TABLES.replacen(from, to, 1);
+        match (parse(&text), expected) {
+            (Ok(_), "") => {}
+            (Ok(_), expected) => panic!("{expected} wasn't told"),
+            (Err(errors), expected) => {
+                assert!(errors.to_string().contains(expected) && !expected.is_empty(), "{expected} in\n{errors}")
+            }
+        }
+    }
+    let words = TABLES.replace("title = \"Mail\"", "audience = \"digits\"").replace("mail/1", "mail/one");
+    assert!(problem_of(&words).contains("does not name an audience of this ESP"));
+}
+
+#[test]
+fn two_esps_may_not_share_a_name() {
+    let both = format!(
+        "{TABLES}\n[campaign_monitor.mail]\napi_key = {{ env = \"CM_API_KEY\" }}\ntime_zone = \"UTC\"\ncallback_tokens = [{{ env = \"CM_CALLBACK_TOKEN\" }}]\n"
+    );
+    assert!(problem_of(&both).contains("http.mail: has the name of another ESP connection"));
+}
+
+/// Every description that is shipped can be read, with whatever it asks for given.
+#[test]
+fn shipped_descriptions_are_right() {
+    for name in shipped::names() {
+        let text = shipped::description(name).unwrap();
+        let table: toml::Table = text.parse().unwrap();
+        let given = |kind: &str, value: &dyn Fn(&str) -> String| {
+            let declared = table.get("declare").and_then(|declare| declare.get(kind)).and_then(toml::Value::as_table);
+            let given: Vec<_> =
+                declared.into_iter().flatten().map(|(name, _)| format!("{name} = {}", value(name))).collect();
+            given.join(", ")
+        };
+        let settings = given("settings", &|_| "\"1\"".to_owned());
+        let secrets = given("secrets", &|_| "{ env = \"CM_API_KEY\" }".to_owned());
+        let connection = format!(
+            "provider = \"{name}\"\nsettings = {{ {settings} }}\nsecrets = {{ {secrets} }}\ncallback_secrets = [{{ env = \"CM_CALLBACK_TOKEN\" }}]"
+        );
+        let begin = TABLES.find("title = \"Mail\"").unwrap();
+        let end = TABLES.find("[[route]]").unwrap();
+        let text = format!("{}{connection}\n\n{}", &TABLES[..begin], &TABLES[end..]);
+        parse(&text).unwrap_or_else(|errors| panic!("{name}: {errors}"));
+        let beside = text.replace(&connection, &format!("{connection}\ntitle = \"Mine\""));
+        assert!(problem_of(&beside).contains("is said by the provider"), "{name}");
+    }
+}

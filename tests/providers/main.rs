@@ -1,0 +1,57 @@
+//! What every provider must do, whichever it is and however it is made: the same suite for all. A new one is a line in
+//! [`everyone`].
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../contract/mod.rs"]
+mod contract;
+mod described;
+mod suite;
+mod table;
+
+use gigya_esp_gateway::sandbox::described::DescribedSettings;
+use gigya_esp_gateway::sandbox::{Esps, Setup};
+use suite::Provider;
+
+/// The suite, once for each provider: its name, how it is set up, and what is particular of it.
+macro_rules! everyone {
+    ($($name:ident: $provider:expr;)+) => {$(
+        mod $name {
+            use super::*;
+
+            fn provider() -> Provider {
+                $provider
+            }
+
+            suite::tests!();
+        }
+    )+};
+}
+
+everyone! {
+    campaign_monitor: Provider::new(Setup::default());
+    marketing_cloud_status_and_rows: Provider::new(Setup::with_esps(Esps::MarketingCloud));
+    marketing_cloud_all_subscribers: marketing_cloud("all-subscribers");
+    marketing_cloud_publication_list: marketing_cloud("publication-list:69238");
+    marketing_cloud_list_and_rows: marketing_cloud("publication-list:69238+data-extension:GIGYA_PROFILES");
+    described: described(DescribedSettings::default());
+    described_with_a_subscribe_that_lifts: described(DescribedSettings { subscribe_lifts: true, ..DescribedSettings::default() });
+    described_with_addresses_that_stay: described(DescribedSettings { never_moves: true, ..DescribedSettings::default() });
+    described_with_a_queue: described(DescribedSettings { queue: 1, ..DescribedSettings::default() });
+    described_without_times: Provider {
+        an_opt_out_is_final: true,
+        ..described(DescribedSettings { timeless: true, ..DescribedSettings::default() })
+    };
+}
+
+fn marketing_cloud(audience: &str) -> Provider {
+    let fields = if audience.contains("data-extension") { "FirstName" } else { "First Name" };
+    Provider::new(Setup {
+        marketing_cloud_audience: audience.to_owned(),
+        marketing_cloud_route: format!("fields = {{ \"{fields}\" = \"profile.firstName\" }}"),
+        ..Setup::with_esps(Esps::MarketingCloud)
+    })
+}
+
+fn described(settings: DescribedSettings) -> Provider {
+    Provider::new(Setup::with_further(settings))
+}

@@ -1,0 +1,278 @@
+//! The suite: stories that end the same with every provider.
+
+use crate::contract::{self, Held, Port};
+use gigya_esp_gateway::sandbox::{Attempt, Sandbox, Setup, SimulatedEsp};
+use jiff::SignedDuration;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast;
+
+const NEWSLETTER: &str = "newsletter";
+/// Longer than the doubt that any of the systems' times leaves, and than what a write of ours may lag.
+const A_WHILE: SignedDuration = SignedDuration::from_mins(10);
+
+/// A provider, and what is particular of it.
+pub struct Provider {
+    pub setup: Setup,
+    /// Whether it tells no time of an opt-out, so that no opt-in can be newer.
+    pub an_opt_out_is_final: bool,
+}
+
+impl Provider {
+    pub fn new(setup: Setup) -> Self {
+        Self { setup, an_opt_out_is_final: false }
+    }
+}
+
+/// A town with Gigya, the one ESP, and the gateway between them.
+pub struct Town {
+    pub sandbox: Sandbox,
+    attempts: broadcast::Receiver<Attempt>,
+}
+
+impl Town {
+    pub async fn of(provider: Provider) -> Self {
+        let sandbox = Sandbox::start(provider.setup, Held::default()).await.unwrap();
+        assert_eq!(sandbox.esps.len(), 1);
+        let attempts = sandbox.attempts.subscribe();
+        Self { sandbox, attempts }
+    }
+
+    pub fn esp(&self) -> &Arc<dyn SimulatedEsp> {
+        &self.sandbox.esps[0]
+    }
+
+    pub fn mails(&self, name: &str) -> bool {
+        self.esp().mails(&address(name))
+    }
+
+    pub fn gigya_says(&self, uid: &str) -> Option<bool> {
+        self.sandbox.gigya.is_subscribed(uid, NEWSLETTER)
+    }
+
+    pub async fn quiet(&self) {
+        assert!(self.sandbox.settled(Duration::from_secs(30)).await, "webhooks are never done");
+    }
+
+    pub fn a_while_passes(&self) {
+        self.sandbox.clock.advance(A_WHILE);
+    }
+
+    /// Somebody who is opted in on both sides.
+    pub async fn subscriber(&mut self, name: &str) -> String {
+        let uid = self.sandbox.gigya.sign_up(&address(name), name);
+        self.sandbox.gigya.subscribe(&uid, NEWSLETTER);
+        self.quiet().await;
+        assert!(self.mails(name), "{name} is subscribed: {:?}", self.outcomes());
+        self.a_while_passes();
+        self.outcomes();
+        uid
+    }
+
+    /// Whatever became of events since the last time: `applied`, `skipped:newer_opt_out`, ...
+    pub fn outcomes(&mut self) -> Vec<String> {
+        let mut outcomes = Vec::new();
+        for answer in std::iter::from_fn(|| self.attempts.try_recv().ok()) {
+            let body: serde_json::Value = serde_json::from_str(&answer.answer).unwrap_or_default();
+            for event in body["events"].as_array().into_iter().flatten() {
+                let reason = event["reason"].as_str().map(|reason| format!(":{reason}")).unwrap_or_default();
+                outcomes.push(format!("{}{reason}", event["outcome"].as_str().unwrap()));
+            }
+        }
+        outcomes
+    }
+
+    /// Statuses that the gateway answered since the last time.
+    pub fn statuses(&mut self) -> Vec<u16> {
+        std::iter::from_fn(|| self.attempts.try_recv().ok()).map(|answer| answer.status).collect()
+    }
+}
+
+pub fn address(name: &str) -> String {
+    format!("{name}@example.org")
+}
+
+/// Somebody subscribes, and their account is told of again and again: it is written once.
+pub async fn what_is_there_is_not_written_again(provider: Provider) {
+    let mut town = Town::of(provider).await;
+    let uid = town.subscriber("ann").await;
+    let held = town.esp().people();
+    for _ in 0..3 {
+        town.sandbox.gigya.fire_update_of(&uid);
+        town.quiet().await;
+    }
+    let outcomes = town.outcomes();
+    assert!(outcomes.len() >= 3 && outcomes.iter().all(|outcome| outcome == "unchanged"), "{outcomes:?}");
+    assert_eq!(town.esp().people(), held);
+    let uids: Vec<_> = held.iter().map(|subscriber| subscriber.uid.as_deref()).collect();
+    assert_eq!(uids, [Some(uid.as_str())], "the UID is written");
+}
+
+/// An opt-out at either side reaches the other one, and comes to rest there.
+pub async fn an_opt_out_reaches_the_other_side_and_its_echo_ends(provider: Provider) {
+    let mut town = Town::of(provider).await;
+    let ann = town.subscriber("ann").await;
+    let bea = town.subscriber("bea").await;
+    assert!(town.esp().unsubscribe_link(&address("ann")));
+    town.quiet().await;
+    assert_eq!(town.gigya_says(&ann), Some(false));
+    assert!(!town.mails("ann"));
+    town.sandbox.gigya.unsubscribe(&bea, NEWSLETTER);
+    town.quiet().await;
+    assert_eq!(town.gigya_says(&bea), Some(false));
+    assert!(!town.mails("bea"));
+    let applied = town.outcomes().into_iter().filter(|outcome| outcome == "applied").count();
+    assert_eq!(applied, 2, "one write for each act");
+}
+
+/// The ESP's own word is late; an older opt-in in Gigya doesn't undo it meanwhile, and Gigya learns of it.
+pub async fn an_opt_out_whose_callback_is_late_is_not_undone(provider: Provider) {
+    let mut town = Town::of(provider).await;
+    let uid = town.subscriber("ann").await;
+    town.esp().courier().pause(true);
+    assert!(town.esp().unsubscribe_link(&address("ann")));
+    town.a_while_passes();
+    town.sandbox.gigya.set_profile(&uid, "firstName", "Anna".into());
+    assert!(town.sandbox.gigya.courier().settled(Duration::from_secs(30)).await);
+    assert!(!town.mails("ann"));
+    assert!(town.outcomes().contains(&"skipped:newer_opt_out".to_owned()));
+    town.esp().courier().pause(false);
+    town.quiet().await;
+    assert_eq!(town.gigya_says(&uid), Some(false));
+    assert!(!town.mails("ann"));
+}
+
+/// Only a newer opt-in lifts an opt-out; where the ESP tells no time, none is newer.
+pub async fn a_newer_opt_in_is_forwarded_as_far_as_it_can_be_newer(provider: Provider) {
+    let is_final = provider.an_opt_out_is_final;
+    let mut town = Town::of(provider).await;
+    let uid = town.subscriber("ann").await;
+    assert!(town.esp().unsubscribe_link(&address("ann")));
+    town.quiet().await;
+    town.a_while_passes();
+    town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
+    town.quiet().await;
+    assert_eq!(town.mails("ann"), !is_final, "{:?}", town.outcomes());
+    assert_eq!(town.gigya_says(&uid), Some(!is_final));
+    assert_eq!(town.outcomes().contains(&"skipped:newer_opt_out".to_owned()), is_final);
+}
+
+/// Whoever's account is gone isn't mailed; and of somebody whom the ESP never knew, nothing has to be removed.
+pub async fn removal_is_done_of_who_is_there_and_of_who_is_not(provider: Provider) {
+    let mut town = Town::of(provider).await;
+    let ann = town.subscriber("ann").await;
+    let bea = town.sandbox.gigya.sign_up(&address("bea"), "bea");
+    town.quiet().await;
+    town.outcomes();
+    town.sandbox.gigya.set_active(&ann, false);
+    town.quiet().await;
+    assert!(!town.mails("ann"));
+    assert!(town.outcomes().contains(&"applied".to_owned()));
+    town.sandbox.gigya.set_active(&bea, false);
+    town.sandbox.gigya.fire_update_of(&ann);
+    town.quiet().await;
+    let outcomes = town.outcomes();
+    assert!(
+        !outcomes.is_empty() && outcomes.iter().all(|outcome| outcome != "applied" && !outcome.starts_with("rejected")),
+        "{outcomes:?}"
+    );
+    assert!(!town.mails("bea"));
+}
+
+/// Whoever gets another address is mailed there, and nowhere else.
+pub async fn a_changed_address_is_the_only_one_that_is_mailed(provider: Provider) {
+    let mut town = Town::of(provider).await;
+    let uid = town.subscriber("ann").await;
+    // The gateway keeps nothing here, so it must find who moved by the address that their account had besides.
+    town.sandbox.gigya.change_email(&uid, &address("anna"));
+    town.quiet().await;
+    assert!(town.mails("anna"), "{:?}", town.outcomes());
+    assert!(!town.mails("ann"));
+    assert_eq!(town.gigya_says(&uid), Some(true));
+}
+
+/// While the ESP is down, the sender is told to come again; and then it is done.
+pub async fn what_fails_is_deferred_and_done_later(provider: Provider) {
+    let mut town = Town::of(provider).await;
+    let uid = town.subscriber("ann").await;
+    town.statuses();
+    town.esp().faults().set_down(true);
+    town.sandbox.gigya.unsubscribe(&uid, NEWSLETTER);
+    let refused = loop {
+        let answer = town.attempts.recv().await.unwrap();
+        if answer.sender == "Gigya" {
+            break answer;
+        }
+    };
+    assert_eq!(refused.status, 503);
+    assert!(refused.answer.contains("\"deferred\""), "{}", refused.answer);
+    assert!(town.mails("ann"));
+    town.esp().faults().set_down(false);
+    town.quiet().await;
+    assert!(!town.mails("ann"));
+}
+
+/// An answer that is lost changes nothing about where it ends.
+pub async fn lost_answers_do_no_harm(provider: Provider) {
+    let mut town = Town::of(provider).await;
+    let uid = town.subscriber("ann").await;
+    let weather = town.esp().faults().weather();
+    town.esp().faults().set(gigya_esp_gateway::sandbox::Weather { reset_after: 0.3, error_after: 0.2, ..weather });
+    for _ in 0..3 {
+        town.a_while_passes();
+        town.sandbox.gigya.unsubscribe(&uid, NEWSLETTER);
+        town.a_while_passes();
+        town.sandbox.gigya.set_profile(&uid, "firstName", "Anna".into());
+    }
+    town.quiet().await;
+    town.esp().faults().set(weather);
+    assert_eq!(town.gigya_says(&uid), Some(false));
+    assert!(!town.mails("ann"));
+}
+
+/// Nobody but the ESP can say anything.
+pub async fn a_callback_that_is_not_signed_is_not_believed(provider: Provider) {
+    let town = Town::of(provider).await;
+    let slug = match town.esp().slug() {
+        slug @ ("campaign-monitor" | "marketing-cloud") => slug,
+        _ => "http",
+    };
+    let connection = town.sandbox.outfit().configuration.lines().find_map(|line| {
+        let table = line.strip_prefix('[')?.strip_suffix(']')?;
+        let (kind, name) = table.split_once('.')?;
+        (kind != "gigya" && !name.contains('.')).then(|| name.to_owned())
+    });
+    let url = format!("http://{}/webhooks/{slug}/{}", town.sandbox.gateways[0], connection.unwrap());
+    let calls = town.sandbox.faults().map(gigya_esp_gateway::sandbox::Faults::all_calls).sum::<u64>();
+    let body = r#"[{"type":"unsubscribe","email":"ann@example.org"}]"#;
+    for media_type in ["application/json", "application/x-www-form-urlencoded"] {
+        let request = reqwest::Client::new().post(&url).header("content-type", media_type).body(body);
+        let status = contract::ask(Port::Webhooks, request).await.status;
+        assert!(status == 401 || status == 415, "{media_type}: {status}");
+    }
+    assert_eq!(town.sandbox.faults().map(gigya_esp_gateway::sandbox::Faults::all_calls).sum::<u64>(), calls);
+}
+
+/// The tests of one provider.
+macro_rules! tests {
+    ($($story:ident)+) => {$(
+        #[tokio::test]
+        async fn $story() {
+            $crate::suite::$story(provider()).await;
+        }
+    )+};
+    () => {
+        $crate::suite::tests! {
+            what_is_there_is_not_written_again
+            an_opt_out_reaches_the_other_side_and_its_echo_ends
+            an_opt_out_whose_callback_is_late_is_not_undone
+            a_newer_opt_in_is_forwarded_as_far_as_it_can_be_newer
+            removal_is_done_of_who_is_there_and_of_who_is_not
+            a_changed_address_is_the_only_one_that_is_mailed
+            what_fails_is_deferred_and_done_later
+            lost_answers_do_no_harm
+            a_callback_that_is_not_signed_is_not_believed
+        }
+    };
+}
+pub(crate) use tests;
