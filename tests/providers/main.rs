@@ -8,7 +8,13 @@ mod described;
 mod suite;
 mod table;
 
+use gigya_esp_gateway::sandbox::braze::BrazeSettings;
+use gigya_esp_gateway::sandbox::brevo::BrevoSettings;
 use gigya_esp_gateway::sandbox::described::DescribedSettings;
+use gigya_esp_gateway::sandbox::klaviyo::KlaviyoSettings;
+use gigya_esp_gateway::sandbox::mailchimp::MailchimpSettings;
+use gigya_esp_gateway::sandbox::sendgrid::SendgridSettings;
+use gigya_esp_gateway::sandbox::shipped::{Shipped, System};
 use gigya_esp_gateway::sandbox::{Esps, Setup};
 use suite::Provider;
 
@@ -41,6 +47,22 @@ everyone! {
         an_opt_out_is_final: true,
         ..described(DescribedSettings { timeless: true, ..DescribedSettings::default() })
     };
+    brevo: shipped(System::Brevo(BrevoSettings::default()));
+    klaviyo: shipped(System::Klaviyo(KlaviyoSettings::default()));
+    mailchimp: Provider {
+        keeps_out_who_left: true,
+        ..shipped(System::Mailchimp(MailchimpSettings::default()))
+    };
+    mailchimp_without_signatures: Provider {
+        keeps_out_who_left: true,
+        ..shipped(System::Mailchimp(MailchimpSettings { signing_secret: None, ..MailchimpSettings::default() }))
+    };
+    sendgrid: Provider { an_opt_out_is_final: true, ..shipped(System::Sendgrid(SendgridSettings::default())) };
+    braze: Provider { an_opt_out_is_final: true, ..shipped(System::Braze(BrazeSettings::default())) };
+}
+
+fn shipped(system: System) -> Provider {
+    Provider::new(Setup::with_further(Shipped::new(system)))
 }
 
 fn marketing_cloud(audience: &str) -> Provider {
