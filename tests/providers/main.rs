@@ -4,7 +4,7 @@
 
 #[path = "../contract/mod.rs"]
 mod contract;
-mod described;
+mod of_described;
 mod suite;
 mod table;
 
