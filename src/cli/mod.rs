@@ -8,6 +8,7 @@ mod online;
 mod openapi;
 mod out;
 mod progress;
+mod providers;
 mod reconcile;
 mod register;
 mod sandbox;
@@ -53,6 +54,8 @@ enum Command {
     Journal(journal::JournalArgs),
     /// Shows it at work without any account: a simulated Gigya, simulated ESPs, and a page.
     Sandbox(sandbox::SandboxArgs),
+    /// Says which ESPs there are, and what each can do.
+    Providers(providers::ProvidersArgs),
     /// Prints the description of the HTTP interface (`OpenAPI` 3.1, JSON).
     Openapi,
 }
@@ -86,6 +89,7 @@ impl Cli {
             Command::Reconcile(args) => reconcile::run(&args),
             Command::Journal(args) => journal::run(&args),
             Command::Openapi => openapi::run(),
+            Command::Providers(args) => providers::run(&args),
             Command::Sandbox(args) => sandbox::run(&args),
         };
         out::end(ended.unwrap_or_else(|code| code))

@@ -9,12 +9,14 @@ mod campaign_monitor;
 mod http;
 mod marketing_cloud;
 mod media;
+mod offer;
 mod profile;
 pub mod schema;
 mod scheme;
 pub mod setup;
 
 pub use media::takes_json;
+pub use offer::{Offer, offers};
 pub use profile::{Field, FieldValue, Person};
 
 use crate::config;

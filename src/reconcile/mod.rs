@@ -135,8 +135,19 @@ pub async fn compare(
 
 fn lines<'a>(gateway: &'a Gateway, only: &[String]) -> Vec<Line<'a>> {
     let mut lines = gateway.lines();
-    lines.retain(|line| only.is_empty() || only.iter().any(|label| label == line.label()));
+    lines.retain(|line| is_meant(line, only) && line.esp().can_list());
     lines
+}
+
+fn is_meant(line: &Line<'_>, only: &[String]) -> bool {
+    only.is_empty() || only.iter().any(|label| label == line.label())
+}
+
+/// Those of these routes, or of all if there are none, whose audience can't be read as a whole: nothing is compared there.
+#[must_use]
+pub fn cannot_be_read(gateway: &Gateway, only: &[String]) -> Vec<String> {
+    let lines = gateway.lines().into_iter().filter(|line| is_meant(line, only) && !line.esp().can_list());
+    lines.map(|line| line.label().to_owned()).collect()
 }
 
 /// One Gigya connection, and the audiences where its routes end.

@@ -21,5 +21,8 @@ pub struct Started {
     /// What their `{ env = .. }` stand for.
     pub secrets: Vec<(&'static str, String)>,
     /// Has its callbacks go to a gateway at this base URL.
-    pub register: Box<dyn Fn(&str) + Send + Sync>,
+    pub register: Register,
 }
+
+/// Has callbacks go to a gateway at a base URL.
+pub type Register = Box<dyn Fn(&str) + Send + Sync>;

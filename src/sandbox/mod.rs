@@ -39,7 +39,7 @@ pub use delivery::{Attempt, Courier, Sealed, Temper};
 pub use esp::SimulatedEsp;
 pub use faults::{Faults, Weather};
 pub use folder::Folder;
-pub use further::{FurtherEsp, Started};
+pub use further::{FurtherEsp, Register, Started};
 pub use giving_up::GivingUp;
 pub use setup::{Addresses, CALLBACK_TOKEN, Esps, JOURNAL_KEY, Setup};
 pub use surroundings::{Observer, Surroundings};

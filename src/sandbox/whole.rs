@@ -4,6 +4,7 @@
 //! configuration text.
 
 use super::campaign_monitor::CampaignMonitorSim;
+use super::further::Register;
 use super::gigya::GigyaSim;
 use super::marketing_cloud::MarketingCloudSim;
 use super::setup::{Addresses, CALLBACK_TOKEN, Setup};
@@ -47,7 +48,7 @@ pub struct Sandbox {
     /// What the gateway was started with.
     pub(super) outfit: Outfit,
     /// Have the further ESPs' callbacks go somewhere.
-    registers: Vec<Box<dyn Fn(&str) + Send + Sync>>,
+    registers: Vec<Register>,
     stop: CancellationToken,
     running: Vec<JoinHandle<()>>,
     witness: Arc<dyn Witness>,

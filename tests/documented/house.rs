@@ -102,6 +102,8 @@ impl House {
             ("GIGYA_SECRET", "c2VjcmV0"),
             ("CM_API_KEY", "key"),
             ("CM_CALLBACK_TOKEN", CALLBACK_TOKEN),
+            ("MAIL_API_KEY", "key"),
+            ("MAIL_CALLBACK_SECRET", CALLBACK_TOKEN),
             ("SFMC_CLIENT_ID", "id"),
             ("SFMC_CLIENT_SECRET", "secret"),
             ("SFMC_SIGNATURE_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),

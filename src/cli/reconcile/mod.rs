@@ -146,6 +146,17 @@ async fn reconcile(args: &ReconcileArgs, config: &Config) -> Result<ExitCode, Ex
     let plan = plan.map_err(|error| failed(&error))?;
     let mut writer = Writer::begin(args.csv.as_deref(), Pseudonyms::from_config(config), args.show_addresses)?;
     let gateway = connect(config).await?;
+    let left_out = reconcile::cannot_be_read(&gateway, &args.routes);
+    for route in &left_out {
+        complain!("{route}: not compared, as this ESP's connection has no way to read an audience as a whole");
+    }
+    let meant = if args.routes.is_empty() { config.routes.len() } else { args.routes.len() };
+    if left_out.len() >= meant {
+        complain!(
+            "error: nothing can be compared; describe how the audience is read: [[http.NAME.list]], in docs/any-esp.md"
+        );
+        return Err(Ended::Refused.into());
+    }
     let mut tally = Tally { listener: writer.listener(), ..Tally::default() };
     let work = Work { args, config, gateway: &gateway, scratch, began };
     let stopped = match work.run(plan, &mut tally).await {

@@ -30,6 +30,8 @@ pub struct Http {
     pub common: Common,
     /// What people call the system.
     pub title: String,
+    /// What one should know of it, in a line.
+    pub about: String,
     /// Which shipped description it has; none if its own.
     pub provider: Option<String>,
     /// Where the API is.

@@ -138,7 +138,7 @@ fn each_slip_is_told() {
             (Ok(_), "") => {}
             (Ok(_), expected) => panic!("{expected} wasn't told"),
             (Err(errors), expected) => {
-                assert!(errors.to_string().contains(expected) && !expected.is_empty(), "{expected} in\n{errors}")
+                assert!(errors.to_string().contains(expected) && !expected.is_empty(), "{expected} in\n{errors}");
             }
         }
     }

@@ -19,7 +19,7 @@ mod wire;
 pub use client::CampaignMonitor;
 pub use setup::CampaignMonitorSetUp;
 
-use super::{ProviderInfo, TokenInPath};
+use super::{Offer, ProviderInfo, TokenInPath};
 
 /// Campaign Monitor, for the edge and the API document.
 pub const INFO: ProviderInfo = ProviderInfo {
@@ -30,3 +30,17 @@ pub const INFO: ProviderInfo = ProviderInfo {
     callback: "Subscribe, Update and Deactivate events of one list, up to 1,000, as JSON or XML.",
     bodies: body::all,
 };
+
+/// What it can do.
+pub fn offer() -> Offer {
+    Offer {
+        title: INFO.title.to_owned(),
+        table: "[campaign_monitor.NAME]".to_owned(),
+        writes: vec!["subscribe", "unsubscribe", "update"],
+        removal: vec!["delete", "unsubscribe", "suppress"],
+        tells: vec!["opt-outs", "opt-ins", "bounces", "changes"],
+        verified_by: "token in the URL".to_owned(),
+        reconcile: true,
+        limits: "can't find a UID, only an address".to_owned(),
+    }
+}

@@ -12,6 +12,7 @@
 //! | `listing` | an audience as a whole, page by page |
 //! | `callback` | what comes in |
 //! | `body` | the same for the API document |
+//! | `offer` | what the shipped ones can do |
 //! | `setup` | what is proved over there, and what an operator enters there |
 
 mod body;
@@ -21,10 +22,12 @@ mod document;
 mod fill;
 mod listing;
 mod moment;
+mod offer;
 mod provider;
 mod record;
 mod setup;
 
+pub use offer::offers;
 pub use provider::Described;
 pub use setup::DescribedSetUp;
 

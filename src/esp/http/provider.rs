@@ -84,20 +84,18 @@ impl Described {
         Ok(record::records(held, self.settings.rules.one_record_an_address))
     }
 
-    /// Waits until what was only queued can be read; `is_so` is asked of the one at the address, if anybody is.
+    /// Waits until what was only queued can be read: until `what_became` knows it from the records at the address.
     async fn await_queue(
         &self,
         audience: &Audience,
         address: &Email,
         deadline: Deadline,
-        is_so: impl Fn(Option<Consent>) -> bool,
+        what_became: impl Fn(&[Record]) -> Option<Written>,
     ) -> Result<Written, Fault> {
         loop {
             let records = self.look(audience, address, deadline).await?;
-            let is_out = |record: &&Record| matches!(record.consent, Consent::OptedOut { .. });
-            let record = records.iter().find(|record| !is_out(record)).or(records.first());
-            if is_so(record.map(|record| record.consent)) {
-                return Ok(Written::Done);
+            if let Some(written) = what_became(&records) {
+                return Ok(written);
             }
             if !deadline.allows(QUEUE_LOOK) {
                 return Err(Fault::DeadlineReached);
@@ -108,8 +106,17 @@ impl Described {
 
     /// Waits until a record that was to go isn't in anymore.
     async fn await_out(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault> {
-        let is_so = |now: Option<Consent>| !matches!(now, Some(Consent::OptedIn { .. } | Consent::Pending { .. }));
-        self.await_queue(audience, &record.address, deadline, is_so).await
+        let became = |records: &[Record]| {
+            let is_in = |now: &Record| now.key == record.key && may_be_mailed(now.consent);
+            (!records.iter().any(is_in)).then_some(Written::Done)
+        };
+        self.await_queue(audience, &record.address, deadline, became).await
+    }
+
+    /// Whether a record at a person's address is theirs, as far as it tells: where an address is one record, it is.
+    fn may_be_theirs(&self, record: &Record, person: &Person) -> bool {
+        let rules = &self.settings.rules;
+        rules.one_record_an_address || record.uid.as_ref().is_none_or(|uid| *uid == person.uid)
     }
 
     /// Does something about a record.
@@ -261,7 +268,7 @@ impl Esp for Described {
         let (operations, rules) = (&self.settings.operations, &self.settings.rules);
         if !over_opt_out && rules.subscribe_may_lift_opt_out {
             let held = self.look(audience, &person.address, deadline).await?;
-            if held.iter().any(|record| matches!(record.consent, Consent::OptedOut { .. })) {
+            if held.iter().any(|record| self.may_be_theirs(record, person) && is_out(record.consent)) {
                 return Ok(Written::Held);
             }
         }
@@ -277,9 +284,16 @@ impl Esp for Described {
         match self.client.write(calls, &known, doing).await? {
             None => Err(Fault::Refused { code: 0 }),
             Some(Written::Done) if rules.queued => {
-                let is_so =
-                    |now: Option<Consent>| matches!(now, Some(Consent::OptedIn { .. } | Consent::Pending { .. }));
-                self.await_queue(audience, &person.address, deadline, is_so).await
+                let became = |records: &[Record]| {
+                    let theirs = || records.iter().filter(|record| self.may_be_theirs(record, person));
+                    if theirs().any(|record| may_be_mailed(record.consent)) {
+                        return Some(Written::Done);
+                    }
+                    // Who wasn't out before has left meanwhile. Who was, may be seen as they were.
+                    let is_out = !over_opt_out && theirs().any(|record| is_out(record.consent));
+                    is_out.then_some(Written::Held)
+                };
+                self.await_queue(audience, &person.address, deadline, became).await
             }
             Some(written) => Ok(written),
         }
@@ -376,6 +390,14 @@ impl Esp for Described {
     ) -> Result<Vec<Result<Written, Fault>>, Fault> {
         Ok(together(people.iter().map(|person| self.opt_in(audience, None, person, false, deadline))).await)
     }
+}
+
+const fn may_be_mailed(consent: Consent) -> bool {
+    matches!(consent, Consent::OptedIn { .. } | Consent::Pending { .. })
+}
+
+const fn is_out(consent: Consent) -> bool {
+    matches!(consent, Consent::OptedOut { .. })
 }
 
 /// Values as they compare: sorted, without empty ones.

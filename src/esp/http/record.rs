@@ -57,7 +57,7 @@ pub fn one(shape: &Shape, document: &Document<'_, '_>, asked: Option<&Email>) ->
         for (name, value) in object {
             match value {
                 Value::Array(items) => {
-                    fields.extend(items.iter().filter_map(|item| Some((name.clone(), as_text(item)?))))
+                    fields.extend(items.iter().filter_map(|item| Some((name.clone(), as_text(item)?))));
                 }
                 value => fields.extend(as_text(value).map(|text| (name.clone(), text))),
             }

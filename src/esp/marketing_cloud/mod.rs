@@ -43,7 +43,7 @@ mod wire;
 pub use provider::MarketingCloud;
 pub use setup::MarketingCloudSetUp;
 
-use super::{ProviderInfo, SignatureInfo, TokenInPath};
+use super::{Offer, ProviderInfo, SignatureInfo, TokenInPath};
 
 /// Marketing Cloud, for the edge and the API document.
 pub const INFO: ProviderInfo = ProviderInfo {
@@ -59,3 +59,17 @@ pub const INFO: ProviderInfo = ProviderInfo {
                verification of a new callback.",
     bodies: body::all,
 };
+
+/// What it can do.
+pub fn offer() -> Offer {
+    Offer {
+        title: INFO.title.to_owned(),
+        table: "[marketing_cloud.NAME]".to_owned(),
+        writes: vec!["subscribe", "unsubscribe", "update"],
+        removal: vec!["delete", "unsubscribe"],
+        tells: vec!["opt-outs"],
+        verified_by: "HMAC-SHA256".to_owned(),
+        reconcile: true,
+        limits: "waits 3 s for a callback's answer; tells of no opt-ins and no bounces".to_owned(),
+    }
+}

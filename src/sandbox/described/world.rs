@@ -151,7 +151,12 @@ impl World {
         if !self.people.contains_key(&email.to_lowercase()) {
             return Err((404, "nobody"));
         }
-        Ok(self.happens(email, State::Stopped, &[State::Active]).unwrap_or_default())
+        let told = self.happens(email, State::Stopped, &[State::Active]);
+        let queue = self.settings.queue;
+        if let Some(person) = self.people.get_mut(&email.to_lowercase()).filter(|_| told.is_some()) {
+            person.before = Some((queue, Some(State::Active)));
+        }
+        Ok(told.unwrap_or_default())
     }
 
     /// A state changes; none if it couldn't from the one that there is. Somebody new can become active only.
@@ -161,8 +166,7 @@ impl World {
             return self.put(email, &Value::Null).ok();
         }
         let person = self.people.get_mut(&email.to_lowercase()).filter(|person| from.contains(&person.state))?;
-        let before = (self.settings.queue, Some(person.state));
-        (person.state, person.since, person.before) = (state, now, Some(before));
+        (person.state, person.since, person.before) = (state, now, None);
         let person = person.clone();
         let kind = if state == State::Active { "subscribed" } else { state.name() };
         Some(vec![self.told(kind, &person, None)])

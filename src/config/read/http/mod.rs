@@ -63,13 +63,13 @@ struct Given {
 /// Reads one connection.
 pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Http> {
     let allow_http = reader.flag("allow_http", false);
-    let provider = provider(reader)?;
+    let provider = provider(reader).ok()?;
     let given = given(reader)?;
     let scope = &given.scope;
     let common = common(reader, Defaults::ORDINARY);
     let title = reader.text("title").map_or_else(|| name.as_str().to_owned(), |(title, _)| title);
     // For people who read the description only.
-    reader.take("about");
+    let about = reader.text("about").map(|(about, _)| about).unwrap_or_default();
     reader.take("from");
     let base_url = base_url(reader, allow_http, scope);
     let in_head = Allowed { secrets: true, ..Allowed::default() };
@@ -89,6 +89,7 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Http> {
         name,
         common,
         title,
+        about,
         provider,
         base_url: base_url?,
         headers,
@@ -104,9 +105,12 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Http> {
     })
 }
 
-/// The shipped description, if one is named, is put where its own tables would stand. The outer none is one that there isn't.
-fn provider(reader: &mut Reader<'_>) -> Option<Option<String>> {
-    let Some((name, place)) = reader.text("provider") else { return Some(None) };
+/// A description is named that there isn't; it is reported.
+struct NotShipped;
+
+/// The shipped description, if one is named, is put where its own tables would stand.
+fn provider(reader: &mut Reader<'_>) -> Result<Option<String>, NotShipped> {
+    let Some((name, place)) = reader.text("provider") else { return Ok(None) };
     let Some(text) = shipped::description(&name) else {
         let known: Vec<_> = shipped::names().map(|name| format!("\"{name}\"")).collect();
         let remedy = format!("write {}, or describe it yourself; see docs/any-esp.md", known.join(", "));
@@ -121,7 +125,7 @@ fn provider(reader: &mut Reader<'_>) -> Option<Option<String>> {
         ]) {
             reader.take(key);
         }
-        return None;
+        return Err(NotShipped);
     };
     for key in DESCRIPTION {
         if let Some(own) = reader.take(key) {
@@ -145,7 +149,7 @@ fn provider(reader: &mut Reader<'_>) -> Option<Option<String>> {
     for (key, node) in shipped.into_iter().filter(|(key, _)| !PRESETS.contains(&key.as_str())) {
         reader.report(&key, Some(&node.place), "is not a key that a description has", "this is a bug of the gateway");
     }
-    Some(Some(name))
+    Ok(Some(name))
 }
 
 /// Settings and secrets, those that the description declares; without a declaration, those that are there.
@@ -213,7 +217,7 @@ pub fn texts_of(reader: &mut Reader<'_>, key: &'static str) -> BTreeMap<String, 
                 texts.insert(name, (node.place, text));
             }
             None => {
-                reader.report(&format!("{key}.{name}"), Some(&node.place), "is not text", "put it in double quotes")
+                reader.report(&format!("{key}.{name}"), Some(&node.place), "is not text", "put it in double quotes");
             }
         }
     }

@@ -26,6 +26,7 @@ fn settings(rules: HttpRules) -> Http {
         name: crate::domain::ConnectionName::new("mail"),
         common: common(),
         title: String::new(),
+        about: String::new(),
         provider: None,
         base_url: "https://api.example.com/v1".parse().unwrap(),
         headers: Vec::new(),
