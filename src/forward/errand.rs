@@ -193,8 +193,9 @@ impl Errand<'_> {
         if let Reading::Found(account) = client.account_by_email(address, self.deadline).await? {
             return self.opt_in_account(&account, since).await;
         }
-        let made =
-            client.create_lite_account(registration, address, self.subscription(), self.tag(since), self.deadline).await;
+        let made = client
+            .create_lite_account(registration, address, self.subscription(), self.tag(since), self.deadline)
+            .await;
         match (client.account_by_email(address, self.deadline).await?, made) {
             (Reading::Found(account), Ok(())) => {
                 self.mark.lock().unwrap_or_else(PoisonError::into_inner).uid = Some(account.uid.clone());
