@@ -184,7 +184,7 @@ impl Errand<'_> {
     /// their account is gone, and the notice may be an echo of what the gateway wrote on its behalf.
     async fn opted_in_stranger(&self, since: ActedAt, has_uid: bool) -> Result<Effect, Fault> {
         let had_account = has_uid || self.news.uid.is_some();
-        if !self.ends.route.create_lite_accounts || had_account || !self.linked_uids().await?.is_empty() {
+        if !self.ends.route.create_lite_accounts || had_account || self.is_linked().await? {
             return Ok(Outcome::Skipped(Reason::UnknownSubscriber).into());
         }
         let (client, address) = (&self.gigya.client, &self.news.address);
@@ -301,15 +301,26 @@ impl Errand<'_> {
                 accounts.push(*account);
             }
         }
-        if accounts.is_empty() && self.is_fresh() {
-            let uids: Vec<_> = uids.iter().collect();
-            let links = Links::of(self.gigya, &uids, self.deadline).await;
-            if uids.iter().any(|uid| links.hold(self.ends, uid, &self.news.address)) {
-                // It was deleted a moment ago, or has another UID: whoever works on that notice writes down which.
-                return Err(Fault::Unavailable { cause: "account_gone" });
-            }
+        if accounts.is_empty() && self.is_fresh() && self.hold_any(&uids).await? {
+            // It was deleted a moment ago, or has another UID: whoever works on that notice writes down which.
+            return Err(Fault::Unavailable { cause: "account_gone" });
         }
         Ok(accounts)
+    }
+
+    /// Whether the audience holds somebody's subscriber under this address, as far as the journal knows.
+    async fn is_linked(&self) -> Result<bool, Fault> {
+        let uids = self.linked_uids().await?;
+        Ok(!uids.is_empty() && self.hold_any(&uids).await?)
+    }
+
+    /// Whether the audience holds any of these accounts under this address.
+    async fn hold_any(&self, uids: &[Uid]) -> Result<bool, Fault> {
+        let links = Links::of(self.gigya, &uids.iter().collect::<Vec<_>>(), self.deadline).await;
+        if links.are_lost {
+            return Err(Fault::Journal);
+        }
+        Ok(uids.iter().any(|uid| links.hold(self.ends, uid, &self.news.address)))
     }
 
     /// The UIDs to which the journal has this address, or the former one.

@@ -235,7 +235,7 @@ async fn replicas_that_hear_of_a_stranger_at_once_do_no_harm() {
     for refuses_known_addresses in [false, true] {
         let mut setup = Setup { replicas: 2, ..creating() };
         setup.gigya.refuses_known_addresses = refuses_known_addresses;
-        let town = Town::with(setup).await;
+        let mut town = Town::with(setup).await;
         // So slow that each is at it before the other is done.
         town.sandbox.gigya.faults().set(Weather { latency: Duration::from_millis(100), ..Weather::default() });
         let courier = town.sandbox.campaign_monitor.courier();
@@ -243,6 +243,7 @@ async fn replicas_that_hear_of_a_stranger_at_once_do_no_harm() {
         town.fills_in_the_form("ann");
         town.quiet().await;
         assert_eq!(town.sandbox.gigya.faults().calls("accounts.initRegistration"), 2, "both heard of her");
+        assert!(town.outcomes().iter().all(|outcome| !outcome.starts_with("rejected")), "{refuses_known_addresses}");
         assert!(!town.sandbox.gigya.accounts().is_empty());
         assert_eq!(town.esp("ann"), Some(State::Active));
         town.a_moment_passes();
