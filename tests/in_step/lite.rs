@@ -143,7 +143,7 @@ async fn gigya_asks_for_the_confirmation_unless_the_esp_did() {
     for confirmed_at_esp in [false, true] {
         let mut setup = both(ALL);
         setup.gigya.double_opt_in = vec![NEWSLETTER.to_owned()];
-        setup.route += &format!("confirmed_at_esp = {confirmed_at_esp}");
+        setup.route = format!("{CREATE}confirmed_at_esp = {confirmed_at_esp}");
         let town = Town::with(setup).await;
         town.fills_in_the_form("ann");
         town.quiet().await;
