@@ -294,7 +294,7 @@ fn setup(place: &Place) -> Setup {
     }
     setup.marketing_cloud_route = format!("{route}{}", setup.marketing_cloud_route);
     if place.accept_opt_ins {
-        route.push_str("accept_opt_ins = true\n");
+        route.push_str("accept_opt_ins = true\nconfirmed_at_esp = true\n");
     }
     setup.route = format!("{route}{}", setup.route);
     setup
