@@ -1,7 +1,7 @@
 //! A town with Gigya, the gateway, and one guest.
 
+use super::guests::Provider;
 use crate::contract::Held;
-use crate::guests::Provider;
 use gigya_esp_gateway::sandbox::shipped::Shipped;
 use gigya_esp_gateway::sandbox::{Attempt, Sandbox, Setup, SimulatedEsp};
 use std::sync::Arc;
