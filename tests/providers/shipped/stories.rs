@@ -151,11 +151,7 @@ async fn a_bounce_is_one_only_where_the_route_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_storm_nobody_who_is_out_is_mailed_in_the_end() {
-    let mut storms = tokio::task::JoinSet::new();
-    for provider in Provider::ALL {
-        storms.spawn(a_storm(provider));
-    }
-    storms.join_all().await;
+    futures_util::future::join_all(Provider::ALL.map(a_storm)).await;
 }
 
 async fn a_storm(provider: Provider) {
