@@ -186,7 +186,9 @@ async fn a_storm(provider: Provider) {
         town.quiet().await;
     }
     town.sandbox.faults().for_each(|faults| faults.set(Weather::default()));
-    uids.iter().for_each(|uid| town.sandbox.gigya.fire_update_of(uid));
+    for uid in &uids {
+        town.sandbox.gigya.fire_update_of(uid);
+    }
     town.quiet().await;
     for (name, uid) in people.iter().zip(&uids) {
         let (gigya, mailed) = (town.gigya(uid) == Some(true), town.mails(name));
