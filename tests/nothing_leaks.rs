@@ -11,6 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use collector::{Collector, Manner};
 use contract::{Held, Port, ask};
 use gigya_esp_gateway::config::{LogFormat, Telemetry, Traces};
+use gigya_esp_gateway::sandbox::described::DescribedSettings;
 use gigya_esp_gateway::sandbox::gigya::WebhookVersion;
 use gigya_esp_gateway::sandbox::marketing_cloud::Status;
 use gigya_esp_gateway::sandbox::{Esps, Sandbox, Setup, Weather};
@@ -58,6 +59,8 @@ async fn a_day(version: WebhookVersion) -> Vec<String> {
         .to_owned();
     setup.gigya_lines = "deadline = \"2s\"\nattempt_timeout = \"200ms\"\nauth = \"signed\"".to_owned();
     setup.campaign_monitor_lines = "deadline = \"2s\"\nattempt_timeout = \"200ms\"".to_owned();
+    let lines = "deadline = \"2s\"\nattempt_timeout = \"200ms\"".to_owned();
+    setup.further = vec![Arc::new(DescribedSettings { lines, ..DescribedSettings::default() })];
     let sandbox = Sandbox::start(setup, Held::default()).await.unwrap();
     let mut attempts = sandbox.attempts.subscribe();
     let (gigya, esp, list) = (&sandbox.gigya, &sandbox.campaign_monitor, sandbox.list.as_str());
@@ -99,6 +102,8 @@ async fn a_day(version: WebhookVersion) -> Vec<String> {
         sandbox.callback_url(0),
         sandbox.marketing_cloud_url(0),
         format!("{}canary", sandbox.callback_url(0)),
+        format!("http://{}/webhooks/http/mail", sandbox.gateways[0]),
+        format!("http://{}/webhooks/http/mail/canary", sandbox.gateways[0]),
         format!("http://{}/canary/canary@example.org", sandbox.gateways[0]),
         format!("http://{}/webhooks/canary/canary", sandbox.gateways[0]),
     ];

@@ -5,6 +5,7 @@
 #[path = "../contract/mod.rs"]
 mod contract;
 mod of_described;
+mod shipped;
 mod suite;
 mod table;
 
@@ -47,21 +48,21 @@ everyone! {
         an_opt_out_is_final: true,
         ..described(DescribedSettings { timeless: true, ..DescribedSettings::default() })
     };
-    brevo: shipped(System::Brevo(BrevoSettings::default()));
-    klaviyo: shipped(System::Klaviyo(KlaviyoSettings::default()));
+    brevo: described_by_us(System::Brevo(BrevoSettings::default()));
+    klaviyo: described_by_us(System::Klaviyo(KlaviyoSettings::default()));
     mailchimp: Provider {
         keeps_out_who_left: true,
-        ..shipped(System::Mailchimp(MailchimpSettings::default()))
+        ..described_by_us(System::Mailchimp(MailchimpSettings::default()))
     };
     mailchimp_without_signatures: Provider {
         keeps_out_who_left: true,
-        ..shipped(System::Mailchimp(MailchimpSettings { signing_secret: None, ..MailchimpSettings::default() }))
+        ..described_by_us(System::Mailchimp(MailchimpSettings { signing_secret: None, ..MailchimpSettings::default() }))
     };
-    sendgrid: Provider { an_opt_out_is_final: true, ..shipped(System::Sendgrid(SendgridSettings::default())) };
-    braze: Provider { an_opt_out_is_final: true, ..shipped(System::Braze(BrazeSettings::default())) };
+    sendgrid: Provider { an_opt_out_is_final: true, ..described_by_us(System::Sendgrid(SendgridSettings::default())) };
+    braze: Provider { an_opt_out_is_final: true, ..described_by_us(System::Braze(BrazeSettings::default())) };
 }
 
-fn shipped(system: System) -> Provider {
+fn described_by_us(system: System) -> Provider {
     Provider::new(Setup::with_further(Shipped::new(system)))
 }
 

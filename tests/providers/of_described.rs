@@ -1,9 +1,18 @@
 //! What a described connection does that no other provider has.
 
 use crate::suite::{Provider, Town, address};
+use gigya_esp_gateway::config::{Config, Environment};
+use gigya_esp_gateway::domain::{Audience, Consent};
+use gigya_esp_gateway::esp::{self, Esp, Whom};
 use gigya_esp_gateway::sandbox::Setup;
 use gigya_esp_gateway::sandbox::described::DescribedSettings;
+use gigya_esp_gateway::upstream::{Deadline, HttpTransport};
 use serde_json::json;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 fn described(settings: DescribedSettings) -> Provider {
     Provider::new(Setup::with_further(settings))
@@ -79,4 +88,102 @@ fn sign(body: &str) -> (String, String) {
     let key = hmac::Key::new(hmac::HMAC_SHA256, b"simulated-described-callback-secret");
     let made = hmac::sign(&key, format!("{time}.{body}").as_bytes());
     (time, hex::encode(made))
+}
+
+/// The provider itself, connected to where the town's ESP is.
+fn connected(town: &Town) -> Arc<dyn Esp> {
+    let outfit = town.sandbox.outfit();
+    let environment: Environment = outfit.environment.clone().into_iter().collect();
+    let config = Config::parse(&outfit.configuration, Path::new("town.toml"), &environment).unwrap();
+    let settings = config.esps.into_values().next().unwrap();
+    esp::connect(&settings, Arc::new(HttpTransport::new().unwrap()))
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Instant::now(), Duration::from_secs(8))
+}
+
+#[tokio::test]
+async fn what_a_list_tells_of_somebody_is_what_a_look_tells() {
+    let mut town = Town::of(described(DescribedSettings::default())).await;
+    for name in ["ann", "bea", "cem", "dee", "eva", "fay", "gus"] {
+        town.subscriber(name).await;
+    }
+    assert!(town.esp().unsubscribe_link(&address("bea")) && town.esp().bounce(&address("gus")));
+    town.quiet().await;
+    let (esp, audience) = (connected(&town), Audience::new("7"));
+    assert!(esp.can_list());
+    let (mut bookmark, mut parts, mut pages) = (None, Vec::new(), 0);
+    loop {
+        let page = esp.list(&audience, bookmark.as_ref(), soon()).await.unwrap();
+        pages += 1;
+        assert_eq!(page.total, (pages == 1).then_some(7));
+        parts.extend(page.parts);
+        match page.next {
+            Some(next) => bookmark = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!((pages, parts.len()), (3, 7));
+    for part in &parts {
+        let listed = esp.combine(&audience, &[&part.said, &part.said]).unwrap();
+        let whom = Whom { uids: Vec::new(), addresses: vec![&listed.address], fields: &[] };
+        let looked = esp.find(&audience, &whom, soon()).await.unwrap().remove(0);
+        assert_eq!((&listed.key, listed.consent, &listed.uid), (&looked.key, looked.consent, &looked.uid));
+        assert_eq!(listed.fields, looked.fields);
+        assert!(!matches!(listed.consent, Consent::Unknown));
+    }
+}
+
+/// Runs a command with the town's configuration; its status, and all that it said.
+fn command(town: &Town, folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let file = folder.join("gateway.toml");
+    std::fs::write(&file, &town.sandbox.outfit().configuration).unwrap();
+    let ran = Command::new(env!("CARGO_BIN_EXE_gigya-esp-gateway"))
+        .args(arguments)
+        .args(["--config", file.to_str().unwrap()])
+        .envs(town.sandbox.outfit().environment.iter().map(|(name, secret)| (name, secret)))
+        .env("GATEWAY_SERVER__PUBLIC_URL", "https://gateway.example.com")
+        .output()
+        .unwrap();
+    let said = [ran.stdout, ran.stderr].concat();
+    (ran.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reconcile_compares_what_can_be_read_as_a_whole_and_refuses_what_can_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut town = Town::of(described(DescribedSettings::default())).await;
+    town.subscriber("ann").await;
+    let (status, said) = command(&town, folder.path(), &["reconcile"]);
+    assert_eq!(status, Some(0), "{said}");
+    town.esp().courier().pause(true);
+    assert!(town.esp().unsubscribe_link(&address("ann")));
+    let (status, said) = command(&town, folder.path(), &["reconcile"]);
+    assert!(status == Some(3) && said.contains("untold_opt_out"), "{said}");
+
+    let settings = DescribedSettings { unlisted: true, ..DescribedSettings::default() };
+    let town = Town::of(described(settings)).await;
+    let (status, said) = command(&town, folder.path(), &["reconcile"]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("main/newsletter -> mail/7: not compared"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_is_told_what_to_enter_and_whether_calls_are_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let town = Town::of(described(DescribedSettings::default())).await;
+    let (_, said) = command(&town, folder.path(), &["check", "--online"]);
+    for expected in [
+        "https://gateway.example.com/webhooks/http/mail",
+        "x-signature",
+        "audience 7: reading",
+        "answered as described",
+    ] {
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(expected), "{expected} in {said}");
+    }
+    town.esp().faults().set_down(true);
+    let (status, said) = command(&town, folder.path(), &["check", "--online"]);
+    assert!(status == Some(1) && !said.contains("answered as described"), "{said}");
 }

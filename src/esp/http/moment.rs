@@ -129,6 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn of_several_places_the_latest_counts() {
+        let document = json!({ "changed": 5, "left": [{ "at": 9 }, { "at": 7 }, { "at": null }] });
+        let pointers = ["/changed", "/left/*/at", "/elsewhere"].map(crate::config::http::Template::literal).into();
+        let time =
+            Time { pointers, format: TimeFormat::UnixSeconds, of_state: false, doubt: std::time::Duration::ZERO };
+        let known = crate::esp::http::fill::Known::default();
+        let at = of_consent(&[time], &Document { value: &document, known: &known });
+        assert_eq!(at.latest().map(Timestamp::as_second), Some(9));
+        assert_eq!(at.earliest(), None, "it is no time of consent");
+    }
+
+    #[test]
     fn what_is_no_time_is_none() {
         for value in [json!(""), json!("soon"), json!({}), json!(true)] {
             for format in

@@ -103,9 +103,9 @@ fn together(parts: Vec<Held>) -> Option<Record> {
     for part in parts {
         whole.key = whole.key.or(part.key);
         whole.uid = whole.uid.or(part.uid);
-        // Two reads of one record may tell the same.
-        let news: Vec<_> = part.fields.into_iter().filter(|field| !whole.fields.contains(field)).collect();
-        whole.fields.extend(news);
+        // What is there twice, as on two pages of a list, is one field.
+        let known: Vec<String> = whole.fields.iter().map(|(name, _)| name.clone()).collect();
+        whole.fields.extend(part.fields.into_iter().filter(|(name, _)| !known.contains(name)));
     }
     let key = whole.key.unwrap_or_else(|| whole.address.expose().to_owned());
     Some(Record {

@@ -51,9 +51,7 @@ impl Desk for BrazeSim {
             ("POST", ["users", "delete"]) => {
                 let mut world = self.world();
                 let ids: Vec<&str> = texts(&call.body["external_ids"]).collect();
-                ids.iter().for_each(|id| {
-                    world.users.remove(*id);
-                });
+                world.users.retain(|id, _| !ids.contains(&id.as_str()));
                 (201, json!({ "deleted": ids.len(), "message": "success" }))
             }
             _ => (404, json!({ "message": "not found" })),

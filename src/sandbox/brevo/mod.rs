@@ -103,6 +103,8 @@ impl BrevoSim {
 
     /// Hands what happened to the webhook.
     fn publish(&self, happened: Vec<Value>) {
-        happened.into_iter().for_each(|event| self.inner.courier.take(event));
+        for event in happened {
+            self.inner.courier.take(event);
+        }
     }
 }

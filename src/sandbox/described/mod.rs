@@ -24,6 +24,14 @@ use world::World;
 
 /// The audience of the sandbox.
 pub const AUDIENCE: &str = "7";
+const LIST: &str = r#"
+[[http.mail.list]]
+path = "/audiences/{audience}/people"
+query = { limit = "{limit}", offset = "{offset}" }
+each = "/people"
+limit = 3
+total = "/total"
+"#;
 const KEY: &str = "simulated-described-key";
 const CALLBACK_SECRET: &str = "simulated-described-callback-secret";
 
@@ -38,6 +46,8 @@ pub struct DescribedSettings {
     pub queue: u32,
     /// Whether it tells no times of states.
     pub timeless: bool,
+    /// Whether its audience can't be read as a whole, as far as its description says.
+    pub unlisted: bool,
     /// Lines for its connection's table.
     pub lines: String,
     /// Lines for its route.
@@ -133,6 +143,7 @@ impl DescribedSim {
             "time = { pointer = \"/since\", format = \"unix\", of = \"state\" }".to_owned()
         };
         let moves = !settings.never_moves;
+        let list = if settings.unlisted { "" } else { LIST };
         let (lines, route) = (&settings.lines, &settings.route);
         format!(
             r#"
@@ -191,13 +202,7 @@ method = "DELETE"
 path = "/people/{{record}}"
 answers = [{{ status = 404, pointer = "/error", equals = "nobody", means = "nothing_to_do" }}]
 
-[[http.mail.list]]
-path = "/audiences/{{audience}}/people"
-query = {{ limit = "{{limit}}", offset = "{{offset}}" }}
-each = "/people"
-limit = 3
-total = "/total"
-
+{list}
 [http.mail.callback]
 verify = "hmac"
 header = "X-Signature"

@@ -135,7 +135,9 @@ impl KlaviyoSim {
         let sim = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(sim.settings().queue).await;
-            emails.iter().for_each(|email| work(&sim, email));
+            for email in &emails {
+                work(&sim, email);
+            }
         });
     }
 

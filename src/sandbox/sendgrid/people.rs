@@ -138,7 +138,9 @@ impl SimulatedEsp for SendgridSim {
                 let was_out = world.groups.get_mut(&group).and_then(|held| held.remove(&email.to_lowercase()));
                 was_out.map(|_| world.event("group_resubscribe", email, Some(group)))
             };
-            event.into_iter().for_each(|event| self.publish(event));
+            if let Some(event) = event {
+                self.publish(event);
+            }
         }
         could
     }

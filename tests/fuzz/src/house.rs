@@ -51,6 +51,29 @@ client_id = { env = "SFMC_CLIENT_ID" }
 client_secret = { env = "SFMC_CLIENT_SECRET" }
 signature_keys = [{ env = "SFMC_SIGNATURE_KEY" }]
 
+[http.mail]
+base_url = "https://api.example.com"
+callback_secrets = [{ env = "CM_CALLBACK_TOKEN" }]
+[http.mail.read]
+path = "/people/{email}"
+state = "/state"
+states = [{ equals = "active", means = "opted_in" }]
+[http.mail.subscribe]
+path = "/people/{email}"
+[http.mail.unsubscribe]
+path = "/people/{email}/stop"
+[http.mail.callback]
+verify = "token"
+events = "/events"
+type = "/type"
+kinds = [{ equals = "stop", means = "opted_out" }, { equals = "start", means = "opted_in" }, { equals = "open", means = "ignored" }]
+id = "/id"
+address = "/email"
+former_address = "/old"
+uid = "/uid"
+audience = "/list"
+time = [{ pointer = "/at", format = "unix" }, { pointer = "/log/*/at", format = "rfc3339" }, { pointer = "/day", format = "%d.%m.%Y", zone = "Europe/Berlin" }]
+
 [[route]]
 subscription = "main/newsletter"
 audience = "news/0123456789abcdef0123456789abcdef"
@@ -67,6 +90,10 @@ fields = { City = "profile.city" }
 [[route]]
 subscription = "old/newsletter"
 audience = "crm/publication-list:70001"
+
+[[route]]
+subscription = "old/mail"
+audience = "mail/7"
 "#;
 
 /// Its configuration.
@@ -92,7 +119,7 @@ pub fn gigya(name: &str) -> &'static Gigya {
     config().gigya.iter().find(|(known, _)| known.as_str() == name).expect("it is configured").1
 }
 
-/// A connection to an ESP, `news` or `crm`, with nothing known yet.
+/// A connection to an ESP, `news`, `crm` or `mail`, with nothing known yet.
 pub fn esp(name: &str, transport: Arc<dyn Transport>) -> Arc<dyn Esp> {
     let (_, settings) = config().esps.iter().find(|(known, _)| known.as_str() == name).expect("it is configured");
     esp::connect(settings, transport)

@@ -16,6 +16,8 @@ const SAYINGS: &[&str] = &[
     "not an array of events",
     "the list belongs to no route of this connection",
     "not a Gigya notification: none of its events has the shape of one",
+    "none of its events has the shape of one",
+    "no event is where the description has it",
     "not a Campaign Monitor callback: none of its events has the shape of one",
 ];
 

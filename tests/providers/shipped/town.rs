@@ -1,7 +1,7 @@
 //! A town with Gigya, the gateway, and one guest.
 
+use super::guests::Provider;
 use crate::contract::Held;
-use crate::guests::Provider;
 use gigya_esp_gateway::sandbox::shipped::Shipped;
 use gigya_esp_gateway::sandbox::{Attempt, Sandbox, Setup, SimulatedEsp};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl Town {
     pub async fn subscriber_without_echo(&self, name: &str) -> String {
         let uid = self.sandbox.gigya.sign_up(&address(name), name);
         self.sandbox.gigya.subscribe(&uid, NEWSLETTER);
-        assert!(self.sandbox.gigya.courier().settled(Duration::from_secs(60)).await);
+        assert!(self.sandbox.gigya.courier().settled(Duration::from_mins(1)).await);
         assert!(self.mails(name));
         self.esp.courier().forget();
         uid
@@ -55,7 +55,7 @@ impl Town {
     /// Waits until every webhook, echoes too, is delivered.
     pub async fn quiet(&self) {
         let name = self.esp.name();
-        assert!(self.sandbox.settled(Duration::from_secs(60)).await, "{name}: webhooks are never done");
+        assert!(self.sandbox.settled(Duration::from_mins(1)).await, "{name}: webhooks are never done");
     }
 
     /// Waits until something that was only queued over there is so.

@@ -1,7 +1,7 @@
 //! What is of one system only.
 
-use crate::guests::Provider;
-use crate::town::{NEWSLETTER, Town, address};
+use super::guests::Provider;
+use super::town::{NEWSLETTER, Town, address};
 use gigya_esp_gateway::sandbox::mailchimp::MailchimpSettings;
 use gigya_esp_gateway::sandbox::shipped::{Running, Shipped, System};
 use serde_json::json;
