@@ -309,7 +309,7 @@ impl Errand<'_> {
                 accounts.push(*account);
             }
         }
-        if accounts.is_empty() && self.is_fresh() && self.hold_any(&uids).await? {
+        if accounts.is_empty() && self.is_fresh() && matches!(self.hold_any(&uids).await, Ok(true)) {
             // It was deleted a moment ago, or has another UID: whoever works on that notice writes down which.
             return Err(Fault::Unavailable { cause: "account_gone" });
         }
