@@ -11,6 +11,8 @@ use axum::routing::post;
 use gigya_esp_gateway::sandbox::Setup;
 use gigya_esp_gateway::sandbox::gigya::{GigyaSettings, WebhookVersion};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Requests under way at once.
 const AT_ONCE: usize = 64;
@@ -42,7 +44,7 @@ const VARIANTS: [Switches; 7] = [
 /// Gives each its turn in every round.
 pub async fn measure(report: &mut Report, quick: bool) {
     let (accounts, rounds) = if quick { (30, 1) } else { (2000, 5) };
-    let collector = collector().await;
+    let (collector, spans) = collector().await;
     let mut costs = vec![[const { Vec::new() }; 3]; VARIANTS.len()];
     for round in 1..=rounds {
         for (switches, costs) in VARIANTS.iter().zip(&mut costs) {
@@ -66,6 +68,7 @@ pub async fn measure(report: &mut Report, quick: bool) {
         "Processor time of the gateway: ratio to the first line's (and microseconds an event), medians of {rounds}, \
          {AT_ONCE} requests at once"
     );
+    report.must(spans.load(Ordering::Relaxed) > 0, "traces reach the collector");
     report.table(&title, &["switched on", PHASES[0], PHASES[1], PHASES[2]], &rows);
 }
 
@@ -73,7 +76,8 @@ async fn run(switches: Switches, accounts: usize, collector: SocketAddr) -> [f64
     let webhooks = if switches.jwt { WebhookVersion::V2_0 } else { WebhookVersion::V1_1 };
     let mut setup = Setup { gigya: GigyaSettings { webhooks, ..GigyaSettings::default() }, ..Setup::default() };
     if switches.traces {
-        setup.more.push_str(&format!("\n[telemetry]\notlp_endpoint = \"http://{collector}\"\n"));
+        let table = format!("\n[telemetry]\notlp_endpoint = \"http://{collector}\"\n");
+        setup.more.push_str(&table);
     }
     let world = World::start(setup, switches.journal, switches.tls).await;
     let uids = world.people(accounts);
@@ -88,11 +92,16 @@ async fn run(switches: Switches, accounts: usize, collector: SocketAddr) -> [f64
     micros
 }
 
-/// Takes traces, and forgets them.
-async fn collector() -> SocketAddr {
+/// Takes traces and forgets them, but for how often some came.
+async fn collector() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = Router::new().route("/v1/traces", post(async |_: axum::body::Bytes| StatusCode::OK));
+    let (address, times) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&times);
+    let take = async move |_: axum::body::Bytes| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        StatusCode::OK
+    };
+    let router = Router::new().route("/v1/traces", post(take));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    address
+    (address, times)
 }
