@@ -6,16 +6,19 @@
 //! is the ratio, not the microseconds.
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a benchmark")]
 
+#[path = "gateway/process.rs"]
+mod process;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::StreamExt;
 use gigya_esp_gateway::sandbox::gigya::{GigyaSettings, WebhookVersion};
 use gigya_esp_gateway::sandbox::{Nobody, Sandbox, Setup};
 use hmac::{Hmac, KeyInit, Mac};
+use process::{Gateway, median};
 use sha1::Sha1;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 /// Accounts; each is opted in, told of again, and opted out.
@@ -131,8 +134,9 @@ async fn run(store: Store, postgres: Option<&str>) -> Run {
     std::fs::write(&configuration, &outfit.configuration).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_gigya-esp-gateway"));
     command.args(["serve", "--config"]).arg(&configuration).env_clear().envs(outfit.environment);
-    command.envs(postgres.map(|url| ("JOURNAL_URL", url))).stdout(Stdio::piped());
+    command.envs(postgres.map(|url| ("JOURNAL_URL", url)));
     let gateway = Gateway::start(command);
+    let url = format!("http://{}/webhooks/gigya/main", gateway.address);
     let http = reqwest::Client::new();
     let mut micros = [0.0; 3];
     for (phase, cost) in micros.iter_mut().enumerate() {
@@ -149,7 +153,7 @@ async fn run(store: Store, postgres: Option<&str>) -> Run {
             let mut mac = Hmac::<Sha1>::new_from_slice(&secret).unwrap();
             mac.update(body.as_bytes());
             let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
-            let request = http.post(&gateway.url).header("content-type", "application/json");
+            let request = http.post(&url).header("content-type", "application/json");
             let request = request.header("x-gigya-sig-hmac-sha1", signature).body(body);
             async move {
                 let answer = request.send().await.unwrap();
@@ -173,46 +177,4 @@ fn body(api_key: &str, uid: &str, id: &str, now: i64) -> String {
         "data": { "accountType": "full", "uid": uid },
     });
     serde_json::json!({ "events": [event], "nonce": id, "timestamp": now }).to_string()
-}
-
-/// The gateway's process. It dies with this.
-struct Gateway {
-    child: Child,
-    url: String,
-}
-
-impl Gateway {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = lines.find_map(|line| {
-            let line: serde_json::Value = serde_json::from_str(&line.unwrap()).ok()?;
-            line.pointer("/fields/webhooks").or(line.get("webhooks"))?.as_str().map(ToOwned::to_owned)
-        });
-        // Its log must be read on, or it would stand still.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url: format!("http://{}/webhooks/gigya/main", address.unwrap()) }
-    }
-
-    /// Time on a processor of all its threads.
-    fn processor_nanos(&self) -> u64 {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let nanos = tasks.filter_map(|task| {
-            let stat = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-            stat.split(' ').next()?.parse::<u64>().ok()
-        });
-        nanos.sum()
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -506,6 +506,8 @@ pub struct Route {
     pub double_opt_in: bool,
     /// Whether an opt-in at the ESP becomes one in Gigya (false).
     pub accept_opt_ins: bool,
+    /// Whether such an opt-in was confirmed at the ESP, so that Gigya's double opt-in needn't be awaited (false).
+    pub confirmed_at_esp: bool,
     /// Whether somebody unknown who opts in at the ESP becomes a lite account (false).
     pub create_lite_accounts: bool,
     /// Whether a bounce at the ESP becomes an opt-out in Gigya (false).

@@ -38,7 +38,8 @@ pub struct Salesforce {
     pub uid_field: String,
     /// The field that says when the person opted in or out, if there is one.
     pub consent_time_field: Option<String>,
-    /// Whether the gateway writes that field; else something in Salesforce does (true).
+    /// Whether the gateway writes that field, so that whoever ticks a box by hand may leave it as it was; else something in
+    /// Salesforce keeps it, whoever ticks, and it alone counts (true).
     pub write_consent_time: bool,
     /// The zone of days: of the consent-time field, if it is a date, and of the last change (UTC).
     pub time_zone: TimeZone,
@@ -61,7 +62,7 @@ pub enum SalesforceAuth {
         username: String,
         /// PEM, RSA.
         private_key: SecretString,
-        /// Whom the token is for: `https://login.salesforce.com`.
+        /// Whom the token is for (the organization's own host).
         login_url: String,
     },
 }

@@ -6,7 +6,13 @@ use super::{Config, Esp};
 use std::path::Path;
 
 /// Each by its name, as TOML.
-const DESCRIPTIONS: &[(&str, &str)] = &[];
+const DESCRIPTIONS: &[(&str, &str)] = &[
+    ("braze", include_str!("shipped/braze.toml")),
+    ("brevo", include_str!("shipped/brevo.toml")),
+    ("klaviyo", include_str!("shipped/klaviyo.toml")),
+    ("mailchimp", include_str!("shipped/mailchimp.toml")),
+    ("sendgrid", include_str!("shipped/sendgrid.toml")),
+];
 
 /// The names, in alphabetical order.
 pub fn names() -> impl Iterator<Item = &'static str> {

@@ -361,6 +361,7 @@ fn what_does_not_fit_together_is_told() {
         ("api_keys = [\"4_AbCdEf\"]", "api_keys = []", "api_keys: is empty"),
         ("\"delete\"", "\"suppress\"", "on_inactive: \"suppress\" needs the client's id"),
         ("accept_opt_ins = false", "create_lite_accounts = true", "create_lite_accounts: does nothing"),
+        ("accept_opt_ins = false", "confirmed_at_esp = true", "confirmed_at_esp: does nothing"),
         ("\"profile.firstName\"", "\"{profile.firstName\"", "fields.FirstName: has an opening brace"),
         ("127.0.0.1:9090", "0.0.0.0:8080", "admin_listen: is the same as server.listen"),
         ("[gigya.main]", "[gigya.Main]", "gigya.Main: is not a name"),

@@ -8,7 +8,7 @@ use super::gateway::{EspSide, GigyaSide, RouteEnds};
 use super::links::{Links, within};
 use super::rounds;
 use super::subscriber::{OUR_WRITE_MAY_LAG, trusted};
-use crate::domain::{ActedAt, Change, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, decide};
+use crate::domain::{ActedAt, Change, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, Uid, decide};
 use crate::esp::{News, Record, What, Whom};
 use crate::gigya::{Account, OptInTag, Reading};
 use crate::mutation::{self, Mutation};
@@ -125,6 +125,7 @@ impl Errand<'_> {
 
     async fn opted_in(&self, at: ActedAt) -> Result<Effect, Fault> {
         let record = self.record_at(&self.news.address).await?;
+        let has_uid = record.as_ref().is_some_and(|record| record.uid.is_some());
         let on_record = match record.map(|record| record.consent) {
             Some(Consent::OptedIn { since }) => since,
             Some(Consent::OptedOut { since, reason }) => return self.opted_out(since, reason).await,
@@ -137,7 +138,7 @@ impl Errand<'_> {
         let since = acted.or_earlier_by(OUR_WRITE_MAY_LAG);
         let accounts = self.accounts().await?;
         if accounts.is_empty() {
-            return self.opted_in_stranger(since).await;
+            return self.opted_in_stranger(since, has_uid).await;
         }
         let mut effects = Vec::new();
         for account in &accounts {
@@ -179,13 +180,41 @@ impl Errand<'_> {
         })
     }
 
-    async fn opted_in_stranger(&self, since: ActedAt) -> Result<Effect, Fault> {
-        if !self.ends.route.create_lite_accounts {
+    /// Somebody whom Gigya doesn't know becomes a lite account. Whom the ESP or the journal knows by a UID is no stranger:
+    /// their account is gone, and the notice may be an echo of what the gateway wrote on its behalf.
+    async fn opted_in_stranger(&self, since: ActedAt, has_uid: bool) -> Result<Effect, Fault> {
+        let had_account = has_uid || self.news.uid.is_some();
+        if !self.ends.route.create_lite_accounts || had_account || self.is_linked().await? {
             return Ok(Outcome::Skipped(Reason::UnknownSubscriber).into());
         }
         let (client, address) = (&self.gigya.client, &self.news.address);
-        client.create_lite_account(address, self.subscription(), self.tag(since), self.deadline).await?;
-        Ok(Effect::applied(Change::OptIn, None))
+        // As none of them can be read with this address, one was deleted a moment ago, or moves: perhaps after the form was filled in.
+        if client.search_by_address(address, self.deadline).await?.iter().any(|row| row.has_address(address)) {
+            if self.is_fresh() {
+                // Once that was worked on, the record tells which came last.
+                return Err(Fault::Unavailable { cause: "account_gone" });
+            }
+            return Ok(Outcome::Skipped(Reason::UnknownSubscriber).into());
+        }
+        let registration = client.begin_lite_account(self.deadline).await?;
+        // Somebody may have signed up meanwhile, and said no.
+        if let Reading::Found(account) = client.account_by_email(address, self.deadline).await? {
+            return self.opt_in_account(&account, since).await;
+        }
+        let made = client
+            .create_lite_account(registration, address, self.subscription(), self.tag(since), self.deadline)
+            .await;
+        match (client.account_by_email(address, self.deadline).await?, made) {
+            (Reading::Found(account), Ok(())) => {
+                self.mark.lock().unwrap_or_else(PoisonError::into_inner).uid = Some(account.uid.clone());
+                self.look_again(&account).await
+            }
+            // It is refused where another one was made at the same time.
+            (Reading::Found(account), Err(Fault::Refused { .. })) => self.opt_in_account(&account, since).await,
+            (_, Err(fault)) => Err(fault),
+            // Gigya doesn't show it yet, so an opt-out that was said meanwhile wouldn't be seen: the notice is to come again.
+            (Reading::NotFound, Ok(())) => Ok(Outcome::Deferred(Reason::Unsettled).into()),
+        }
     }
 
     /// After opting somebody in over there: if they opted out here in between, so they do there, unless they opted in there
@@ -273,6 +302,37 @@ impl Errand<'_> {
 
     /// The accounts that were sent with this address, or with the former one, whatever they have by now.
     async fn accounts_linked(&self) -> Result<Vec<Account>, Fault> {
+        let uids = self.linked_uids().await?;
+        let mut accounts = Vec::new();
+        for uid in &uids {
+            if let Reading::Found(account) = self.gigya.client.account(uid, None, self.deadline).await? {
+                accounts.push(*account);
+            }
+        }
+        if accounts.is_empty() && self.is_fresh() && matches!(self.hold_any(&uids).await, Ok(true)) {
+            // It was deleted a moment ago, or has another UID: whoever works on that notice writes down which.
+            return Err(Fault::Unavailable { cause: "account_gone" });
+        }
+        Ok(accounts)
+    }
+
+    /// Whether the audience holds somebody's subscriber under this address, as far as the journal knows.
+    async fn is_linked(&self) -> Result<bool, Fault> {
+        let uids = self.linked_uids().await?;
+        Ok(!uids.is_empty() && self.hold_any(&uids).await?)
+    }
+
+    /// Whether the audience holds any of these accounts under this address.
+    async fn hold_any(&self, uids: &[Uid]) -> Result<bool, Fault> {
+        let links = Links::of(self.gigya, &uids.iter().collect::<Vec<_>>(), self.deadline).await;
+        if links.are_lost {
+            return Err(Fault::Journal);
+        }
+        Ok(uids.iter().any(|uid| links.hold(self.ends, uid, &self.news.address)))
+    }
+
+    /// The UIDs to which the journal has this address, or the former one.
+    async fn linked_uids(&self) -> Result<Vec<Uid>, Fault> {
         let Some(journal) = &self.gigya.journal else { return Ok(Vec::new()) };
         let mut uids = Vec::new();
         for address in [Some(&self.news.address), self.news.former_address.as_ref()].into_iter().flatten() {
@@ -285,21 +345,7 @@ impl Errand<'_> {
                 })?;
             }
         }
-        let mut accounts = Vec::new();
-        for uid in &uids {
-            if let Reading::Found(account) = self.gigya.client.account(uid, None, self.deadline).await? {
-                accounts.push(*account);
-            }
-        }
-        if accounts.is_empty() && self.is_fresh() {
-            let uids: Vec<_> = uids.iter().collect();
-            let links = Links::of(self.gigya, &uids, self.deadline).await;
-            if uids.iter().any(|uid| links.hold(self.ends, uid, &self.news.address)) {
-                // It was deleted a moment ago, or has another UID: whoever works on that notice writes down which.
-                return Err(Fault::Unavailable { cause: "account_gone" });
-            }
-        }
-        Ok(accounts)
+        Ok(uids)
     }
 
     /// Whether it was said so recently that what else happened to the account may still be on its way.
@@ -338,7 +384,11 @@ impl Errand<'_> {
     }
 
     fn tag(&self, since: ActedAt) -> OptInTag {
-        OptInTag { acted: since.earliest().unwrap_or(Timestamp::MIN), written: self.gigya.clock.now() }
+        OptInTag {
+            acted: since.earliest().unwrap_or(Timestamp::MIN),
+            written: self.gigya.clock.now(),
+            is_confirmed: self.ends.route.confirmed_at_esp,
+        }
     }
 
     fn subscription(&self) -> &crate::domain::SubscriptionId {

@@ -7,12 +7,16 @@ use crate::config::Route;
 use crate::domain::{ActedAt, Consent, Email, OptOutReason, SubscriptionId, Uid};
 use crate::mutation::{self, Mutation};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// How long after the gateway's own write Gigya's record of it may be timed, and be taken for it.
 const TAG_TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
 /// How a tag of the gateway begins.
 const TAG_PREFIX: &str = "esp-opt-in:";
+/// How a tag ends whose opt-in Gigya is to have confirmed, where it asks for that.
+const UNCONFIRMED: &str = "/unconfirmed";
+/// The least by which two of Gigya's times differ.
+const A_MOMENT: SignedDuration = SignedDuration::from_millis(1);
 
 /// An account, full or lite, as it was read.
 #[derive(Clone, Debug)]
@@ -53,18 +57,40 @@ pub struct OptInTag {
     pub acted: Timestamp,
     /// When the gateway wrote it.
     pub written: Timestamp,
+    /// Whether it was confirmed at the ESP, so that Gigya's own double opt-in needn't be awaited.
+    pub is_confirmed: bool,
 }
 
 impl OptInTag {
     /// The tag's text.
     #[must_use]
     pub fn to_text(self) -> String {
-        format!("{TAG_PREFIX}{:.3}/{:.3}", self.acted, self.written)
+        let end = if self.is_confirmed { "" } else { UNCONFIRMED };
+        format!("{TAG_PREFIX}{:.3}/{:.3}{end}", self.acted, self.written)
+    }
+
+    /// What a subscription's channel is to say: opted in, with this tag beside `kept` ones.
+    fn opt_in(self, kept: Vec<String>) -> Value {
+        let mut tags = kept;
+        tags.push(self.to_text());
+        if self.is_confirmed {
+            // Else Gigya would ask by mail for what was confirmed already (SAP, "Subscriptions Object").
+            return json!({ "isSubscribed": true, "tags": tags, "doubleOptIn": { "isExternallyVerified": true } });
+        }
+        json!({ "isSubscribed": true, "tags": tags })
+    }
+
+    /// The `subscriptions` parameter that opts somebody in of whom nothing is known yet.
+    #[must_use]
+    pub fn first_subscription(self, id: &SubscriptionId) -> Value {
+        json!({ id.as_str(): { "email": self.opt_in(Vec::new()) } })
     }
 
     fn parse(text: &str) -> Option<Self> {
         let (acted, written) = text.strip_prefix(TAG_PREFIX)?.split_once('/')?;
-        Some(Self { acted: acted.parse().ok()?, written: written.parse().ok()? })
+        let unconfirmed = written.strip_suffix(UNCONFIRMED);
+        let written = unconfirmed.unwrap_or(written).parse().ok()?;
+        Some(Self { acted: acted.parse().ok()?, written, is_confirmed: unconfirmed.is_none() })
     }
 }
 
@@ -152,7 +178,8 @@ impl Account {
             let since = updated.map_or(ActedAt::UNKNOWN, ActedAt::exactly);
             return Consent::OptedOut { since, reason: OptOutReason::Unsubscribed };
         }
-        if let Some(tag) = own_tag(state, updated) {
+        let tag = own_tag(state, updated);
+        if let Some(tag) = tag.filter(|tag| tag.is_confirmed) {
             // The person opted in at the ESP, and it is the ESP's to confirm.
             return Consent::OptedIn { since: ActedAt::exactly(tag.acted) };
         }
@@ -162,13 +189,16 @@ impl Account {
         let status = confirmation.get("status").and_then(Value::as_str).unwrap_or_default();
         let vouched_for = is("doiConditionallyConfirmed") || is("isExternallyVerified");
         let double_opt_in = double_opt_in && !mutation::is(Mutation::ForgetTheConfirmation);
+        let asked = tag.map(|tag| tag.acted);
         if double_opt_in && status.eq_ignore_ascii_case("pending") && !vouched_for {
-            return Consent::Pending { since: updated.map_or(ActedAt::UNKNOWN, ActedAt::exactly) };
+            // What is to be confirmed may be the very opt-in that the ESP holds, against which it mustn't count.
+            let before = asked.map(|acted| acted.checked_sub(A_MOMENT).unwrap_or(acted));
+            return Consent::Pending { since: before.or(updated).map_or(ActedAt::UNKNOWN, ActedAt::exactly) };
         }
         // Confirming is the act that counts, where it came last.
         let confirmed =
             if status.eq_ignore_ascii_case("confirmed") { time(confirmation.get("confirmTime")) } else { None };
-        let acted = updated.max(confirmed);
+        let acted = asked.or(updated).max(confirmed);
         Consent::OptedIn { since: acted.map_or(ActedAt::UNKNOWN, ActedAt::exactly) }
     }
 
@@ -178,20 +208,18 @@ impl Account {
         self.whole.value(path).ok().flatten()
     }
 
-    /// The `subscriptions` parameter that sets one subscription, in the form in which the account has it:
+    /// The `subscriptions` parameter that sets one subscription (with a tag: opts in), in the form in which the account has it:
     /// one dotted key, or objects in each other.
     #[must_use]
     pub fn subscription_change(&self, id: &SubscriptionId, subscribed: bool, tag: Option<OptInTag>) -> Value {
-        let mut email = Map::new();
-        email.insert("isSubscribed".into(), subscribed.into());
-        if let Some(tag) = tag {
-            let kept = self.subscription(id).and_then(|state| state.get("tags")).and_then(Value::as_array);
-            let kept = kept.into_iter().flatten().filter_map(Value::as_str);
-            let mut tags: Vec<String> =
-                kept.filter(|text| !text.starts_with(TAG_PREFIX)).map(ToOwned::to_owned).collect();
-            tags.push(tag.to_text());
-            email.insert("tags".into(), tags.into());
-        }
+        let email = match tag {
+            Some(tag) => {
+                let kept = self.subscription(id).and_then(|state| state.get("tags")).and_then(Value::as_array);
+                let kept = kept.into_iter().flatten().filter_map(Value::as_str);
+                tag.opt_in(kept.filter(|text| !text.starts_with(TAG_PREFIX)).map(ToOwned::to_owned).collect())
+            }
+            None => json!({ "isSubscribed": subscribed }),
+        };
         let change = json!({ "email": email });
         let keys = find(&self.subscriptions, id.as_str()).map_or_else(|| vec![id.as_str()], |(keys, _)| keys);
         keys.into_iter().rev().fold(change, |inner, key| json!({ key: inner }))

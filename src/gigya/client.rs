@@ -68,10 +68,11 @@ struct LiteToken {
     token: String,
 }
 
+/// A registration that was begun, and becomes an account with the first call that names an address.
 #[derive(Deserialize)]
-struct RegToken {
+pub struct Registration {
     #[serde(rename = "regToken")]
-    reg_token: String,
+    token: String,
 }
 
 /// How an answer was understood, before it is decided what to do about it.
@@ -247,25 +248,29 @@ impl Client {
         Ok(missing_is_none(answer)?.is_some())
     }
 
-    /// Makes a lite account for an address that Gigya doesn't know, opted in to one subscription.
+    /// Begins the registration of a lite account. Nothing is there yet, and nothing stays if it isn't finished.
+    pub async fn begin_lite_account(&self, deadline: Deadline) -> Result<Registration, Fault> {
+        let form = vec![("isLite", "true".to_owned())];
+        let body = self.call("accounts.initRegistration", Attempts::Few, form, None, deadline).await?;
+        parse(&body.ok_or(Fault::Refused { code: 403_047 })?)
+    }
+
+    /// Makes a lite account for an address that Gigya doesn't know, opted in to one subscription. Fires webhooks even where
+    /// others are muted: by these the account's UID comes to the ESPs.
     pub async fn create_lite_account(
         &self,
+        registration: Registration,
         address: &Email,
         id: &SubscriptionId,
         tag: OptInTag,
         deadline: Deadline,
     ) -> Result<(), Fault> {
-        let form = vec![("isLite", "true".to_owned())];
-        let body = self.call("accounts.initRegistration", Attempts::Few, form, None, deadline).await?;
-        let token = parse::<RegToken>(&body.ok_or(Fault::Refused { code: 403_047 })?)?.reg_token;
-        let subscription = serde_json::json!({
-            id.as_str(): { "email": { "isSubscribed": true, "tags": [tag.to_text()] } }
-        });
         let form = vec![
-            ("regToken", token),
+            ("regToken", registration.token),
             ("profile", serde_json::json!({ "email": address.expose() }).to_string()),
-            ("subscriptions", subscription.to_string()),
+            ("subscriptions", tag.first_subscription(id).to_string()),
         ];
+        // Whether it was made, if no answer comes, is seen by who looks for the account again.
         let done = self.call("accounts.setAccountInfo", Attempts::Once, form, None, deadline).await?;
         done.map(|_| ()).ok_or(Fault::Refused { code: 403_047 })
     }

@@ -16,7 +16,7 @@ mod webhook;
 mod whole;
 
 pub use account::{Account, Handle, OptInTag};
-pub use client::{Client, Reading};
+pub use client::{Client, Reading, Registration};
 pub use keys::KeyStore;
 pub use listing::{AccountPage, Selection};
 pub use mapping::fields_of;

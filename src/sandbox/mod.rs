@@ -6,22 +6,29 @@
 //! documentation and share no code with what they check. Only `setup` and `whole`, which start the gateway between
 //! them, import the floors below.
 
+pub mod braze;
+pub mod brevo;
 pub mod campaign_monitor;
 mod carrier;
 mod clock;
 mod delivery;
 pub mod described;
+mod desk;
 pub mod esp;
 mod faults;
 mod folder;
 mod further;
 pub mod gigya;
 mod giving_up;
+pub mod klaviyo;
+pub mod mailchimp;
 pub mod marketing_cloud;
 pub mod page;
 mod ranked;
 pub mod salesforce;
+pub mod sendgrid;
 mod setup;
+pub mod shipped;
 pub mod story;
 mod surroundings;
 mod whole;

@@ -54,6 +54,7 @@ const RUN_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("README.md", "cargo run --locked -- sandbox", ".ci/heavy tells the story, .ci/browser acts on the page"),
     ("README.md", "cargo test --locked", ".ci/run"),
     ("README.md", "WORLDS=100000", "the same tests with smaller numbers: .ci/run, .ci/heavy"),
+    ("README.md", "cargo bench --locked --bench gateway", ".ci/heavy runs each part, with smaller numbers"),
     ("docs/correctness.md", "cargo test --locked --test simulated_world", "the same tests: .ci/run, .ci/heavy"),
     ("deploy/README.md", "sudo apt-get install haproxy", "tests/processes runs these very files"),
     (

@@ -7,6 +7,7 @@ mod contract;
 mod esp_side;
 mod kinds_of_sites;
 mod leaving;
+mod lite;
 mod marketing_cloud;
 mod moving;
 mod storm;

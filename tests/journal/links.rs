@@ -5,6 +5,7 @@ use crate::town::{NEWSLETTER, Town, address, forgetful};
 use gigya_esp_gateway::sandbox::campaign_monitor::{ListSettings, State};
 use gigya_esp_gateway::sandbox::marketing_cloud::Status;
 use gigya_esp_gateway::sandbox::{Esps, Setup, Temper};
+use std::time::Duration;
 
 const SECOND_LIST: &str = "b58ee1d3039b8bec838e6d1482a8a966";
 
@@ -46,6 +47,33 @@ async fn a_change_whose_webhook_is_lost_is_made_up_for_by_the_next() {
     town.quiet().await;
     assert_eq!((town.esp("ann"), town.esp("anna"), town.esp("anne")), (None, None, Some(State::Active)));
     assert_eq!(town.held_links().await, 1);
+}
+
+#[tokio::test]
+async fn whom_the_journal_has_at_an_address_is_no_stranger_there() {
+    let mut setup = forgetful();
+    setup.route += "\naccept_opt_ins = true\ncreate_lite_accounts = true";
+    let town = Town::with(setup).await;
+    let (gigya, news) = (&town.sandbox.gigya, &town.sandbox.campaign_monitor);
+    // What the list tells of the gateway's own import is late, and the account is gone by then.
+    news.courier().pause(true);
+    let uid = gigya.sign_up(&address("ann"), "ann");
+    gigya.subscribe(&uid, NEWSLETTER);
+    town.gigya_is_quiet().await;
+    assert_eq!(town.esp("ann"), Some(State::Active));
+    gigya.courier().pause(true);
+    gigya.delete(&uid);
+    news.courier().pause(false);
+    assert!(news.courier().settled(Duration::from_secs(20)).await);
+    assert_eq!(gigya.accounts().len(), 0, "an echo makes no account");
+    gigya.courier().pause(false);
+    town.quiet().await;
+    assert_eq!((town.esp("ann"), gigya.accounts().len()), (Some(State::Deleted), 0));
+    // Whoever fills in the form once all of that is forgotten is a stranger.
+    town.sandbox.clock.advance(jiff::SignedDuration::from_secs(2));
+    news.form_subscribe(&town.sandbox.list, &address("ann"));
+    town.quiet().await;
+    assert_eq!((gigya.accounts().len(), town.esp("ann")), (1, Some(State::Active)));
 }
 
 /// How an address is held at Campaign Monitor when it becomes somebody's, or stops being theirs.

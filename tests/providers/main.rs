@@ -6,11 +6,18 @@
 mod contract;
 mod of_described;
 mod of_salesforce;
+mod shipped;
 mod suite;
 mod table;
 
+use gigya_esp_gateway::sandbox::braze::BrazeSettings;
+use gigya_esp_gateway::sandbox::brevo::BrevoSettings;
 use gigya_esp_gateway::sandbox::described::DescribedSettings;
+use gigya_esp_gateway::sandbox::klaviyo::KlaviyoSettings;
+use gigya_esp_gateway::sandbox::mailchimp::MailchimpSettings;
 use gigya_esp_gateway::sandbox::salesforce::{Callbacks, SalesforceSettings};
+use gigya_esp_gateway::sandbox::sendgrid::SendgridSettings;
+use gigya_esp_gateway::sandbox::shipped::{Shipped, System};
 use gigya_esp_gateway::sandbox::{Esps, Setup};
 use suite::Provider;
 
@@ -54,6 +61,22 @@ everyone! {
         an_opt_out_is_final: true,
         ..salesforce("Contact", of_salesforce::without_times())
     };
+    brevo: described_by_us(System::Brevo(BrevoSettings::default()));
+    klaviyo: described_by_us(System::Klaviyo(KlaviyoSettings::default()));
+    mailchimp: Provider {
+        keeps_out_who_left: true,
+        ..described_by_us(System::Mailchimp(MailchimpSettings::default()))
+    };
+    mailchimp_without_signatures: Provider {
+        keeps_out_who_left: true,
+        ..described_by_us(System::Mailchimp(MailchimpSettings { signing_secret: None, ..MailchimpSettings::default() }))
+    };
+    sendgrid: Provider { an_opt_out_is_final: true, ..described_by_us(System::Sendgrid(SendgridSettings::default())) };
+    braze: Provider { an_opt_out_is_final: true, ..described_by_us(System::Braze(BrazeSettings::default())) };
+}
+
+fn described_by_us(system: System) -> Provider {
+    Provider::new(Setup::with_further(Shipped::new(system)))
 }
 
 fn marketing_cloud(audience: &str) -> Provider {

@@ -497,3 +497,49 @@ async fn an_audience_is_filled_by_collections() {
     assert!(loaded.len() == 200 && loaded.iter().all(|one| *one == Ok(Written::Done)));
     assert_eq!(sim.faults().calls("collection"), 2);
 }
+
+/// Staff tick the box, and nobody writes the time: what it says is that of an older act, which must not be believed.
+#[tokio::test]
+async fn a_box_ticked_by_hand_is_not_as_old_as_the_time_beside_it() {
+    let lines = "consent_time_field = \"Consent_Time__c\"".to_owned();
+    let (mut town, sim) = town(SalesforceSettings { keeps_time: false, lines, ..SalesforceSettings::default() }).await;
+    let uid = town.subscriber("ann").await;
+    let id = id_of(&sim, "ann");
+    let long_ago = "2020-01-01T00:00:00.000+0000";
+    sim.edit(&id, json!({ "HasOptedOutOfEmail": true, "Consent_Time__c": long_ago }));
+    town.quiet().await;
+    assert_eq!(town.gigya_says(&uid), Some(false));
+    assert_eq!(sim.at(&address("ann"))[0]["HasOptedOutOfEmail"], true);
+}
+
+/// Email Opt Out is for everything: it is heard for a checkbox of one's own, and not lifted for it.
+#[tokio::test]
+async fn out_of_everything_is_out_of_each() {
+    let settings =
+        SalesforceSettings { audience: "Lead.Newsletter_Opt_Out__c".to_owned(), ..SalesforceSettings::default() };
+    let (mut town, sim) = town(settings).await;
+    let uid = town.subscriber("ann").await;
+    sim.edit(&id_of(&sim, "ann"), json!({ "HasOptedOutOfEmail": true }));
+    town.quiet().await;
+    assert_eq!(town.gigya_says(&uid), Some(false));
+    town.a_while_passes();
+    town.sandbox.gigya.subscribe(&uid, "newsletter");
+    town.quiet().await;
+    assert_eq!(sim.at(&address("ann"))[0]["HasOptedOutOfEmail"], true);
+}
+
+/// A record that has lost its address is still the account's: whoever leaves meanwhile is out when somebody fills it in again.
+#[tokio::test]
+async fn who_leaves_while_their_record_has_no_address_is_out_when_it_has_one_again() {
+    let (mut town, sim) = town(SalesforceSettings::default()).await;
+    let uid = town.subscriber("ann").await;
+    let id = id_of(&sim, "ann");
+    sim.edit(&id, json!({ "Email": null }));
+    town.quiet().await;
+    town.sandbox.gigya.unsubscribe(&uid, "newsletter");
+    town.quiet().await;
+    sim.edit(&id, json!({ "Email": address("ann") }));
+    town.quiet().await;
+    assert_eq!(sim.at(&address("ann"))[0]["HasOptedOutOfEmail"], true);
+    assert_eq!(town.gigya_says(&uid), Some(false));
+}

@@ -16,11 +16,13 @@ pub struct Provider {
     pub setup: Setup,
     /// Whether it tells no time of an opt-out, so that no opt-in can be newer.
     pub an_opt_out_is_final: bool,
+    /// Whether it keeps out, and says so, who left by a link of its own.
+    pub keeps_out_who_left: bool,
 }
 
 impl Provider {
     pub fn new(setup: Setup) -> Self {
-        Self { setup, an_opt_out_is_final: false }
+        Self { setup, an_opt_out_is_final: false, keeps_out_who_left: false }
     }
 }
 
@@ -147,16 +149,22 @@ pub async fn an_opt_out_whose_callback_is_late_is_not_undone(provider: Provider)
     assert!(!town.mails("ann"));
 }
 
-/// Only a newer opt-in lifts an opt-out; where the ESP tells no time, none is newer.
+/// Only a newer opt-in lifts an opt-out; where the ESP tells no time, none is newer. Where the ESP refuses, that is said.
 pub async fn a_newer_opt_in_is_forwarded_as_far_as_it_can_be_newer(provider: Provider) {
-    let is_final = provider.an_opt_out_is_final;
+    let (is_final, keeps_out) = (provider.an_opt_out_is_final, provider.keeps_out_who_left);
     let mut town = Town::of(provider).await;
     let uid = town.subscriber("ann").await;
     assert!(town.esp().unsubscribe_link(&address("ann")));
     town.quiet().await;
     town.a_while_passes();
+    town.outcomes();
     town.sandbox.gigya.subscribe(&uid, NEWSLETTER);
     town.quiet().await;
+    if keeps_out {
+        let outcomes = town.outcomes();
+        assert!(!town.mails("ann") && outcomes.contains(&"skipped:held_by_esp".to_owned()), "{outcomes:?}");
+        return;
+    }
     assert_eq!(town.mails("ann"), !is_final, "{:?}", town.outcomes());
     assert_eq!(town.gigya_says(&uid), Some(!is_final));
     assert_eq!(town.outcomes().contains(&"skipped:newer_opt_out".to_owned()), is_final);

@@ -146,6 +146,12 @@ impl Place {
         if self.clocks[..3] == [0; 3] { 0 } else { 10 }
     }
 
+    /// Whether strangers become lite accounts: in every other world where opt-ins at the ESP count, without drawing, so that all other
+    /// worlds stay the same.
+    pub const fn creates_lite_accounts(&self) -> bool {
+        self.accept_opt_ins && self.nested
+    }
+
     fn any(chance: &mut Rng) -> Self {
         let esps = [Esps::CampaignMonitor, Esps::CampaignMonitor, Esps::MarketingCloud, Esps::Both][chance.usize(0..4)];
         let accept_opt_ins = esps == Esps::CampaignMonitor && chance.u8(0..3) == 0;

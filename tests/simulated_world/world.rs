@@ -294,7 +294,10 @@ fn setup(place: &Place) -> Setup {
     }
     setup.marketing_cloud_route = format!("{route}{}", setup.marketing_cloud_route);
     if place.accept_opt_ins {
-        route.push_str("accept_opt_ins = true\n");
+        route.push_str("accept_opt_ins = true\nconfirmed_at_esp = true\n");
+    }
+    if place.creates_lite_accounts() {
+        route.push_str("create_lite_accounts = true\n");
     }
     setup.route = format!("{route}{}", setup.route);
     setup

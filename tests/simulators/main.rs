@@ -7,3 +7,4 @@ mod drift;
 mod gigya;
 mod gigya_search;
 mod marketing_cloud;
+mod small;

@@ -16,8 +16,8 @@ pub struct Callback {
     pub events: Option<Template>,
     /// What they mean; the first that fits.
     pub kinds: Vec<KindRule>,
-    /// Where the address is.
-    pub address: Template,
+    /// Where the address is; the first that is there.
+    pub address: Vec<Template>,
     /// Where the address before it is.
     pub former_address: Option<Template>,
     /// Where the Gigya UID is.
@@ -46,6 +46,8 @@ pub struct KindRule {
     pub conditions: Vec<Condition>,
     /// What that means.
     pub means: Happening,
+    /// Whether it is about every audience, whatever the event names.
+    pub is_everywhere: bool,
     /// When it happened, if not where the callback has it.
     pub times: Vec<Time>,
 }

@@ -152,6 +152,8 @@ pub struct Keep {
     pub pointer: Template,
     /// What is left out of it, if it is a list.
     pub without: Option<Template>,
+    /// What the answer must say, else nothing is kept.
+    pub when: Vec<Condition>,
 }
 
 /// A call's body.
@@ -287,8 +289,8 @@ pub enum Standing {
 /// Where a time is, and how it is written.
 #[derive(Clone, Debug)]
 pub struct Time {
-    /// Where. `*` is each element of a list, of which the latest counts.
-    pub pointer: Template,
+    /// Where; of all that is there, the latest counts. `*` is each element of a list.
+    pub pointers: Vec<Template>,
     /// How.
     pub format: TimeFormat,
     /// Whether it tells when consent changed; else when anything did.

@@ -84,6 +84,11 @@ fn one(reader: &mut Reader<'_>, gigya: &[ConnectionName], esps: &BTreeMap<Connec
         let remedy = "set accept_opt_ins = true as well, or leave create_lite_accounts out";
         reader.report("create_lite_accounts", None, "does nothing without accept_opt_ins", remedy);
     }
+    let confirmed_at_esp = reader.flag("confirmed_at_esp", false);
+    if confirmed_at_esp && !accept_opt_ins {
+        let remedy = "set accept_opt_ins = true as well, or leave confirmed_at_esp out";
+        reader.report("confirmed_at_esp", None, "does nothing without accept_opt_ins", remedy);
+    }
     let forward_bounces = reader.flag("forward_bounces", false);
     let fields = mapping(reader);
     let ((gigya, subscription), (esp, audience), rules) = (subscription?, audience?, rules?);
@@ -95,6 +100,7 @@ fn one(reader: &mut Reader<'_>, gigya: &[ConnectionName], esps: &BTreeMap<Connec
         on_inactive: on_inactive.unwrap_or(rules.on_inactive),
         double_opt_in,
         accept_opt_ins,
+        confirmed_at_esp,
         create_lite_accounts,
         forward_bounces,
         fields,

@@ -15,7 +15,12 @@ use jsonwebtoken::EncodingKey;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
+use url::Url;
 
+/// The first version of the API whose collections can be upserted by an external id.
+const FIRST_VERSION: u16 = 46;
+/// The shortest secret of a callback.
+const SHORTEST_SECRET: usize = 16;
 /// What an audience may be.
 const AUDIENCES: &str = "write \"CONNECTION/Contact\", \"CONNECTION/Lead\" or \"CONNECTION/Account\", and after a dot the API \
                          name of a checkbox, if it isn't Email Opt Out that says who is out";
@@ -35,12 +40,12 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Salesforce>
     };
     let api_version = api_version(reader);
     let client_id = reader.required_secret("client_id");
-    let auth = auth(reader);
+    let auth = auth(reader, base_url.as_ref());
     let (least, most) = (Duration::from_mins(1), Duration::from_hours(24));
     let token_lifetime = reader.time("token_lifetime", Duration::from_mins(50), least, most);
     let organization_id = organization(reader);
     let outbound_tokens = tokens(reader);
-    let callback_secrets = reader.secrets("callback_secrets").map(|(secrets, _)| secrets).unwrap_or_default();
+    let callback_secrets = secrets(reader);
     let callback_auth = callback_auth(reader);
     if !outbound_tokens.is_empty() && organization_id.is_none() && !reader.reported("organization_id") {
         let remedy = "write the organization's id, which Outbound Messages name: Setup, Company Information";
@@ -82,7 +87,7 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Salesforce>
 fn api_version(reader: &mut Reader<'_>) -> Option<String> {
     let (text, place) = reader.text("api_version").unwrap_or(("v60.0".to_owned(), Place::File));
     let number = text.strip_prefix('v').and_then(|rest| rest.strip_suffix(".0"));
-    let is_version = number.is_some_and(|number| number.parse::<u16>().is_ok_and(|number| number >= 42));
+    let is_version = number.is_some_and(|number| number.parse::<u16>().is_ok_and(|number| number >= FIRST_VERSION));
     if !is_version {
         reader.report("api_version", Some(&place), "is not a version of the API", "write \"v60.0\", or a later one");
     }
@@ -90,12 +95,16 @@ fn api_version(reader: &mut Reader<'_>) -> Option<String> {
 }
 
 /// One of two ways, known by which of their keys is there.
-fn auth(reader: &mut Reader<'_>) -> Option<SalesforceAuth> {
+fn auth(reader: &mut Reader<'_>, base_url: Option<&Url>) -> Option<SalesforceAuth> {
     let has_key = reader.has("private_key");
+    let for_a_key: Vec<_> = ["username", "login_url"].into_iter().filter(|key| !has_key && reader.has(key)).collect();
     let username = reader.text("username").map(|(text, _)| text);
     let login_url = reader.url("login_url", false, "write \"https://login.salesforce.com\"");
     if !has_key {
         reader.take("private_key");
+        for key in for_a_key {
+            reader.report(key, None, "is not used without a private key", "add private_key, or remove it");
+        }
         let secret = reader.required_secret("client_secret")?;
         return Some(SalesforceAuth::ClientCredentials(secret));
     }
@@ -113,8 +122,7 @@ fn auth(reader: &mut Reader<'_>) -> Option<SalesforceAuth> {
     if username.is_none() && !reader.reported("username") {
         reader.missing("username", "write the user whom the gateway acts as");
     }
-    let login_url = login_url
-        .map_or_else(|| "https://login.salesforce.com".to_owned(), |url| url.as_str().trim_end_matches('/').to_owned());
+    let login_url = login_url.as_ref().or(base_url)?.as_str().trim_end_matches('/').to_owned();
     Some(SalesforceAuth::JwtBearer { username: username?, private_key: private_key?, login_url })
 }
 
@@ -136,6 +144,16 @@ fn tokens(reader: &mut Reader<'_>) -> Vec<SecretString> {
         reader.report("outbound_tokens", Some(&place), what, remedy);
     }
     tokens
+}
+
+fn secrets(reader: &mut Reader<'_>) -> Vec<SecretString> {
+    let Some((secrets, place)) = reader.secrets("callback_secrets") else { return Vec::new() };
+    for (index, _) in secrets.iter().enumerate().filter(|(_, secret)| secret.expose_secret().len() < SHORTEST_SECRET) {
+        let what = format!("number {} is too short", index + 1);
+        let remedy = "use at least 16 characters, made with `openssl rand -hex 24`";
+        reader.report("callback_secrets", Some(&place), what, remedy);
+    }
+    secrets
 }
 
 /// Apex can sign; a Flow can send a secret along only.
@@ -194,7 +212,7 @@ pub fn rules(connection: Option<&Salesforce>) -> Rules {
     }
 }
 
-/// Reports fields that can't be any.
+/// Reports fields that can't be any, and those that say who is out, which no profile may change.
 pub fn check_together(
     root: &mut Reader<'_>,
     connections: &[(ConnectionName, Option<Salesforce>)],
@@ -207,6 +225,17 @@ pub fn check_together(
         for name in route.fields.keys().filter(|name| !is_field(name)) {
             let remedy = "write the field's API name, for example FirstName or Loyalty_Tier__c";
             root.report(&format!("route[{index}].fields.{name}"), None, "is not the name of a field", remedy);
+        }
+        let Some(meaning) = SalesforceAudience::parse(route.audience.as_str()) else { continue };
+        let others = routes.iter().filter(|other| other.esp == route.esp);
+        let others = others.filter_map(|other| SalesforceAudience::parse(other.audience.as_str()));
+        let mut boxes: Vec<String> =
+            others.filter(|other| other.object == meaning.object).map(|other| other.opt_out_field).collect();
+        boxes.push(meaning.object.standard_opt_out().to_owned());
+        boxes.push("LastModifiedDate".to_owned());
+        for name in route.fields.keys().filter(|name| boxes.iter().any(|own| own.eq_ignore_ascii_case(name))) {
+            let remedy = "remove it: only what the person says may change who is out";
+            root.report(&format!("route[{index}].fields.{name}"), None, "is a field that says who is out", remedy);
         }
     }
 }

@@ -98,6 +98,7 @@ fn notices(settings: &Settings, callback: &Callback, event: &Value) -> Vec<Notic
     if rule.means == Happening::Ignored {
         return vec![settled(Reason::EventTypeIgnored)];
     }
+    let audiences = if rule.is_everywhere { settings.audiences.iter().cloned().collect() } else { audiences };
     if audiences.is_empty() {
         return vec![settled(Reason::NoRoute)];
     }
@@ -112,7 +113,7 @@ fn notices(settings: &Settings, callback: &Callback, event: &Value) -> Vec<Notic
     let text = |pointer: &Option<_>| pointer.as_ref().and_then(|pointer| document.text(pointer));
     let uid = text(&callback.uid).and_then(|text| Uid::new(&text));
     let former = text(&callback.former_address).and_then(|text| Email::parse(&text).ok());
-    let stated: Vec<&Value> = match document.at(&callback.address) {
+    let stated: Vec<&Value> = match callback.address.iter().find_map(|pointer| document.at(pointer)) {
         Some(Value::Array(several)) => several.iter().collect(),
         one => one.into_iter().collect(),
     };

@@ -193,7 +193,8 @@ impl Client {
 }
 
 fn kept_of(keep: &Keep, body: &Value, known: &Known<'_>) -> Option<Value> {
-    let value = Document { value: body, known }.at(&keep.pointer)?;
+    let document = Document { value: body, known };
+    let value = document.at(&keep.pointer).filter(|_| document.says(&keep.when))?;
     let without = keep.without.as_ref().and_then(|template| known.text(template));
     Some(match (value, without) {
         (Value::Array(items), Some(without)) => {

@@ -27,7 +27,8 @@ pub fn of_event(times: &[Time], document: &Document<'_, '_>) -> ActedAt {
 
 fn first<'t>(times: &'t [Time], document: &Document<'_, '_>) -> Option<(ActedAt, &'t Time)> {
     times.iter().find_map(|time| {
-        let told = document.all(&time.pointer).into_iter().filter_map(|value| read(value, &time.format));
+        let told = time.pointers.iter().flat_map(|pointer| document.all(pointer));
+        let told = told.filter_map(|value| read(value, &time.format));
         let latest = told.max_by_key(|at| at.latest())?;
         let doubt = SignedDuration::try_from(time.doubt).unwrap_or_default();
         Some((latest.or_earlier_by(doubt), time))
@@ -125,6 +126,18 @@ mod tests {
         told(json!("14.01.2026"), &pattern("%d.%m.%Y", berlin), "2026-01-13T23:00:00Z", "2026-01-14T22:59:59.999Z");
         let seconds = pattern("%Y-%m-%d %H:%M:%S", berlin);
         told(json!("2026-10-25 02:30:00"), &seconds, "2026-10-25T00:30:00Z", "2026-10-25T01:30:00.999Z");
+    }
+
+    #[test]
+    fn of_several_places_the_latest_counts() {
+        let document = json!({ "changed": 5, "left": [{ "at": 9 }, { "at": 7 }, { "at": null }] });
+        let pointers = ["/changed", "/left/*/at", "/elsewhere"].map(crate::config::http::Template::literal).into();
+        let time =
+            Time { pointers, format: TimeFormat::UnixSeconds, of_state: false, doubt: std::time::Duration::ZERO };
+        let known = crate::esp::http::fill::Known::default();
+        let at = of_consent(&[time], &Document { value: &document, known: &known });
+        assert_eq!(at.latest().map(Timestamp::as_second), Some(9));
+        assert_eq!(at.earliest(), None, "it is no time of consent");
     }
 
     #[test]

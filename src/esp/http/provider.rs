@@ -104,6 +104,15 @@ impl Described {
         }
     }
 
+    /// Waits until a record that was to go isn't in anymore.
+    async fn await_out(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault> {
+        let became = |records: &[Record]| {
+            let is_in = |now: &Record| now.key == record.key && may_be_mailed(now.consent);
+            (!records.iter().any(is_in)).then_some(Written::Done)
+        };
+        self.await_queue(audience, &record.address, deadline, became).await
+    }
+
     /// Whether a record at a person's address is theirs, as far as it tells: where an address is one record, it is.
     fn may_be_theirs(&self, record: &Record, person: &Person) -> bool {
         let rules = &self.settings.rules;
@@ -323,13 +332,7 @@ impl Esp for Described {
     async fn opt_out(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault> {
         let calls = ("unsubscribe", self.settings.operations.unsubscribe.as_slice());
         match self.change(calls, audience, record, deadline).await? {
-            Written::Done if self.settings.rules.queued => {
-                let became = |records: &[Record]| {
-                    let is_in = |now: &Record| now.key == record.key && may_be_mailed(now.consent);
-                    (!records.iter().any(is_in)).then_some(Written::Done)
-                };
-                self.await_queue(audience, &record.address, deadline, became).await
-            }
+            Written::Done if self.settings.rules.queued => self.await_out(audience, record, deadline).await,
             written => Ok(written),
         }
     }
@@ -348,7 +351,10 @@ impl Esp for Described {
             RemovalKind::Suppress => operations.suppress.as_deref(),
         };
         match calls {
-            Some(calls) => self.change(("remove", calls), audience, record, deadline).await,
+            Some(calls) => match self.change(("remove", calls), audience, record, deadline).await? {
+                Written::Done if self.settings.rules.queued => self.await_out(audience, record, deadline).await,
+                written => Ok(written),
+            },
             None => self.opt_out(audience, record, deadline).await,
         }
     }

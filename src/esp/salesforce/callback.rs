@@ -42,11 +42,6 @@ pub struct Event {
 }
 
 impl Event {
-    /// What a field says, if it is told.
-    pub fn field(&self, name: &str) -> Option<&str> {
-        self.fields.get(name).map(String::as_str).filter(|text| !text.is_empty())
-    }
-
     /// What was told, for a person to look at.
     pub fn said(&self) -> String {
         let object = self.object.map(SalesforceObject::name);

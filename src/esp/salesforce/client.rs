@@ -107,6 +107,7 @@ impl Client {
     async fn call(&self, call: Call<'_>, deadline: Deadline) -> Result<Result<Bytes, Refusal>, Fault> {
         let mut token = self.tokens.get(deadline).await?;
         let body = call.body.map(|body| Bytes::from(body.to_string()));
+        let mut is_renewed = false;
         loop {
             let build = || {
                 let mut request = Request::builder()
@@ -135,7 +136,10 @@ impl Client {
                     token.prove();
                     return Ok(Err(refusal));
                 }
-                Answer::TokenRefused if self.tokens.refused(&token) => token = self.tokens.get(deadline).await?,
+                Answer::TokenRefused if self.tokens.refused(&token) && !is_renewed => {
+                    is_renewed = true;
+                    token = self.tokens.get(deadline).await?;
+                }
                 Answer::TokenRefused => {
                     tracing::error!(upstream = self.upstream.name(), "Salesforce refuses a fresh token; check the app");
                     return Err(Fault::Configuration { code: 401 });
@@ -178,7 +182,9 @@ impl Client {
     pub async fn query_all(&self, soql: &str, deadline: Deadline) -> Result<Vec<Row>, Fault> {
         let mut page = self.query(soql, deadline).await?;
         let mut rows = std::mem::take(&mut page.records);
-        while let Some(next) = page.next_records_url.take().filter(|_| !page.done) {
+        while !page.done {
+            // A record that isn't read may be the one that is out.
+            let next = page.next_records_url.take().ok_or(Fault::Unavailable { cause: "list_incomplete" })?;
             page = self.more(&next, deadline).await?;
             rows.append(&mut page.records);
         }

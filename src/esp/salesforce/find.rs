@@ -26,7 +26,9 @@ pub async fn find(
     let queries = if conditions.len() == 2 { vec![conditions.join(" OR ")] } else { conditions };
     for condition in queries {
         let rows = client.query_all(&soql::select(settings, audience, &condition), deadline).await?;
-        for record in rows.iter().filter_map(|row| wire::record(settings, audience, row)) {
+        // Of whom Salesforce has no address, somebody may fill it in later: they are found by their UID all the same.
+        let address = whom.addresses.first().copied();
+        for record in rows.iter().filter_map(|row| wire::record_at(settings, audience, row, address)) {
             let is_theirs = record.uid.as_ref().is_some_and(|uid| whom.uids.contains(&uid))
                 || whom.addresses.contains(&&record.address);
             if is_theirs && found.iter().all(|known| known.key != record.key) {

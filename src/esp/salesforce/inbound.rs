@@ -33,7 +33,9 @@ pub fn open(
         takes_json(headers, also)?;
         let verify = || signature::of_json(settings, headers, body);
         traces::station("verify").in_scope(verify).map_err(NotTaken::NotVerified)?;
-        return traces::station("parse").in_scope(|| callback::parse_json(body)).map_err(NotTaken::Malformed);
+        return traces::station("parse")
+            .in_scope(|| callback::parse_json(body, settings.callback_secrets.first()))
+            .map_err(NotTaken::Malformed);
     };
     match media::essence(headers)? {
         Some(stated) if !is_xml(&stated) && !media::is_one_of(&stated, also) => return Err(NotTaken::MediaType),
@@ -148,19 +150,18 @@ fn news(settings: &Settings, audience: &SalesforceAudience, row: &wire::Row) -> 
 
 /// What a callback says of a record that isn't there anymore.
 fn of_gone(settings: &Settings, audience: &SalesforceAudience, event: &Event) -> Result<News, Outcome> {
-    let is_out = event.field(&audience.opt_out_field).is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let row: wire::Row = event.fields.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect();
+    let is_ticked = |name| wire::text_of(&row, name).is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let is_out = is_ticked(&audience.opt_out_field) || is_ticked(audience.object.standard_opt_out());
     if !is_out && !event.deleted {
         return Err(Outcome::Skipped(Reason::UnknownSubscriber));
     }
-    let address = event.field(audience.object.address_field()).and_then(|text| Email::parse(text).ok());
+    let address = wire::text_of(&row, audience.object.address_field()).and_then(|text| Email::parse(&text).ok());
     let address = address.ok_or(Outcome::Rejected(Reason::NoAddress))?;
-    let uid = event.field(&settings.uid_field).and_then(Uid::new);
-    let row: wire::Row = event.fields.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect();
-    let told = settings
-        .consent_time_field
-        .as_ref()
-        .and_then(|name| wire::time(&wire::text_of(&row, name)?, &settings.time_zone));
+    let uid = wire::text_of(&row, &settings.uid_field).and_then(|uid| Uid::new(&uid));
+    // It may be there, and not be read: a converted lead, a record that was hidden. Then an old tick is no new act.
+    let stated = wire::consent(settings, audience, &row).since().filter(|_| is_out);
     let reason = if is_out { OptOutReason::Unsubscribed } else { OptOutReason::Deleted };
-    let at = told.filter(|_| is_out).unwrap_or(ActedAt::UNKNOWN);
+    let at = stated.unwrap_or(ActedAt::UNKNOWN);
     Ok(News { address, former_address: None, uid, what: What::OptedOut { at, reason } })
 }

@@ -57,11 +57,13 @@ impl Salesforce {
         audience: &SalesforceAudience,
         record: &Record,
         more: wire::Row,
+        since: Option<&str>,
         deadline: Deadline,
     ) -> Result<Written, Fault> {
         let mut row = more;
         row.insert(audience.opt_out_field.clone(), json!(true));
-        let update = self.client.update(audience.object, &record.key.0, row, None, Attempts::Few, deadline);
+        let attempts = if since.is_some() { Attempts::Once } else { Attempts::Few };
+        let update = self.client.update(audience.object, &record.key.0, row, since, attempts, deadline);
         match update.await? {
             Ok(()) => Ok(Written::Done),
             Err(Refusal::Gone) => Ok(Written::NothingToDo),
@@ -152,20 +154,28 @@ impl Esp for Salesforce {
             return match self.client.upsert(audience.object, &person.uid, row, deadline).await? {
                 Ok(Made::New) => Ok(Written::Done),
                 // Somebody has made it meanwhile, and may be out.
-                Ok(Made::Known) | Err(Refusal::Gone | Refusal::Moved) => Ok(Written::Moved),
+                Ok(Made::Known) | Err(Refusal::Moved) => Ok(Written::Moved),
+                // There is nobody who could be gone: the object isn't there, or the UID can't be one here.
+                Err(Refusal::Gone) => Err(Fault::Configuration { code: 404 }),
                 Err(refusal) => Err(refusal.fault()),
             };
         };
         if !over_opt_out {
             return Ok(Written::Moved);
         }
+        let standard = audience.object.standard_opt_out();
+        if record.fields.iter().any(|(name, value)| name == standard && value == "true")
+            && !audience.opt_out_field.eq_ignore_ascii_case(standard)
+        {
+            // Out of everything: to lift that would reach other audiences, too.
+            return Ok(Written::Held);
+        }
         let mut row = wire::written(&self.settings, audience, person, false);
         row.insert(self.settings.uid_field.clone(), json!(person.uid.expose()));
         row.insert(audience.opt_out_field.clone(), json!(false));
         self.stamp(&mut row);
         // Whoever has said something since must not be overruled unheard.
-        let changed = record.fields.iter().find(|(name, _)| name == wire::LAST_MODIFIED);
-        let since = changed.and_then(|(_, text)| wire::http_date(text));
+        let since = unchanged_since(record);
         let (since, once) = (since.as_deref(), Attempts::Once);
         match self.client.update(audience.object, &record.key.0, row, since, once, deadline).await? {
             Ok(()) => Ok(Written::Done),
@@ -199,7 +209,7 @@ impl Esp for Salesforce {
     async fn opt_out(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault> {
         let mut row = wire::Row::new();
         self.stamp(&mut row);
-        self.tick(self.meaning(audience)?, record, row, deadline).await
+        self.tick(self.meaning(audience)?, record, row, None, deadline).await
     }
 
     /// Opted out first, so that a record that is taken out of the recycle bin says so.
@@ -222,13 +232,15 @@ impl Esp for Salesforce {
     }
 
     /// Its address and UID are taken away, so that nobody is mailed by it and what is told of it is nobody's; the record
-    /// itself may be somebody's work, and stays.
+    /// itself may be somebody's work, and stays. Not if it was changed since it was read: whoever ticked it meanwhile could not be
+    /// found by it anymore, so the event comes again and sees it.
     async fn discard(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault> {
         let audience = self.meaning(audience)?;
         let mut row = wire::Row::new();
         row.insert(audience.object.address_field().to_owned(), Value::Null);
         row.insert(self.settings.uid_field.clone(), Value::Null);
-        self.tick(audience, record, row, deadline).await
+        let since = unchanged_since(record);
+        self.tick(audience, record, row, since.as_deref(), deadline).await
     }
 
     async fn list(&self, audience: &Audience, from: Option<&Bookmark>, deadline: Deadline) -> Result<ListPage, Fault> {
@@ -251,4 +263,10 @@ impl Esp for Salesforce {
     ) -> Result<Vec<Result<Written, Fault>>, Fault> {
         self.load_all(self.meaning(audience)?, people, deadline).await
     }
+}
+
+/// When a record was changed last, as a condition for a write.
+fn unchanged_since(record: &Record) -> Option<String> {
+    let changed = record.fields.iter().find(|(name, _)| name == wire::LAST_MODIFIED);
+    changed.and_then(|(_, text)| wire::http_date(text))
 }

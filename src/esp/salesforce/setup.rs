@@ -113,12 +113,17 @@ impl SalesforceSetUp {
 
     fn uid(&self, subject: &str, field: Option<&Value>) -> Finding {
         let name = &self.settings.uid_field;
-        let fix = "see docs/setup/salesforce.md: a text field that is an external id and unique, and that the user whom the \
+        let fix = "see docs/setup/salesforce.md: a text field that is an external id and unique (case sensitive), and that the user whom the \
                    gateway acts as may edit";
         let wrong = match field {
             None => format!("no field {name}, or it is hidden"),
             Some(field) if field["externalId"] == false => format!("the field {name} is no external id"),
             Some(field) if field["unique"] == false => format!("the field {name} is not unique"),
+            Some(field) if field["caseSensitive"] == false => {
+                format!(
+                    "the field {name} takes \"ABC\" and \"abc\" for the same, so that one person's record could be another's"
+                )
+            }
             Some(field) if field["updateable"] == false => format!("the field {name} can't be edited"),
             Some(_) => return self.scribe.ok(subject, &format!("{name} is a unique external id")),
         };

@@ -6,7 +6,9 @@ use crate::config::salesforce::{Salesforce as Settings, SalesforceAudience};
 
 /// What is asked for of an audience's records, each field once.
 pub fn columns(settings: &Settings, audience: &SalesforceAudience) -> Vec<String> {
-    let own = ["Id", audience.object.address_field(), &audience.opt_out_field, &settings.uid_field, "LastModifiedDate"];
+    let object = audience.object;
+    let boxes = [audience.opt_out_field.as_str(), object.standard_opt_out()];
+    let own = ["Id", object.address_field(), boxes[0], boxes[1], &settings.uid_field, "LastModifiedDate"];
     let mapped = audience.fields.iter().map(String::as_str);
     let mut columns: Vec<String> = Vec::new();
     for name in own.into_iter().chain(settings.consent_time_field.as_deref()).chain(mapped) {

@@ -2,7 +2,8 @@
 //!
 //! A checkbox has no time. What is known of an opt-out is that it is no later than the record's last change, which may be
 //! about something else: so it counts to the end of that change's day, and an opt-in, which may be as old as the record,
-//! as older than anything. A field with the consent's time, where there is one, says it better.
+//! as older than anything. A field with the consent's time, where there is one, says it better; unless it's only the gateway
+//! that writes it: a box ticked by somebody else has the time of an older act then, and counts up to the record's last change.
 
 use crate::config::salesforce::{Salesforce as Settings, SalesforceAudience};
 use crate::domain::{ActedAt, Consent, Email, OptOutReason, Uid};
@@ -17,14 +18,33 @@ pub type Row = Map<String, Value>;
 
 /// How a row's last change is kept with the record, to see whether it has changed since.
 pub const LAST_MODIFIED: &str = "LastModifiedDate";
+/// How exact [`LAST_MODIFIED`] is.
+const A_SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// What a record says; none if it has no id or no address, to which nothing could be sent.
 pub fn record(settings: &Settings, audience: &SalesforceAudience, row: &Row) -> Option<Record> {
+    record_at(settings, audience, row, None)
+}
+
+/// The same; `address` is taken for that of a record that has none.
+pub fn record_at(
+    settings: &Settings,
+    audience: &SalesforceAudience,
+    row: &Row,
+    address: Option<&Email>,
+) -> Option<Record> {
     let id = text_of(row, "Id").filter(|id| super::callback::is_id(id))?;
-    let address = Email::parse(&text_of(row, audience.object.address_field())?).ok()?;
+    let stated = text_of(row, audience.object.address_field());
+    let address = match stated {
+        Some(stated) => Email::parse(&stated).ok()?,
+        None => address?.clone(),
+    };
     let mut fields: Vec<_> =
         audience.fields.iter().map(|name| (name.clone(), text_of(row, name).unwrap_or_default())).collect();
     fields.push((LAST_MODIFIED.to_owned(), text_of(row, LAST_MODIFIED).unwrap_or_default()));
+    if is_out_of_everything(audience, row) {
+        fields.push((audience.object.standard_opt_out().to_owned(), true.to_string()));
+    }
     Some(Record {
         key: RecordKey(id.into()),
         address,
@@ -36,16 +56,38 @@ pub fn record(settings: &Settings, audience: &SalesforceAudience, row: &Row) -> 
     })
 }
 
-/// What the checkbox says, and since when.
+/// What the checkbox says, or else Email Opt Out, and since when.
 pub fn consent(settings: &Settings, audience: &SalesforceAudience, row: &Row) -> Consent {
     let told = settings.consent_time_field.as_ref().and_then(|name| time(&text_of(row, name)?, &settings.time_zone));
-    if value_of(row, &audience.opt_out_field) == Some(&Value::Bool(false)) {
+    if is_in(row, &audience.opt_out_field) && !is_out_of_everything(audience, row) {
         return Consent::OptedIn { since: told.unwrap_or(ActedAt::UNKNOWN) };
     }
-    // What is not a plain "no" is taken for out.
-    let changed = || text_of(row, LAST_MODIFIED).and_then(|text| end_of_day(&text, &settings.time_zone));
-    let since = told.or_else(|| changed().map(ActedAt::no_later_than)).unwrap_or(ActedAt::UNKNOWN);
+    let changed = text_of(row, LAST_MODIFIED);
+    let since = match told {
+        Some(told) if settings.write_consent_time => {
+            // Whoever ticked it by hand didn't write the time.
+            let changed = changed.and_then(|text| instant(&text)).and_then(|at| at.checked_add(A_SECOND).ok());
+            ActedAt::within(told.earliest(), told.latest().max(changed))
+        }
+        Some(told) => told,
+        None => changed
+            .and_then(|text| end_of_day(&text, &settings.time_zone))
+            .map_or(ActedAt::UNKNOWN, ActedAt::no_later_than),
+    };
     Consent::OptedOut { since, reason: OptOutReason::Unsubscribed }
+}
+
+/// Whether a checkbox is a plain "no"; whatever else it is, is taken for out.
+fn is_in(row: &Row, opt_out_field: &str) -> bool {
+    value_of(row, opt_out_field) == Some(&Value::Bool(false))
+}
+
+/// Whether a record whose audience has a checkbox of its own is out by Email Opt Out, which holds for all mail and is
+/// lifted by nobody but Salesforce's people.
+pub fn is_out_of_everything(audience: &SalesforceAudience, row: &Row) -> bool {
+    let standard = audience.object.standard_opt_out();
+    let is_own = audience.opt_out_field.eq_ignore_ascii_case(standard);
+    !is_own && value_of(row, standard) == Some(&Value::Bool(true))
 }
 
 /// Whether somebody's time of consent is known.
@@ -86,9 +128,11 @@ pub fn spelled(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string()
 }
 
-/// As `If-Unmodified-Since` has it.
+/// As `If-Unmodified-Since` has it, in seconds. Parts of one are rounded up, lest every write be late.
 pub fn http_date(text: &str) -> Option<String> {
-    Some(instant(text)?.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+    let at = instant(text)?;
+    let at = if at.subsec_nanosecond() == 0 { at } else { at.checked_add(A_SECOND).ok()? };
+    Some(at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
 
 fn value_of<'a>(row: &'a Row, name: &str) -> Option<&'a Value> {
@@ -136,6 +180,7 @@ fn mapped<'a>(
         Some("Id"),
         Some(audience.object.address_field()),
         Some(audience.opt_out_field.as_str()),
+        Some(audience.object.standard_opt_out()),
         Some(settings.uid_field.as_str()),
         settings.consent_time_field.as_deref(),
     ];

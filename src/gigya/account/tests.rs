@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::{Decision, Desired, Reason, decide};
 
 /// Shape: SAP's "accounts.getAccountInfo" and "Subscriptions Object" pages; values are invented.
 const ACCOUNT: &str = include_str!("../../../tests/fixtures/gigya/account.json");
@@ -122,7 +123,7 @@ fn times_in_milliseconds_are_read_and_others_are_unknown() {
 fn an_opt_in_that_the_gateway_brought_from_the_esp_counts_from_when_the_person_acted() {
     let acted: Timestamp = "2026-01-01T08:00:00Z".parse().unwrap();
     let written: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
-    let tag = OptInTag { acted, written }.to_text();
+    let tag = OptInTag { acted, written, is_confirmed: true }.to_text();
     let state = |updated: &str| {
         json!({ "isSubscribed": true, "tags": ["web", tag], "lastUpdatedSubscriptionState": updated,
             "doubleOptIn": { "status": "Pending" } })
@@ -146,11 +147,43 @@ fn a_change_is_written_in_the_form_that_the_account_has() {
 
 #[test]
 fn a_tag_is_written_beside_those_of_others_and_replaces_the_last_one() {
-    let old = OptInTag { acted: Timestamp::UNIX_EPOCH, written: Timestamp::UNIX_EPOCH };
+    let old = OptInTag { acted: Timestamp::UNIX_EPOCH, written: Timestamp::UNIX_EPOCH, is_confirmed: true };
     let account = with_subscription(json!({ "isSubscribed": false, "tags": ["web", old.to_text()] }));
-    let new = OptInTag { acted: Timestamp::UNIX_EPOCH, written: Timestamp::from_second(60).unwrap() };
-    let change = account.subscription_change(&id("newsletter"), true, Some(new));
-    assert_eq!(change.pointer("/newsletter/email/tags").unwrap(), &json!(["web", new.to_text()]));
+    for is_confirmed in [true, false] {
+        let new = OptInTag { written: Timestamp::from_second(60).unwrap(), is_confirmed, ..old };
+        let change = account.subscription_change(&id("newsletter"), true, Some(new));
+        assert_eq!(change.pointer("/newsletter/email/tags").unwrap(), &json!(["web", new.to_text()]));
+        let vouched_for = change.pointer("/newsletter/email/doubleOptIn/isExternallyVerified");
+        assert_eq!(vouched_for, is_confirmed.then_some(&json!(true)));
+        let first = new.first_subscription(&id("pets.canine"));
+        assert_eq!(first["pets.canine"]["email"]["tags"], json!([new.to_text()]));
+    }
+}
+
+#[test]
+fn an_opt_in_from_an_esp_that_gigya_is_to_confirm_is_pending_and_does_not_count_against_the_esps() {
+    let acted: Timestamp = "2026-01-01T08:00:00Z".parse().unwrap();
+    let written: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+    let tag = OptInTag { acted, written, is_confirmed: false }.to_text();
+    let state = |confirmation: Value| {
+        with_subscription(json!({ "isSubscribed": true, "tags": [tag],
+            "lastUpdatedSubscriptionState": "2026-01-01T12:00:01Z", "doubleOptIn": confirmation }))
+    };
+    let at_esp = Consent::OptedIn { since: ActedAt::exactly(acted) };
+    let pending = state(json!({ "status": "Pending" })).consent(&id("newsletter"), true);
+    assert!(matches!(pending, Consent::Pending { .. }), "{pending:?}");
+    assert_eq!(
+        decide(Desired::Consent(pending), at_esp),
+        Decision::Refuse(Reason::DoubleOptInPending),
+        "who subscribed there stays"
+    );
+    let confirmed = json!({ "status": "Confirmed", "confirmTime": "2026-01-01T13:00:00Z" });
+    let expected = Consent::OptedIn { since: at("2026-01-01T13:00:00Z") };
+    assert_eq!(state(confirmed).consent(&id("newsletter"), true), expected);
+    for (confirmation, double_opt_in) in [("NotConfirmed", true), ("Pending", false)] {
+        let state = state(json!({ "status": confirmation }));
+        assert_eq!(state.consent(&id("newsletter"), double_opt_in), at_esp, "{confirmation}: none is needed");
+    }
 }
 
 #[test]

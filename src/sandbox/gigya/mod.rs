@@ -80,6 +80,9 @@ pub struct GigyaSettings {
     pub unknown_uid_code: i64,
     /// Subscriptions whose opt-ins must be confirmed by mail.
     pub double_opt_in: Vec<String>,
+    /// Whether a lite account can't be registered with an address that has an account; else that one is changed. Which of the
+    /// two Gigya does isn't documented.
+    pub refuses_known_addresses: bool,
     /// Subscriptions in its schema. (Others can be written all the same, which a real site refuses.)
     pub subscriptions: Vec<String>,
     /// Fields of the profile in its schema.
@@ -118,6 +121,7 @@ impl Default for GigyaSettings {
             nested_subscriptions: false,
             unknown_uid_code: 403_005,
             double_opt_in: Vec::new(),
+            refuses_known_addresses: false,
             subscriptions: owned(&["newsletter", "offers", "pets.canine"]),
             profile_fields: owned(&["email", "firstName", "lastName", "country", "zip", "birthYear", "locale"]),
             data_fields: owned(&["loyalty.tier"]),

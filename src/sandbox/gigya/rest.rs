@@ -139,7 +139,7 @@ impl GigyaSim {
             (parsed(form, "profile")?, parsed(form, "data")?, parsed(form, "subscriptions")?);
         let uid = match self.uid_of(form) {
             Ok(uid) => uid,
-            Err(refused) => self.finish_registration(form, profile.as_ref()).ok_or(refused)?,
+            Err(refused) => self.finish_registration(form, profile.as_ref()).unwrap_or(Err(refused))?,
         };
         if let Some(active) = form.get("isActive") {
             if form.contains_key("regToken") {
@@ -180,8 +180,8 @@ impl GigyaSim {
         Ok(json!({ "UID": uid }))
     }
 
-    /// A token from `initRegistration` becomes a lite account with the first address that is set.
-    fn finish_registration(&self, form: &Form, profile: Option<&Value>) -> Option<String> {
+    /// A token from `initRegistration` becomes a lite account with the first address that is set. `None` if it is no such token.
+    fn finish_registration(&self, form: &Form, profile: Option<&Value>) -> Option<Result<String, (i64, String)>> {
         let token = form.get("regToken")?;
         let address = profile?.get("email")?.as_str()?;
         if self.world().tokens.get(token) != Some(&None) {
@@ -189,11 +189,14 @@ impl GigyaSim {
         }
         self.world().tokens.insert(token.clone(), Some(address.to_owned()));
         let existing = self.world().account_of(address).map(|account| account.uid.to_string());
-        Some(existing.unwrap_or_else(|| {
+        if existing.is_some() && self.settings().refuses_known_addresses {
+            return Some(Err((400_003, "Unique identifier exists".to_owned())));
+        }
+        Some(Ok(existing.unwrap_or_else(|| {
             let uid = World::new_uid();
             self.add(&uid, address, "", true);
             uid
-        }))
+        })))
     }
 
     fn unsubscribe_address(&self, form: &Form) -> Answer {

@@ -230,7 +230,7 @@ impl SalesforceSim {
         let secret = match settings.jwt_key {
             None => "client_secret = { env = \"SF_CLIENT_SECRET\" }",
             // The key is in the lines.
-            Some(_) => "username = \"gateway@example.com\"",
+            Some(_) => "username = \"gateway@example.com\"\nlogin_url = \"https://login.salesforce.com\"",
         };
         let callbacks = match settings.callbacks {
             Callbacks::OutboundMessages => {

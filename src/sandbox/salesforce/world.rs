@@ -116,7 +116,7 @@ impl World {
         self.records.len() < before
     }
 
-    /// Writes, and has the rule look at what it wrote: of a changed checkbox or address, a message is sent. A Flow keeps the
+    /// Writes, and has the rule look at what it wrote: of a changed checkbox, Email Opt Out or address, a message is sent. A Flow keeps the
     /// time of a changed checkbox, unless who wrote it did.
     fn write(&mut self, object: &str, id: &str, fields: Row) {
         let now = self.clock.now();
@@ -132,7 +132,7 @@ impl World {
             let time = if by_day { now.strftime("%Y-%m-%d").to_string() } else { spelled(now) };
             row.insert(TIME.to_owned(), json!(time));
         }
-        if is_changed(row, &checkbox) || is_changed(row, address) {
+        if is_changed(row, &checkbox) || is_changed(row, "HasOptedOutOfEmail") || is_changed(row, address) {
             self.told.push(json!({ "type": object, "id": id }));
         }
     }

@@ -31,14 +31,16 @@ fuzz_target!(|input: &[u8]| {
         }
         let _ = client.account_by_email(&address, deadline()).await;
         let news = SubscriptionId::new("newsletter");
-        let _ = client.create_lite_account(&address, &news, tag(1_760_000_000), deadline()).await;
+        if let Ok(begun) = client.begin_lite_account(deadline()).await {
+            let _ = client.create_lite_account(begun, &address, &news, tag(1_760_000_000), deadline()).await;
+        }
         let _ = client.unsubscribe(&address, &news, deadline()).await;
     });
 });
 
 fn tag(second: i64) -> OptInTag {
     let at = |second| Timestamp::from_second(second).expect("it is a time");
-    OptInTag { acted: at(second - 100), written: at(second) }
+    OptInTag { acted: at(second - 100), written: at(second), is_confirmed: second % 2 == 0 }
 }
 
 fn says_what_it_says(account: &Account, id: &SubscriptionId) {

@@ -34,7 +34,10 @@ fuzz_target!(|body: &[u8]| {
             for notice in &notices {
                 assert!(!notice.id.is_empty() && !notice.id.contains('@'));
                 // What can't be understood is kept as it was.
-                assert_eq!(notice.said.is_some(), notice.news.as_ref().is_err_and(|outcome| outcome.label() == "rejected"));
+                assert_eq!(
+                    notice.said.is_some(),
+                    notice.news.as_ref().is_err_and(|outcome| outcome.label() == "rejected")
+                );
             }
             let value = value.expect("else it is malformed");
             let events = events_of(&value);

@@ -3,5 +3,5 @@
 mod callbacks;
 mod handshake;
 mod leaving;
-mod town;
+pub mod town;
 mod who_wins;

@@ -80,8 +80,14 @@ fn keep(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> Vec<(String
         let mut one = keep.sub(&name, node.place, table);
         let pointer = pointer(&mut one, "pointer", allowed, scope);
         let without = template_at(&mut one, "without", allowed, scope);
+        let mut when = Vec::new();
+        for (name, place, table) in tables(&mut one, "when").unwrap_or_default() {
+            let mut inner = one.sub(&name, place, table);
+            when.extend(conditions(&mut inner, None, allowed, scope));
+            inner.end();
+        }
         one.end();
-        kept.extend(pointer.map(|pointer| (name, Keep { pointer, without })));
+        kept.extend(pointer.map(|pointer| (name, Keep { pointer, without, when })));
     }
     kept
 }
@@ -278,6 +284,30 @@ pub fn pointer(reader: &mut Reader<'_>, key: &'static str, allowed: Allowed, sco
     let (text, place) = reader.text(key)?;
     check_pointer(reader, key, &place, &text);
     template(reader, key, (&place, &text), allowed, scope)
+}
+
+/// A pointer, or a list of them; empty if it isn't there.
+pub fn pointers(reader: &mut Reader<'_>, key: &'static str, allowed: Allowed, scope: &Scope) -> Vec<Template> {
+    let Some(node) = reader.take(key) else { return Vec::new() };
+    let items = match node.value {
+        Value::List(items) => items,
+        _ => vec![node],
+    };
+    let mut all = Vec::new();
+    for item in items {
+        let Value::Text(text) = &item.value else {
+            reader.report(
+                key,
+                Some(&item.place),
+                "is not text",
+                "write a JSON pointer in double quotes, or a list of them",
+            );
+            continue;
+        };
+        check_pointer(reader, key, &item.place, text);
+        all.extend(template(reader, key, (&item.place, text), allowed, scope));
+    }
+    all
 }
 
 /// Reports what is no pointer.

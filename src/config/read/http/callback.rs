@@ -1,6 +1,6 @@
 //! What a described ESP calls back, and how that is verified.
 
-use super::call::{conditions, pointer};
+use super::call::{conditions, pointer, pointers};
 use super::shape::{reason, times};
 use super::{Scope, is_token, tables};
 use crate::config::http::{
@@ -76,8 +76,8 @@ pub fn read(reader: &mut Reader<'_>, scope: &Scope) -> Option<Callback> {
     let verification = verification(&mut callback, scheme);
     let body = callback.choice("body", &[("json", HttpBody::Json), ("form", HttpBody::Form)]).unwrap_or(HttpBody::Json);
     let kind = pointer(&mut callback, "type", NOTHING, scope);
-    let address = pointer(&mut callback, "address", NOTHING, scope);
-    if address.is_none() && !callback.reported("address") {
+    let address = pointers(&mut callback, "address", NOTHING, scope);
+    if address.is_empty() && !callback.reported("address") {
         callback.missing("address", "say where the address is: \"/email\"");
     }
     let kinds = kinds(&mut callback, kind.as_ref(), scope);
@@ -86,7 +86,7 @@ pub fn read(reader: &mut Reader<'_>, scope: &Scope) -> Option<Callback> {
         body,
         events: pointer(&mut callback, "events", NOTHING, scope),
         kinds,
-        address: address.unwrap_or_else(|| Template::literal("")),
+        address,
         former_address: pointer(&mut callback, "former_address", NOTHING, scope),
         uid: pointer(&mut callback, "uid", NOTHING, scope),
         audience: pointer(&mut callback, "audience", NOTHING, scope),
@@ -119,6 +119,7 @@ fn kinds(reader: &mut Reader<'_>, usual: Option<&Template>, scope: &Scope) -> Ve
         let conditions = conditions(&mut rule, usual, NOTHING, scope);
         let times = times(&mut rule, NOTHING, scope);
         let reason = reason(&mut rule);
+        let is_everywhere = rule.flag("everywhere", false);
         let means = rule.choice("means", &happenings);
         if means.is_none() && !rule.reported("means") {
             rule.missing("means", "write \"opted_in\", \"opted_out\", \"changed\", \"look\" or \"ignored\"");
@@ -132,7 +133,7 @@ fn kinds(reader: &mut Reader<'_>, usual: Option<&Template>, scope: &Scope) -> Ve
             (means, None) => means,
         };
         rule.end();
-        rules.extend(means.map(|means| KindRule { conditions, means, times }));
+        rules.extend(means.map(|means| KindRule { conditions, means, is_everywhere, times }));
     }
     rules
 }

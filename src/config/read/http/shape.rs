@@ -1,6 +1,6 @@
 //! What records look like: where they are in an answer, what they say of consent, and since when.
 
-use super::call::{check_pointer, conditions, one, pointer};
+use super::call::{check_pointer, conditions, one, pointer, pointers};
 use super::{Scope, tables, template};
 use crate::config::http::{
     Allowed, Listing, NextPage, Place as Where, Read, Shape, Standing, StateRule, Template, Time, TimeFormat,
@@ -162,8 +162,8 @@ pub fn times(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> Vec<Ti
     let mut times = Vec::new();
     for (name, place, table) in tables(reader, "time").unwrap_or_default() {
         let mut inner = reader.sub(&name, place, table);
-        let pointer = pointer(&mut inner, "pointer", allowed, scope);
-        if pointer.is_none() && !inner.reported("pointer") {
+        let pointers = pointers(&mut inner, "pointer", allowed, scope);
+        if pointers.is_empty() && !inner.reported("pointer") {
             inner.missing("pointer", "say where the time is: \"/last_changed\"");
         }
         let zone = zone(&mut inner);
@@ -186,7 +186,7 @@ pub fn times(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> Vec<Ti
         let of_state = inner.choice("of", &[("record", false), ("state", true)]).unwrap_or(false);
         let doubt = inner.time("doubt", Duration::ZERO, Duration::ZERO, Duration::from_hours(48));
         inner.end();
-        times.extend(pointer.zip(format).map(|(pointer, format)| Time { pointer, format, of_state, doubt }));
+        times.extend(format.map(|format| Time { pointers, format, of_state, doubt }));
     }
     times
 }

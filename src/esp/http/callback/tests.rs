@@ -107,6 +107,17 @@ fn events_are_told_by_the_first_rule_that_fits() {
 }
 
 #[test]
+fn a_rule_may_be_about_everything_and_an_address_in_one_of_several_places() {
+    let callback = CALLBACK.replace("means = \"look\"", "means = \"look\", everywhere = true");
+    let callback = callback.replace("address = \"/email\"", "address = [\"/email\", \"/new\"]");
+    let told = |event: &str| take_as(&callback, None, &format!(r#"{{"events":[{event}]}}"#)).unwrap().remove(0);
+    let notice = told(r#"{"type":"merged","list":2,"email":null,"new":"b@x.org"}"#);
+    assert_eq!((audiences(&notice), notice.news.as_ref().unwrap().address.expose()), (vec!["1", "2"], "b@x.org"));
+    let notice = told(r#"{"type":"profile","list":2,"email":"a@x.org","new":"b@x.org"}"#);
+    assert_eq!((audiences(&notice), notice.news.as_ref().unwrap().address.expose()), (vec!["2"], "a@x.org"));
+}
+
+#[test]
 fn what_no_rule_knows_is_kept_for_a_person() {
     for event in [
         r#"{"type":"left_forever","email":"a@x.org"}"#,

@@ -3,11 +3,13 @@
 
 use super::{Event, MOST, is_id};
 use crate::config::salesforce::SalesforceObject;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Parses a body. What is wrong with it is said without quoting it.
-pub fn parse(body: &[u8]) -> Result<Vec<Event>, String> {
+/// Parses a body. What is wrong with it is said without quoting it. With `key` ids are made, so that nobody can find by trying
+/// what they were made of.
+pub fn parse(body: &[u8], key: Option<&SecretString>) -> Result<Vec<Event>, String> {
     let value: Value = serde_json::from_slice(body)
         .map_err(|error| format!("not JSON, at line {} column {}", error.line(), error.column()))?;
     let records = match &value {
@@ -16,15 +18,16 @@ pub fn parse(body: &[u8]) -> Result<Vec<Event>, String> {
         Value::Object(_) => vec![&value],
         _ => return Err("neither a record nor a list of them".to_owned()),
     };
-    Ok(records.into_iter().map(event).collect())
+    let key = Sha256::digest(key.map_or("", ExposeSecret::expose_secret));
+    Ok(records.into_iter().map(|record| event(record, &key)).collect())
 }
 
-fn event(value: &Value) -> Event {
+fn event(value: &Value, key: &[u8]) -> Event {
     let object = value["object"].as_str();
     let record = value["id"].as_str().map(str::trim).filter(|id| is_id(id)).map(ToOwned::to_owned);
     let fields = value["fields"].as_object().into_iter().flatten();
     let fields = fields.filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect();
-    let digest = hex::encode(&Sha256::digest(value.to_string())[..6]);
+    let digest = hex::encode(&Sha256::new().chain_update(key).chain_update(value.to_string()).finalize()[..6]);
     Event {
         id: record.as_ref().map_or_else(|| digest.clone(), |record| format!("{record}-{digest}")),
         object: SalesforceObject::ALL.into_iter().find(|known| Some(known.name()) == object),

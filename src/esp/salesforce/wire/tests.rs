@@ -4,18 +4,37 @@ use crate::domain::{Decision, Desired, Reason, decide};
 use std::path::Path;
 
 fn settings(lines: &str) -> Settings {
+    match read(lines, "").unwrap().esps.into_values().next() {
+        Some(Esp::Salesforce(settings)) => *settings,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A configuration with these lines of its connection, and another route after the first one.
+fn read(lines: &str, another: &str) -> Result<Config, crate::config::ConfigErrors> {
     let text = format!(
         "[gigya.main]\napi_keys = [\"1\"]\ndata_center = \"eu1.gigya.com\"\nuser_key = \"1\"\nsecret = {{ env = \"A\" }}\n\
          [salesforce.sales]\nbase_url = \"https://x.my.salesforce.com\"\nclient_id = {{ env = \"A\" }}\n\
          client_secret = {{ env = \"A\" }}\ncallback_secrets = [{{ env = \"A\" }}]\n{lines}\n\
          [[route]]\nsubscription = \"main/1\"\naudience = \"sales/Contact\"\n\
-         fields = {{ FirstName = \"profile.firstName\", LastName = \"profile.lastName\", Tiers__c = \"data.tiers\" }}\n"
+         fields = {{ FirstName = \"profile.firstName\", LastName = \"profile.lastName\", Tiers__c = \"data.tiers\" }}\n{another}"
     );
     let environment = [("A", "0123456789abcdef")].into_iter().collect();
-    let config = Config::parse(&text, Path::new("gateway.toml"), &environment).unwrap();
-    match config.esps.into_values().next() {
-        Some(Esp::Salesforce(settings)) => *settings,
-        other => panic!("{other:?}"),
+    Config::parse(&text, Path::new("gateway.toml"), &environment)
+}
+
+#[test]
+fn no_route_maps_a_field_that_says_who_is_out() {
+    let with = |fields: &str| {
+        let route = format!(
+            "[[route]]\nsubscription = \"main/2\"\naudience = \"sales/Contact.News__c\"\nfields = {{ {fields} = \"data.x\" }}"
+        );
+        read("", &route).err().map(|error| error.to_string())
+    };
+    assert_eq!(with("Nickname__c"), None);
+    for wrong in ["HasOptedOutOfEmail", "hasoptedoutofemail", "News__c", "LastModifiedDate"] {
+        let problem = with(wrong).unwrap();
+        assert!(problem.contains(wrong) && problem.contains("says who is out"), "{problem}");
     }
 }
 
@@ -161,4 +180,35 @@ fn only_what_would_change_differs() {
     {
         assert_eq!(is_same(held, written), same, "{held} {written}");
     }
+}
+
+#[test]
+fn a_box_ticked_by_hand_is_as_new_as_the_record_where_only_the_gateway_writes_the_time() {
+    let stamped = json!({ "HasOptedOutOfEmail": true, "Time__c": "2026-03-01T12:00:00.000+0000",
+        "LastModifiedDate": "2026-03-05T09:00:00.000+0000" });
+    let latest = |settings: &Settings| {
+        let consent = consent(settings, audience(settings), &row(stamped.clone()));
+        assert!(matches!(consent, Consent::OptedOut { .. }));
+        consent.since().and_then(ActedAt::latest)
+    };
+    assert_eq!(latest(&settings(TIME)), Some(at("2026-03-05T09:00:01Z")));
+    let kept = settings(&format!("{TIME}\nwrite_consent_time = false"));
+    assert_eq!(latest(&kept), Some(at("2026-03-01T12:00:00.999Z")), "Salesforce keeps it, whoever ticks");
+}
+
+#[test]
+fn email_opt_out_holds_for_a_checkbox_of_ones_own_too() {
+    let settings = settings(TIME);
+    let own = SalesforceAudience::parse("Contact.News__c").unwrap();
+    let said = |news: Value, all: Value| {
+        let row = row(
+            json!({ "Id": "0035e00000ZkM3hAAF", "Email": "ann@example.org", "News__c": news, "HasOptedOutOfEmail": all }),
+        );
+        (matches!(consent(&settings, &own, &row), Consent::OptedOut { .. }), is_out_of_everything(&own, &row))
+    };
+    assert_eq!(said(json!(false), json!(false)), (false, false));
+    assert_eq!(said(json!(true), json!(false)), (true, false));
+    assert_eq!(said(json!(false), json!(true)), (true, true));
+    let standard = row(json!({ "HasOptedOutOfEmail": true }));
+    assert!(!is_out_of_everything(audience(&settings), &standard), "there it is the checkbox itself");
 }
