@@ -46,5 +46,6 @@ pub(super) fn described(checkbox: &str, address: &str) -> Value {
     let others =
         [("FirstName", "string"), ("LastName", "string"), (super::world::TIME, "datetime"), (address, "email")];
     let others = others.into_iter().map(|(name, kind)| field(name, kind));
-    json!({ "fields": [uid, out].into_iter().chain(others).collect::<Value>() })
+    let fields: Value = [uid, out].into_iter().chain(others).collect();
+    json!({ "fields": fields })
 }
