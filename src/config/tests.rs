@@ -6,6 +6,7 @@ use std::time::Duration;
 mod http;
 mod journal;
 mod reconcile;
+mod salesforce;
 
 /// The configuration of the design's contract, with both ESPs.
 const CONTRACT: &str = r#"
