@@ -51,6 +51,15 @@ client_id = { env = "SFMC_CLIENT_ID" }
 client_secret = { env = "SFMC_CLIENT_SECRET" }
 signature_keys = [{ env = "SFMC_SIGNATURE_KEY" }]
 
+[salesforce.sales]
+base_url = "https://example.my.salesforce.com"
+client_id = { env = "SFMC_CLIENT_ID" }
+client_secret = { env = "SFMC_CLIENT_SECRET" }
+organization_id = "00D5e000000KQ2eEAG"
+outbound_tokens = [{ env = "CM_CALLBACK_TOKEN" }]
+callback_secrets = [{ env = "CM_CALLBACK_TOKEN" }]
+callback_auth = "bearer"
+
 [http.mail]
 base_url = "https://api.example.com"
 callback_secrets = [{ env = "CM_CALLBACK_TOKEN" }]
@@ -94,6 +103,10 @@ audience = "crm/publication-list:70001"
 [[route]]
 subscription = "old/mail"
 audience = "mail/7"
+
+[[route]]
+subscription = "old/sales"
+audience = "sales/Contact"
 "#;
 
 /// Its configuration.
@@ -119,7 +132,7 @@ pub fn gigya(name: &str) -> &'static Gigya {
     config().gigya.iter().find(|(known, _)| known.as_str() == name).expect("it is configured").1
 }
 
-/// A connection to an ESP, `news`, `crm` or `mail`, with nothing known yet.
+/// A connection to an ESP, `news`, `crm`, `sales` or `mail`, with nothing known yet.
 pub fn esp(name: &str, transport: Arc<dyn Transport>) -> Arc<dyn Esp> {
     let (_, settings) = config().esps.iter().find(|(known, _)| known.as_str() == name).expect("it is configured");
     esp::connect(settings, transport)

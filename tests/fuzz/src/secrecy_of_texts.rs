@@ -18,6 +18,13 @@ const SAYINGS: &[&str] = &[
     "not a Gigya notification: none of its events has the shape of one",
     "none of its events has the shape of one",
     "no event is where the description has it",
+    "neither a record nor a list of them",
+    "more than  records",
+    "more than  notifications",
+    "not an Outbound Message",
+    "not well-formed XML, near byte ",
+    "names no organization",
+    "has a document type",
     "not a Campaign Monitor callback: none of its events has the shape of one",
 ];
 

@@ -6,6 +6,7 @@ use quick_xml::NsReader;
 use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event as Token};
 use quick_xml::name::{Namespace, ResolveResult};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 const OUTBOUND: &str = "http://soap.sforce.com/2005/09/outbound";
@@ -149,7 +150,8 @@ impl Notification {
         let Self { id, kind, fields } = self;
         let object = SalesforceObject::ALL.into_iter().find(|object| object.name() == kind);
         let record = fields.get("Id").filter(|id| is_id(id)).cloned();
-        let id = if is_id(&id) { id } else { record.clone().unwrap_or_default() };
+        let made = || hex::encode(&Sha256::digest(format!("{fields:?}"))[..12]);
+        let id = if is_id(&id) { id } else { record.clone().unwrap_or_else(made) };
         Event { id, object, record, deleted: false, fields }
     }
 }
