@@ -68,6 +68,10 @@ impl Client {
         let mut is_done = false;
         for call in calls {
             let known = Known { kept: Some(&kept), ..*known };
+            // A call that names what it is about by what the last answer lacked would be about nobody, or about everybody.
+            if known.lacks_kept(call) {
+                return Err(Fault::Unavailable { cause: "answer_not_understood" });
+            }
             let Some(request) = known.request(&self.base, call, &self.headers) else { return Ok(None) };
             let Answer { meaning, body } = self.send(call, request, &known, doing, false).await?;
             let keeping: Vec<_> = call

@@ -184,6 +184,14 @@ impl Known<'_> {
         }
     }
 
+    /// Whether a place in a call's path or query is to have what no call before it kept.
+    pub fn lacks_kept(&self, call: &Call) -> bool {
+        let templates = std::iter::once(&call.path).chain(call.query.iter().map(|(_, template)| template));
+        let mut holes = templates.flat_map(Template::holes);
+        holes
+            .any(|hole| matches!(hole.source, Source::Kept(_)) && self.value(hole).as_ref().and_then(as_text).is_none())
+    }
+
     /// A call as a request; none if its place isn't known, as nothing is there to be called about.
     pub fn request(&self, base: &str, call: &Call, common: &HeaderMap) -> Option<Request<Bytes>> {
         let mut url = format!("{base}{}", self.path(&call.path)?);

@@ -57,8 +57,12 @@ impl Described {
             Some(url) => self.client.read_at(url, &list.call, &known, doing).await?,
             None => self.client.read(&list.call, &known, doing).await?,
         };
+        let is_there = answer.is_some();
         let answer = answer.unwrap_or(Value::Null);
         let document = Document { value: &answer, known: &known };
+        if is_there && !record::is_of_shape(&list.shape, &document) {
+            return Err(Fault::Unavailable { cause: "answer_not_understood" });
+        }
         let Place::Each(rows) = &list.shape.place else { return Err(NO_PLACE) };
         let rows = document.at(rows).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let parts = rows.iter().filter_map(|row| self.part(spot.list, row, &known)).collect();

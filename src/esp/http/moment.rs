@@ -28,8 +28,10 @@ pub fn of_event(times: &[Time], document: &Document<'_, '_>) -> ActedAt {
 fn first<'t>(times: &'t [Time], document: &Document<'_, '_>) -> Option<(ActedAt, &'t Time)> {
     times.iter().find_map(|time| {
         let told = time.pointers.iter().flat_map(|pointer| document.all(pointer));
-        let told = told.filter_map(|value| read(value, &time.format));
-        let latest = told.max_by_key(|at| at.latest())?;
+        // What is there and can't be read may be the latest of all: nothing else may stand in for it.
+        let told = told.filter(|value| as_text(value).is_none_or(|text| !text.trim().is_empty()));
+        let told = told.map(|value| read(value, &time.format).unwrap_or(ActedAt::UNKNOWN));
+        let latest = told.max_by_key(|at| (at.latest().is_none(), at.latest()))?;
         let doubt = SignedDuration::try_from(time.doubt).unwrap_or_default();
         Some((latest.or_earlier_by(doubt), time))
     })

@@ -70,10 +70,12 @@ impl Described {
         let doing = Doing { operation: "read", attempts: Attempts::Few, deadline };
         let reads = self.settings.reads.iter().filter(|read| read.by_uid == by_uid).map(|read| async move {
             let answer = self.client.read(&read.call, &known, doing).await?;
-            let answer = answer.map(|value| {
-                record::held(&read.shape, &super::document::Document { value: &value, known: &known }, asked)
-            });
-            Ok(answer.unwrap_or_default())
+            let Some(value) = answer else { return Ok(Vec::new()) };
+            let document = super::document::Document { value: &value, known: &known };
+            if !record::is_of_shape(&read.shape, &document) {
+                return Err(Fault::Unavailable { cause: "answer_not_understood" });
+            }
+            Ok(record::held(&read.shape, &document, asked))
         });
         Ok(all(reads).await?.into_iter().flatten().collect())
     }
@@ -146,8 +148,11 @@ impl Described {
         }
         match self.opt_in(audience, None, person, false, deadline).await? {
             Written::Done | Written::NothingToDo => {
-                self.discard(audience, record, deadline).await?;
-                Ok(Written::Done)
+                match self.discard(audience, record, deadline).await? {
+                    Written::Done => Ok(Written::Done),
+                    // The old one isn't as it was read; or it isn't there, which is to be seen.
+                    _ => Ok(Written::Moved),
+                }
             }
             written => Ok(written),
         }

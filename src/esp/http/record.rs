@@ -22,6 +22,19 @@ pub struct Held {
     pub fields: Vec<(String, String)>,
 }
 
+/// Whether an answer has the place that a description says records are in, so that it can say that there are none. An error with
+/// a success's status hasn't.
+pub fn is_of_shape(shape: &Shape, document: &Document<'_, '_>) -> bool {
+    match &shape.place {
+        Place::Each(pointer) => document.at(pointer).is_some_and(Value::is_array),
+        Place::At(pointer) => {
+            let Some(pointer) = document.known.pointer(pointer) else { return true };
+            let Some((above, _)) = pointer.rsplit_once('/') else { return true };
+            document.value.pointer(above).is_some_and(|above| above.is_object() || above.is_array())
+        }
+    }
+}
+
 /// Everybody in an answer. `asked` is whose address it is if the answer doesn't say; without it, who has none is left out.
 pub fn held(shape: &Shape, document: &Document<'_, '_>, asked: Option<&Email>) -> Vec<Held> {
     match &shape.place {

@@ -2,5 +2,6 @@
 
 mod each_its_own;
 mod guests;
+mod lists;
 mod stories;
 mod town;

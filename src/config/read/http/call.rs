@@ -316,4 +316,8 @@ pub fn check_pointer(reader: &mut Reader<'_>, key: &str, place: &Place, text: &s
         let remedy = "begin it with a slash: \"/data/0/email\"; all of the document is \"\"";
         reader.report(key, Some(place), "is not a JSON pointer", remedy);
     }
+    if text.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1'])) {
+        let remedy = "write \"~0\" for a ~ in a name, and \"~1\" for a slash";
+        reader.report(key, Some(place), "has a ~ that stands for nothing", remedy);
+    }
 }
