@@ -15,6 +15,7 @@ mod salesforce;
 pub mod schema;
 mod scheme;
 pub mod setup;
+mod tokens;
 
 pub use media::takes_json;
 pub use offer::{Offer, offers};

@@ -3,8 +3,9 @@
 use super::callback::Handshake;
 use super::rest;
 use super::soap::{self, Action, Filter, Message, Row, Written};
-use super::token::{Token, Tokens};
+use super::token::Tokens;
 use crate::config::MarketingCloud as Settings;
+use crate::esp::tokens::Token;
 use crate::upstream::{Attempts, Deadline, Fault, Health, Transport, Upstream, all};
 use bytes::Bytes;
 use http::{Method, Request, header};

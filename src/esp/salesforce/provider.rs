@@ -164,9 +164,7 @@ impl Esp for Salesforce {
             return Ok(Written::Moved);
         }
         let standard = audience.object.standard_opt_out();
-        if record.fields.iter().any(|(name, value)| name == standard && value == "true")
-            && !audience.opt_out_field.eq_ignore_ascii_case(standard)
-        {
+        if record.fields.iter().any(|(name, _)| name == standard) {
             // Out of everything: to lift that would reach other audiences, too.
             return Ok(Written::Held);
         }

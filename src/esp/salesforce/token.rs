@@ -4,40 +4,22 @@
 //! Answers don't say for how long a token lasts, so that is a setting, and a call that is refused gets another one.
 
 use crate::config::salesforce::{Salesforce as Settings, SalesforceAuth};
+use crate::esp::tokens::{Keeper, Token};
 use crate::upstream::{Attempts, Deadline, Fault, Health, Transport, Upstream, Verdict};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use url::form_urlencoded;
 
-/// How long no new token is asked for after a fresh one was refused: a person must act first.
-const REST_AFTER_REFUSAL: Duration = Duration::from_secs(10);
 /// For how long a JWT is good, in seconds: a few minutes are asked for.
 const JWT_LASTS: i64 = 180;
-
-/// A token.
-pub struct Token {
-    /// As a call takes it.
-    pub bearer: HeaderValue,
-    end: Instant,
-    /// Whether a call with it was let through.
-    proven: AtomicBool,
-}
-
-impl Token {
-    /// A call with it was let through.
-    pub fn prove(&self) {
-        self.proven.store(true, Ordering::Relaxed);
-    }
-}
 
 /// Where tokens come from.
 pub struct Tokens {
@@ -46,14 +28,7 @@ pub struct Tokens {
     client_id: SecretString,
     auth: SalesforceAuth,
     lifetime: Duration,
-    held: Arc<Mutex<Held>>,
-    fetching: Arc<tokio::sync::Mutex<()>>,
-}
-
-#[derive(Default)]
-struct Held {
-    token: Option<Arc<Token>>,
-    refused_until: Option<Instant>,
+    keeper: Keeper,
 }
 
 #[derive(Deserialize)]
@@ -70,8 +45,7 @@ impl Tokens {
             client_id: settings.client_id.clone(),
             auth: settings.auth.clone(),
             lifetime: settings.token_lifetime,
-            held: Arc::default(),
-            fetching: Arc::default(),
+            keeper: Keeper::default(),
         }
     }
 
@@ -90,43 +64,15 @@ impl Tokens {
 
     /// A token that is good still.
     pub async fn get(&self, deadline: Deadline) -> Result<Arc<Token>, Fault> {
-        if let Some(token) = self.current()? {
-            return Ok(token);
-        }
-        let turn = tokio::time::timeout_at(deadline.at(), self.fetching.lock());
-        let _turn = turn.await.map_err(|_| Fault::DeadlineReached)?;
-        // Whoever had the turn before may have fetched one.
-        if let Some(token) = self.current()? {
-            return Ok(token);
-        }
-        let token = self.fetch(deadline).await?;
-        self.lock().token = Some(Arc::clone(&token));
-        Ok(token)
+        self.keeper.get(deadline, self.fetch(deadline)).await
     }
 
-    fn current(&self) -> Result<Option<Arc<Token>>, Fault> {
-        let (held, now) = (self.lock(), Instant::now());
-        if held.refused_until.is_some_and(|until| now < until) {
-            return Err(Fault::Configuration { code: 401 });
-        }
-        Ok(held.token.clone().filter(|token| now < token.end))
-    }
-
-    /// A call with this token was refused for it. Returns whether another one may be tried: not if it was fresh, as the
-    /// next would fare no better.
+    /// A call with this token was refused for it. Returns whether another one may be tried.
     pub fn refused(&self, token: &Arc<Token>) -> bool {
-        let mut held = self.lock();
-        let was_good = token.proven.load(Ordering::Relaxed);
-        if held.token.as_ref().is_some_and(|current| Arc::ptr_eq(current, token)) {
-            held.token = None;
-            if !was_good {
-                held.refused_until = Some(Instant::now() + REST_AFTER_REFUSAL);
-            }
-        }
-        was_good
+        self.keeper.refused(token)
     }
 
-    async fn fetch(&self, deadline: Deadline) -> Result<Arc<Token>, Fault> {
+    async fn fetch(&self, deadline: Deadline) -> Result<Token, Fault> {
         let form = self.form()?;
         let build = || {
             Request::builder()
@@ -140,10 +86,8 @@ impl Tokens {
         let asked = Instant::now();
         let judge = |response: &Response<Bytes>| self.judge(response);
         let wire = self.upstream.call("token", Attempts::Few, deadline, build, judge).await?;
-        let unusable = Fault::Unavailable { cause: "answer_not_understood" };
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", wire.access_token)).map_err(|_| unusable)?;
-        bearer.set_sensitive(true);
-        Ok(Arc::new(Token { bearer, end: asked + self.lifetime, proven: AtomicBool::new(false) }))
+        let end = asked + self.lifetime;
+        Token::new(wire.access_token, None, end, end)
     }
 
     fn form(&self) -> Result<SecretString, Fault> {
@@ -184,9 +128,5 @@ impl Tokens {
             "check base_url, client_id and client_secret or private_key, and that the app lets this flow be used";
         tracing::error!(upstream = self.upstream.name(), code, hint, "Salesforce gives no token");
         Verdict::Fail(Fault::Configuration { code })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,6 +3,7 @@ use crate::esp::marketing_cloud::testing::settings;
 use crate::upstream::TransportError;
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use std::sync::Mutex;
 
 /// Answers every request for a token, after a while, and counts them.
 struct Door {
