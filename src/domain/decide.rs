@@ -8,6 +8,8 @@ use crate::mutation::{self, Mutation};
 pub enum Desired {
     /// The person's consent, as it stands.
     Consent(Consent),
+    /// Nothing yet: the person opted in at that very place, and has been asked to confirm it.
+    Awaited,
     /// The person's account was deactivated or deleted: nobody may mail them, whatever their flags say.
     Removal(RemovalKind),
 }
@@ -63,6 +65,7 @@ pub enum Decision {
 pub fn decide(desired: Desired, current: Consent) -> Decision {
     match desired {
         Desired::Consent(desired) => decide_consent(desired, current),
+        Desired::Awaited => Decision::Refuse(Reason::DoubleOptInPending),
         Desired::Removal(kind) => decide_removal(kind, current),
     }
 }

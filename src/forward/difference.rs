@@ -105,6 +105,7 @@ pub fn between(account: &Account, record: Option<&Record>, ends: &RouteEnds) -> 
         Decision::Keep => match desired {
             Desired::Consent(Consent::OptedIn { .. }) => wrong(account, record, ends),
             Desired::Consent(_) => is_left(Leftover::Mailable).then_some(Difference::LateOptOut),
+            Desired::Awaited => None,
             Desired::Removal(_) => is_left(Leftover::ForOptedOut).then_some(Difference::Inactive),
         },
         Decision::OptIn { over_opt_out: false } => Some(Difference::Missing),

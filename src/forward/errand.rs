@@ -10,7 +10,7 @@ use super::rounds;
 use super::subscriber::{OUR_WRITE_MAY_LAG, trusted};
 use crate::domain::{ActedAt, Change, Consent, Decision, Desired, Email, OptOutReason, Outcome, Reason, Uid, decide};
 use crate::esp::{News, Record, What, Whom};
-use crate::gigya::{Account, OptInTag, Reading};
+use crate::gigya::{Account, Confirmed, OptInTag, PlaceMark, Reading};
 use crate::mutation::{self, Mutation};
 use crate::telemetry::traces;
 use crate::upstream::{Deadline, Fault};
@@ -384,11 +384,10 @@ impl Errand<'_> {
     }
 
     fn tag(&self, since: ActedAt) -> OptInTag {
-        OptInTag {
-            acted: since.earliest().unwrap_or(Timestamp::MIN),
-            written: self.gigya.clock.now(),
-            is_confirmed: self.ends.route.confirmed_at_esp,
-        }
+        let (route, acted) = (&self.ends.route, since.earliest().unwrap_or(Timestamp::MIN));
+        let confirmed =
+            if route.confirmed_at_esp { Confirmed::AtTheEsp } else { Confirmed::InGigya(PlaceMark::of(route)) };
+        OptInTag { acted, written: self.gigya.clock.now(), confirmed }
     }
 
     fn subscription(&self) -> &crate::domain::SubscriptionId {

@@ -116,7 +116,8 @@ impl Subscriber<'_> {
 
     async fn step(&self, desired: Desired, course: &mut Course) -> Result<Step, Fault> {
         match desired {
-            Desired::Consent(Consent::Unknown) => self.leave(course).await,
+            Desired::Consent(Consent::Unknown) => self.leave(Reason::NeverSubscribed, course).await,
+            Desired::Awaited => self.leave(Reason::DoubleOptInPending, course).await,
             Desired::Consent(Consent::OptedIn { .. }) => match &self.account.address {
                 Some(address) => self.bring_in(desired, address, course).await,
                 None => Ok(Step::settled(Outcome::Rejected(Reason::NoAddress))),
@@ -215,11 +216,12 @@ impl Subscriber<'_> {
         Ok(())
     }
 
-    /// For somebody who was never asked under the address that they have now. Mail to one that they no longer have ends.
-    async fn leave(&self, course: &mut Course) -> Result<Step, Fault> {
-        let never = Step::settled(Outcome::Skipped(Reason::NeverSubscribed));
+    /// For somebody of whom Gigya has nothing to say under the address that they have now. Mail to one that they no longer have
+    /// ends.
+    async fn leave(&self, reason: Reason, course: &mut Course) -> Result<Step, Fault> {
+        let nothing = Step::settled(Outcome::Skipped(reason));
         if self.links.at(self.ends).iter().all(|address| self.account.has_address(address)) {
-            return Ok(never);
+            return Ok(nothing);
         }
         let held = self.look().await?;
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
@@ -234,7 +236,7 @@ impl Subscriber<'_> {
             }
         }
         course.rests_at = Some(rests_at);
-        Ok(never)
+        Ok(nothing)
     }
 
     /// An opt-out under an address of before that is newer than the opt-in, and than what is held under the present one: it
@@ -358,7 +360,7 @@ impl Subscriber<'_> {
         // Whoever made an orphan may need it: nobody is mailed by it, and it isn't deleted.
         let gently = match desired {
             Desired::Removal(_) => Desired::Removal(RemovalKind::Unsubscribe),
-            desired @ Desired::Consent(_) => desired,
+            desired @ (Desired::Consent(_) | Desired::Awaited) => desired,
         };
         let is_alone = self.ends.esp.one_record_an_address();
         let present = held.present.iter().map(|record| (record, is_alone || self.is_ours(record)));
@@ -379,7 +381,7 @@ impl Subscriber<'_> {
         course.rests_at = Some(match desired {
             // Nowhere.
             Desired::Removal(_) => Vec::new(),
-            Desired::Consent(_) => {
+            Desired::Consent(_) | Desired::Awaited => {
                 let records = held.strays.iter().filter(|record| !is_deleted(record.consent));
                 let records = records.map(|record| &record.address);
                 records.chain(&self.account.address).cloned().collect()
@@ -468,10 +470,12 @@ impl Subscriber<'_> {
 
 /// What an account wants an audience to hold.
 pub fn desired(account: &Account, route: &Route) -> Desired {
-    if account.is_active || mutation::is(Mutation::ForgetRemovals) {
-        Desired::Consent(account.consent(&route.subscription, route.double_opt_in))
-    } else {
-        Desired::Removal(route.on_inactive)
+    if !account.is_active && !mutation::is(Mutation::ForgetRemovals) {
+        return Desired::Removal(route.on_inactive);
+    }
+    match account.consent(&route.subscription, route.double_opt_in) {
+        Consent::Pending { .. } if account.was_asked_at(route) => Desired::Awaited,
+        consent => Desired::Consent(consent),
     }
 }
 
@@ -492,7 +496,7 @@ pub fn is_to_be_told(held: Consent, account: &Account, route: &Route) -> bool {
 const fn taken_out(desired: Desired) -> Change {
     match desired {
         Desired::Removal(_) => Change::Removal,
-        Desired::Consent(_) => Change::OptOut,
+        Desired::Consent(_) | Desired::Awaited => Change::OptOut,
     }
 }
 

@@ -2,21 +2,13 @@
 //!
 //! Source: SAP, "accounts.getAccountInfo", "Subscriptions Object", "Email Accounts Object".
 
+use super::tag::{self, Confirmed, OptInTag, PlaceMark};
 use super::whole::{Unread, Whole};
 use crate::config::Route;
 use crate::domain::{ActedAt, Consent, Email, OptOutReason, SubscriptionId, Uid};
 use crate::mutation::{self, Mutation};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
-
-/// How long after the gateway's own write Gigya's record of it may be timed, and be taken for it.
-const TAG_TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
-/// How a tag of the gateway begins.
-const TAG_PREFIX: &str = "esp-opt-in:";
-/// How a tag ends whose opt-in Gigya is to have confirmed, where it asks for that.
-const UNCONFIRMED: &str = "/unconfirmed";
-/// The least by which two of Gigya's times differ.
-const A_MOMENT: SignedDuration = SignedDuration::from_millis(1);
 
 /// An account, full or lite, as it was read.
 #[derive(Clone, Debug)]
@@ -45,53 +37,6 @@ pub enum Handle {
     Uid(Uid),
     /// By a token from `accounts.getLiteToken`, for email accounts without a readable UID.
     RegToken(String),
-}
-
-/// When a person opted in at an ESP, written beside the opt-in as a tag of the subscription.
-///
-/// Gigya times a change of subscription by when it was written, and a late callback writes late. Without the
-/// tag, an opt-out that the person made in between would look older than the opt-in, and be undone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OptInTag {
-    /// When the person acted, at the earliest.
-    pub acted: Timestamp,
-    /// When the gateway wrote it.
-    pub written: Timestamp,
-    /// Whether it was confirmed at the ESP, so that Gigya's own double opt-in needn't be awaited.
-    pub is_confirmed: bool,
-}
-
-impl OptInTag {
-    /// The tag's text.
-    #[must_use]
-    pub fn to_text(self) -> String {
-        let end = if self.is_confirmed { "" } else { UNCONFIRMED };
-        format!("{TAG_PREFIX}{:.3}/{:.3}{end}", self.acted, self.written)
-    }
-
-    /// What a subscription's channel is to say: opted in, with this tag beside `kept` ones.
-    fn opt_in(self, kept: Vec<String>) -> Value {
-        let mut tags = kept;
-        tags.push(self.to_text());
-        if self.is_confirmed {
-            // Else Gigya would ask by mail for what was confirmed already (SAP, "Subscriptions Object").
-            return json!({ "isSubscribed": true, "tags": tags, "doubleOptIn": { "isExternallyVerified": true } });
-        }
-        json!({ "isSubscribed": true, "tags": tags })
-    }
-
-    /// The `subscriptions` parameter that opts somebody in of whom nothing is known yet.
-    #[must_use]
-    pub fn first_subscription(self, id: &SubscriptionId) -> Value {
-        json!({ id.as_str(): { "email": self.opt_in(Vec::new()) } })
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let (acted, written) = text.strip_prefix(TAG_PREFIX)?.split_once('/')?;
-        let unconfirmed = written.strip_suffix(UNCONFIRMED);
-        let written = unconfirmed.unwrap_or(written).parse().ok()?;
-        Some(Self { acted: acted.parse().ok()?, written, is_confirmed: unconfirmed.is_none() })
-    }
 }
 
 impl Account {
@@ -178,8 +123,8 @@ impl Account {
             let since = updated.map_or(ActedAt::UNKNOWN, ActedAt::exactly);
             return Consent::OptedOut { since, reason: OptOutReason::Unsubscribed };
         }
-        let tag = own_tag(state, updated);
-        if let Some(tag) = tag.filter(|tag| tag.is_confirmed) {
+        let tag = tag::of_this_change(state, updated);
+        if let Some(tag) = tag.filter(|tag| tag.confirmed == Confirmed::AtTheEsp) {
             // The person opted in at the ESP, and it is the ESP's to confirm.
             return Consent::OptedIn { since: ActedAt::exactly(tag.acted) };
         }
@@ -191,15 +136,24 @@ impl Account {
         let double_opt_in = double_opt_in && !mutation::is(Mutation::ForgetTheConfirmation);
         let asked = tag.map(|tag| tag.acted);
         if double_opt_in && status.eq_ignore_ascii_case("pending") && !vouched_for {
-            // What is to be confirmed may be the very opt-in that the ESP holds, against which it mustn't count.
-            let before = asked.map(|acted| acted.checked_sub(A_MOMENT).unwrap_or(acted));
-            return Consent::Pending { since: before.or(updated).map_or(ActedAt::UNKNOWN, ActedAt::exactly) };
+            return Consent::Pending { since: asked.or(updated).map_or(ActedAt::UNKNOWN, ActedAt::exactly) };
         }
         // Confirming is the act that counts, where it came last.
         let confirmed =
             if status.eq_ignore_ascii_case("confirmed") { time(confirmation.get("confirmTime")) } else { None };
         let acted = asked.or(updated).max(confirmed);
         Consent::OptedIn { since: acted.map_or(ActedAt::UNKNOWN, ActedAt::exactly) }
+    }
+
+    /// Whether the opt-in that stands there was made at the ESP that a route leads to, in its very audience, and is Gigya's to have
+    /// confirmed: then it can't count against what that audience holds.
+    #[must_use]
+    pub fn was_asked_at(&self, route: &Route) -> bool {
+        let tag = self.subscription(&route.subscription).and_then(|state| {
+            let updated = time(state.get("lastUpdatedSubscriptionState"));
+            tag::of_this_change(state, updated)
+        });
+        tag.is_some_and(|tag| tag.confirmed == Confirmed::InGigya(PlaceMark::of(route)))
     }
 
     /// The value at a place in the account: `profile.firstName`, `data.loyalty.tier`, `UID`.
@@ -216,7 +170,7 @@ impl Account {
             Some(tag) => {
                 let kept = self.subscription(id).and_then(|state| state.get("tags")).and_then(Value::as_array);
                 let kept = kept.into_iter().flatten().filter_map(Value::as_str);
-                tag.opt_in(kept.filter(|text| !text.starts_with(TAG_PREFIX)).map(ToOwned::to_owned).collect())
+                tag.opt_in(kept)
             }
             None => json!({ "isSubscribed": subscribed }),
         };
@@ -241,14 +195,6 @@ fn find<'a, 'b>(within: &'a Value, id: &'b str) -> Option<(Vec<&'b str>, &'a Val
         keys.insert(0, &id[..dot]);
         Some((keys, found))
     })
-}
-
-/// The gateway's own tag, if the state's time says that it is about this very change.
-fn own_tag(state: &Value, updated: Option<Timestamp>) -> Option<OptInTag> {
-    let tags = state.get("tags")?.as_array()?.iter().filter_map(Value::as_str);
-    let tag = tags.filter_map(OptInTag::parse).next_back()?;
-    let apart = updated?.duration_since(tag.written).abs();
-    (apart <= TAG_TOLERANCE).then_some(tag)
 }
 
 /// A time as Gigya writes it: ISO 8601, or Unix milliseconds.

@@ -2,10 +2,11 @@
 //!
 //! Form posts; answers are judged by the `errorCode` in the body, as HTTP status is 200 even on errors.
 
-use super::account::{Account, Handle, OptInTag};
+use super::account::{Account, Handle};
 use super::auth::{Authenticator, BadCredentials, Form};
 use super::errors::{Meaning, meaning};
 use super::keys::WireKeys;
+use super::tag::OptInTag;
 use crate::config::{self, GigyaEndpoint};
 use crate::domain::{Email, SubscriptionId, Uid};
 use crate::upstream::{self, Again, Attempts, Deadline, Fault, Upstream, Verdict, WallClock};

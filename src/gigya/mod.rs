@@ -12,14 +12,16 @@ mod listing;
 mod mapping;
 mod setup;
 mod signature;
+mod tag;
 mod webhook;
 mod whole;
 
-pub use account::{Account, Handle, OptInTag};
+pub use account::{Account, Handle};
 pub use client::{Client, Reading, Registration};
 pub use keys::KeyStore;
 pub use listing::{AccountPage, Selection};
 pub use mapping::fields_of;
 pub use setup::GigyaSetUp;
 pub use signature::{NotVerified, Rejection, Verifier};
+pub use tag::{Confirmed, OptInTag, PlaceMark};
 pub use webhook::{Event, EventKind, Notification, Subject};

@@ -16,7 +16,8 @@ pub trait FurtherEsp: fmt::Debug + Send + Sync {
 pub struct Started {
     /// The audience that the newsletter goes to.
     pub esp: Arc<dyn SimulatedEsp>,
-    /// Its tables in the gateway's configuration: the connection, and a route of `main/newsletter`.
+    /// Its tables in the gateway's configuration: the connection, and last a route of `main/newsletter`,
+    /// to which lines can be added.
     pub tables: String,
     /// What their `{ env = .. }` stand for.
     pub secrets: Vec<(&'static str, String)>,

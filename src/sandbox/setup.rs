@@ -80,6 +80,8 @@ pub struct Setup {
     pub marketing_cloud_audience: String,
     /// Lines for the `[[route]]` of `newsletter` to Marketing Cloud.
     pub marketing_cloud_route: String,
+    /// Lines for every one of these routes, and for those of the further ESPs.
+    pub every_route: String,
     /// ESPs besides, each with a route of its own from the same subscription.
     pub further: Vec<Arc<dyn FurtherEsp>>,
     /// Further tables, further routes.
@@ -105,6 +107,7 @@ impl Default for Setup {
             marketing_cloud_lines: String::new(),
             marketing_cloud_audience: "all-subscribers+data-extension:GIGYA_PROFILES".to_owned(),
             marketing_cloud_route: "fields = { FirstName = \"profile.firstName\" }".to_owned(),
+            every_route: String::new(),
             further: Vec::new(),
             more: String::new(),
             journal_url: String::new(),
@@ -237,12 +240,14 @@ base_url = "http://{at}/api/v3.3"
 subscription = "main/newsletter"
 audience = "news/{list}"
 {route}
+{every_route}
 "#,
             client_id = self.campaign_monitor.client_id,
             zone = self.campaign_monitor.time_zone.iana_name().unwrap_or("UTC"),
             lines = self.campaign_monitor_lines,
             list = self.list(),
             route = self.route,
+            every_route = self.every_route,
         )
     }
 
@@ -264,12 +269,14 @@ all_subscribers_list = "{all_subscribers_list}"
 subscription = "main/newsletter"
 audience = "crm/{audience}"
 {route}
+{every_route}
 "#,
             account_id = self.marketing_cloud.account_id,
             all_subscribers_list = self.marketing_cloud.all_subscribers_list,
             lines = self.marketing_cloud_lines,
             audience = self.marketing_cloud_audience,
             route = self.marketing_cloud_route,
+            every_route = self.every_route,
         )
     }
 

@@ -110,6 +110,7 @@ impl Sandbox {
             let started = further.start(around.seeded(seed)).await.map_err(not_started)?;
             started.esp.courier().show_to(Arc::clone(&witness));
             outfit.configuration.push_str(&started.tables);
+            outfit.configuration.push_str(&setup.every_route);
             outfit.environment.extend(started.secrets);
             esps.push(started.esp);
             registers.push(started.register);

@@ -38,7 +38,7 @@ macro_rules! everyone {
 
 everyone! {
     campaign_monitor: Provider::new(Setup::default());
-    marketing_cloud_status_and_rows: Provider::new(Setup::with_esps(Esps::MarketingCloud));
+    marketing_cloud_status_and_rows: marketing_cloud(&Setup::default().marketing_cloud_audience);
     marketing_cloud_all_subscribers: marketing_cloud("all-subscribers");
     marketing_cloud_publication_list: marketing_cloud("publication-list:69238");
     marketing_cloud_list_and_rows: marketing_cloud("publication-list:69238+data-extension:GIGYA_PROFILES");
@@ -59,10 +59,11 @@ everyone! {
     salesforce_person_accounts: salesforce("Account", SalesforceSettings::default());
     salesforce_without_times: Provider {
         an_opt_out_is_final: true,
+        tells_opt_ins: false,
         ..salesforce("Contact", of_salesforce::without_times())
     };
     brevo: described_by_us(System::Brevo(BrevoSettings::default()));
-    klaviyo: described_by_us(System::Klaviyo(KlaviyoSettings::default()));
+    klaviyo: Provider { tells_opt_ins: false, ..described_by_us(System::Klaviyo(KlaviyoSettings::default())) };
     mailchimp: Provider {
         keeps_out_who_left: true,
         ..described_by_us(System::Mailchimp(MailchimpSettings::default()))
@@ -71,8 +72,16 @@ everyone! {
         keeps_out_who_left: true,
         ..described_by_us(System::Mailchimp(MailchimpSettings { signing_secret: None, ..MailchimpSettings::default() }))
     };
-    sendgrid: Provider { an_opt_out_is_final: true, ..described_by_us(System::Sendgrid(SendgridSettings::default())) };
-    braze: Provider { an_opt_out_is_final: true, ..described_by_us(System::Braze(BrazeSettings::default())) };
+    sendgrid: Provider {
+        an_opt_out_is_final: true,
+        tells_opt_ins: false,
+        ..described_by_us(System::Sendgrid(SendgridSettings::default()))
+    };
+    braze: Provider {
+        an_opt_out_is_final: true,
+        keeps_the_forms_record: true,
+        ..described_by_us(System::Braze(BrazeSettings::default()))
+    };
 }
 
 fn described_by_us(system: System) -> Provider {
@@ -81,11 +90,12 @@ fn described_by_us(system: System) -> Provider {
 
 fn marketing_cloud(audience: &str) -> Provider {
     let fields = if audience.contains("data-extension") { "FirstName" } else { "First Name" };
-    Provider::new(Setup {
+    let setup = Setup {
         marketing_cloud_audience: audience.to_owned(),
         marketing_cloud_route: format!("fields = {{ \"{fields}\" = \"profile.firstName\" }}"),
         ..Setup::with_esps(Esps::MarketingCloud)
-    })
+    };
+    Provider { tells_opt_ins: false, ..Provider::new(setup) }
 }
 
 fn described(settings: DescribedSettings) -> Provider {

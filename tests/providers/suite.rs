@@ -18,11 +18,21 @@ pub struct Provider {
     pub an_opt_out_is_final: bool,
     /// Whether it keeps out, and says so, who left by a link of its own.
     pub keeps_out_who_left: bool,
+    /// Whether it tells of opt-ins.
+    pub tells_opt_ins: bool,
+    /// Whether the record that a form makes can't get a UID, and is mailed beside one that has it and isn't.
+    pub keeps_the_forms_record: bool,
 }
 
 impl Provider {
     pub fn new(setup: Setup) -> Self {
-        Self { setup, an_opt_out_is_final: false, keeps_out_who_left: false }
+        Self {
+            setup,
+            an_opt_out_is_final: false,
+            keeps_out_who_left: false,
+            tells_opt_ins: true,
+            keeps_the_forms_record: false,
+        }
     }
 }
 
@@ -243,6 +253,86 @@ pub async fn lost_answers_do_no_harm(provider: Provider) {
     assert!(!town.mails("ann"));
 }
 
+/// The routes of a provider make a lite account of whoever subscribes there; or, where nothing tells of that, can't be
+/// set up to.
+async fn making_lite_accounts(mut provider: Provider) -> Option<Town> {
+    provider.setup.every_route = "\naccept_opt_ins = true\ncreate_lite_accounts = true\n".to_owned();
+    if provider.tells_opt_ins {
+        return Some(Town::of(provider).await);
+    }
+    let refused = Sandbox::start(provider.setup, Held::default()).await.err().map(|refused| refused.to_string());
+    assert!(refused.is_some_and(|refused| refused.contains("accept_opt_ins: can't work")));
+    None
+}
+
+impl Town {
+    /// Somebody whom Gigya doesn't know fills in a form of the ESP, and has a lite account then. Its UID.
+    async fn guest(&self, name: &str) -> String {
+        let gigya = &self.sandbox.gigya;
+        assert!(self.esp().form_subscribe(&address(name)));
+        self.quiet().await;
+        let accounts: Vec<_> = gigya.accounts().into_iter().filter(|account| account.email == address(name)).collect();
+        let [account] = accounts.as_slice() else { panic!("{name} has one account: {accounts:?}") };
+        assert!(account.is_lite, "{name} has a lite account");
+        account.uid.clone()
+    }
+
+    /// UIDs of the records with an address that are mailed.
+    fn mailed_as(&self, name: &str) -> Vec<Option<String>> {
+        let people = self.esp().people().into_iter();
+        people.filter(|held| held.email == address(name) && held.is_mailed()).map(|held| held.uid).collect()
+    }
+}
+
+/// Somebody whom Gigya doesn't know subscribes at the ESP: they become a lite account, whose UID the ESP learns, and what they
+/// say afterwards goes both ways; when it becomes a full one, with the same UID or another, they stay one subscriber.
+pub async fn whoever_subscribes_there_becomes_a_lite_account_and_stays_one_subscriber(provider: Provider) {
+    let comes_back = !provider.an_opt_out_is_final && !provider.keeps_out_who_left;
+    let learns = !provider.keeps_the_forms_record;
+    let mailed_as = |uid: &str| [learns.then(|| uid.to_owned())];
+    let Some(town) = making_lite_accounts(provider).await else { return };
+    let gigya = &town.sandbox.gigya;
+    let ann = town.guest("ann").await;
+    assert_eq!((town.gigya_says(&ann), town.mailed_as("ann").as_slice()), (Some(true), &mailed_as(&ann)[..]));
+    gigya.progress(&ann);
+    town.quiet().await;
+    assert_eq!(town.mailed_as("ann"), mailed_as(&ann), "she has a full account");
+
+    town.a_while_passes();
+    assert!(town.esp().unsubscribe_link(&address("ann")));
+    town.quiet().await;
+    assert_eq!((town.gigya_says(&ann), town.mails("ann")), (Some(false), false));
+    // Longer than the tag of the form's opt-in may be taken for that of another.
+    town.sandbox.clock.advance(SignedDuration::from_mins(3));
+    gigya.subscribe(&ann, NEWSLETTER);
+    town.quiet().await;
+    assert_eq!(town.mails("ann"), comes_back);
+
+    let bea = town.guest("bea").await;
+    gigya.change_uid(&bea, "u-bea");
+    gigya.progress("u-bea");
+    town.quiet().await;
+    assert_eq!(town.mailed_as("bea"), mailed_as("u-bea"), "her account has another UID now");
+    town.a_while_passes();
+    gigya.unsubscribe("u-bea", NEWSLETTER);
+    town.quiet().await;
+    assert!(!town.mails("bea"));
+}
+
+/// Where Gigya asks whoever subscribes to confirm, a form at the ESP doesn't do that for them: the account waits, and what was
+/// never confirmed can be taken back.
+pub async fn a_form_there_does_not_confirm_what_gigya_asks_to_confirm(mut provider: Provider) {
+    provider.setup.gigya.double_opt_in = vec![NEWSLETTER.to_owned()];
+    let Some(town) = making_lite_accounts(provider).await else { return };
+    let uid = town.guest("ann").await;
+    assert!(town.sandbox.gigya.awaits_confirmation(&uid, NEWSLETTER));
+    assert!(town.mails("ann"), "she stays where she subscribed");
+    town.a_while_passes();
+    town.sandbox.gigya.unsubscribe(&uid, NEWSLETTER);
+    town.quiet().await;
+    assert_eq!((town.gigya_says(&uid), town.mails("ann")), (Some(false), false));
+}
+
 /// Nobody but the ESP can say anything.
 pub async fn a_callback_that_is_not_signed_is_not_believed(provider: Provider) {
     let town = Town::of(provider).await;
@@ -284,6 +374,8 @@ macro_rules! tests {
             a_changed_address_is_the_only_one_that_is_mailed
             what_fails_is_deferred_and_done_later
             lost_answers_do_no_harm
+            whoever_subscribes_there_becomes_a_lite_account_and_stays_one_subscriber
+            a_form_there_does_not_confirm_what_gigya_asks_to_confirm
             a_callback_that_is_not_signed_is_not_believed
         }
     };

@@ -146,6 +146,21 @@ fn each_slip_is_told() {
     assert!(problem_of(&words).contains("does not name an audience of this ESP"));
 }
 
+/// What a call uses of the answers before it must be kept by one of them, in the same operation.
+#[test]
+fn what_is_kept_is_known_after_the_call_that_keeps_it_and_not_before() {
+    let first = "[[http.mail.unsubscribe]]\npath = \"/find\"\nkeep = { id = { pointer = \"/id\" } }\n";
+    let then = "[[http.mail.unsubscribe]]\npath = \"/stop/{kept:id}\"\n";
+    let with = |calls: &str| TABLES.replacen("[http.mail.unsubscribe]\npath = \"/people/{email}/stop\"\n", calls, 1);
+    assert_eq!(mail(&with(&format!("{first}{then}"))).operations.unsubscribe.len(), 2);
+    let nobody_keeps_it = "path: has {kept:id}, which no call before this one keeps";
+    for calls in [then.to_owned(), format!("{then}{first}"), first.replace("/find", "/find/{kept:id}")] {
+        assert!(problem_of(&with(&calls)).contains(nobody_keeps_it), "{calls}");
+    }
+    let elsewhere = with(&format!("{first}{first}[http.mail.delete]\npath = \"/people/{{kept:id}}\"\n"));
+    assert!(problem_of(&elsewhere).contains(&format!("delete.{nobody_keeps_it}")));
+}
+
 #[test]
 fn two_esps_may_not_share_a_name() {
     let both = format!(
@@ -157,6 +172,7 @@ fn two_esps_may_not_share_a_name() {
 /// Every description that is shipped can be read, with whatever it asks for given.
 #[test]
 fn shipped_descriptions_are_right() {
+    let mut told = 0;
     for name in shipped::names() {
         let text = shipped::description(name).unwrap();
         let table: toml::Table = text.parse().unwrap();
@@ -175,7 +191,21 @@ fn shipped_descriptions_are_right() {
         let end = TABLES.find("[[route]]").unwrap();
         let text = format!("{}{connection}\n\n{}", &TABLES[..begin], &TABLES[end..]);
         parse(&text).unwrap_or_else(|errors| panic!("{name}: {errors}"));
+        // What a connection leaves out or says wrongly is told, and nothing that only follows from it.
+        let slips = [
+            ("settings", text.replace(&format!("settings = {{ {settings} }}\n"), "")),
+            ("settings", text.replace(&settings, &settings.replace("\"1\"", "\"1/2\""))),
+            ("secrets", text.replace(&format!("secrets = {{ {secrets} }}\n"), "")),
+        ];
+        for (table, slip) in slips {
+            let Err(errors) = parse(&slip) else { continue };
+            told += 1;
+            for line in errors.to_string().lines().filter(|line| line.contains("http.mail")) {
+                assert!(line.contains(&format!("http.mail.{table}.")), "{name}: {line}");
+            }
+        }
         let beside = text.replace(&connection, &format!("{connection}\ntitle = \"Mine\""));
         assert!(problem_of(&beside).contains("is said by the provider"), "{name}");
     }
+    assert!(told > shipped::names().count(), "each has a secret, and some a setting");
 }

@@ -121,6 +121,13 @@ fn a_removal_asks_no_time_and_is_done_once() {
     }
 }
 
+#[test]
+fn whoever_was_asked_there_and_has_not_confirmed_stays_as_they_are() {
+    for current in [Consent::Unknown, opted_in(ActedAt::UNKNOWN), pending(second(1)), opted_out(second(1))] {
+        assert_eq!(decide(Desired::Awaited, current), Decision::Refuse(Reason::DoubleOptInPending));
+    }
+}
+
 fn any_time() -> impl Strategy<Value = ActedAt> {
     prop_oneof![
         1 => Just(ActedAt::UNKNOWN),
@@ -143,6 +150,7 @@ fn any_consent() -> impl Strategy<Value = Consent> {
 fn any_desired() -> impl Strategy<Value = Desired> {
     prop_oneof![
         5 => any_consent().prop_map(Desired::Consent),
+        1 => Just(Desired::Awaited),
         1 => proptest::sample::select(&KINDS[..]).prop_map(Desired::Removal),
     ]
 }
@@ -158,7 +166,7 @@ fn carried_out(desired: Desired, current: Consent) -> Consent {
                 current.or_later(desired)
             }
         }
-        (Decision::Keep, Desired::Removal(_)) => current,
+        (Decision::Keep, Desired::Removal(_) | Desired::Awaited) => current,
         (Decision::OptIn { .. }, Desired::Consent(desired)) => desired,
         (Decision::OptOut, Desired::Consent(desired)) => {
             Consent::OptedOut { since: desired.since().unwrap_or(ActedAt::UNKNOWN), reason: OptOutReason::Unsubscribed }
@@ -172,6 +180,7 @@ fn carried_out(desired: Desired, current: Consent) -> Consent {
             },
         },
         (Decision::OptIn { .. } | Decision::OptOut, Desired::Removal(_)) => panic!("a removal removes or keeps"),
+        (Decision::OptIn { .. } | Decision::OptOut, Desired::Awaited) => panic!("nothing is asked for yet"),
     }
 }
 

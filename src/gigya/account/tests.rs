@@ -1,5 +1,6 @@
 use super::*;
-use crate::domain::{Decision, Desired, Reason, decide};
+use crate::domain::{Audience, ConnectionName, RemovalKind};
+use std::collections::BTreeMap;
 
 /// Shape: SAP's "accounts.getAccountInfo" and "Subscriptions Object" pages; values are invented.
 const ACCOUNT: &str = include_str!("../../../tests/fixtures/gigya/account.json");
@@ -16,6 +17,23 @@ fn with_subscription(state: Value) -> Account {
 
 fn id(text: &str) -> SubscriptionId {
     SubscriptionId::new(text)
+}
+
+/// The newsletter's, to an audience.
+fn route(esp: &str, audience: &str) -> Route {
+    Route {
+        gigya: ConnectionName::new("main"),
+        subscription: id("newsletter"),
+        esp: ConnectionName::new(esp),
+        audience: Audience::new(audience),
+        on_inactive: RemovalKind::Delete,
+        double_opt_in: true,
+        accept_opt_ins: true,
+        confirmed_at_esp: false,
+        create_lite_accounts: false,
+        forward_bounces: false,
+        fields: BTreeMap::new(),
+    }
 }
 
 fn at(text: &str) -> ActedAt {
@@ -123,7 +141,7 @@ fn times_in_milliseconds_are_read_and_others_are_unknown() {
 fn an_opt_in_that_the_gateway_brought_from_the_esp_counts_from_when_the_person_acted() {
     let acted: Timestamp = "2026-01-01T08:00:00Z".parse().unwrap();
     let written: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
-    let tag = OptInTag { acted, written, is_confirmed: true }.to_text();
+    let tag = OptInTag { acted, written, confirmed: Confirmed::AtTheEsp }.to_text();
     let state = |updated: &str| {
         json!({ "isSubscribed": true, "tags": ["web", tag], "lastUpdatedSubscriptionState": updated,
             "doubleOptIn": { "status": "Pending" } })
@@ -147,36 +165,42 @@ fn a_change_is_written_in_the_form_that_the_account_has() {
 
 #[test]
 fn a_tag_is_written_beside_those_of_others_and_replaces_the_last_one() {
-    let old = OptInTag { acted: Timestamp::UNIX_EPOCH, written: Timestamp::UNIX_EPOCH, is_confirmed: true };
+    let old = OptInTag {
+        acted: Timestamp::UNIX_EPOCH,
+        written: Timestamp::UNIX_EPOCH,
+        confirmed: Confirmed::InGigya(PlaceMark::of(&route("news", "2"))),
+    };
     let account = with_subscription(json!({ "isSubscribed": false, "tags": ["web", old.to_text()] }));
-    for is_confirmed in [true, false] {
-        let new = OptInTag { written: Timestamp::from_second(60).unwrap(), is_confirmed, ..old };
+    for confirmed in [Confirmed::AtTheEsp, old.confirmed] {
+        let new = OptInTag { written: Timestamp::from_second(60).unwrap(), confirmed, ..old };
         let change = account.subscription_change(&id("newsletter"), true, Some(new));
         assert_eq!(change.pointer("/newsletter/email/tags").unwrap(), &json!(["web", new.to_text()]));
         let vouched_for = change.pointer("/newsletter/email/doubleOptIn/isExternallyVerified");
-        assert_eq!(vouched_for, is_confirmed.then_some(&json!(true)));
+        assert_eq!(vouched_for, (confirmed == Confirmed::AtTheEsp).then_some(&json!(true)));
         let first = new.first_subscription(&id("pets.canine"));
         assert_eq!(first["pets.canine"]["email"]["tags"], json!([new.to_text()]));
     }
 }
 
 #[test]
-fn an_opt_in_from_an_esp_that_gigya_is_to_confirm_is_pending_and_does_not_count_against_the_esps() {
+fn an_opt_in_from_an_esp_that_gigya_is_to_confirm_is_pending_and_known_for_where_it_was_made() {
     let acted: Timestamp = "2026-01-01T08:00:00Z".parse().unwrap();
     let written: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
-    let tag = OptInTag { acted, written, is_confirmed: false }.to_text();
+    let place = route("news", "1");
+    let tag = OptInTag { acted, written, confirmed: Confirmed::InGigya(PlaceMark::of(&place)) }.to_text();
     let state = |confirmation: Value| {
         with_subscription(json!({ "isSubscribed": true, "tags": [tag],
             "lastUpdatedSubscriptionState": "2026-01-01T12:00:01Z", "doubleOptIn": confirmation }))
     };
     let at_esp = Consent::OptedIn { since: ActedAt::exactly(acted) };
-    let pending = state(json!({ "status": "Pending" })).consent(&id("newsletter"), true);
-    assert!(matches!(pending, Consent::Pending { .. }), "{pending:?}");
-    assert_eq!(
-        decide(Desired::Consent(pending), at_esp),
-        Decision::Refuse(Reason::DoubleOptInPending),
-        "who subscribed there stays"
-    );
+    let pending = state(json!({ "status": "Pending" }));
+    assert_eq!(pending.consent(&id("newsletter"), true), Consent::Pending { since: ActedAt::exactly(acted) });
+    assert!(pending.was_asked_at(&place));
+    assert!(!pending.was_asked_at(&route("news", "2")) && !pending.was_asked_at(&route("crm", "1")));
+    // Asked again in Gigya since: the tag, which stays, is about another change.
+    let again = with_subscription(json!({ "isSubscribed": true, "tags": [tag],
+        "lastUpdatedSubscriptionState": "2026-01-02T12:00:00Z", "doubleOptIn": { "status": "Pending" } }));
+    assert!(!again.was_asked_at(&place));
     let confirmed = json!({ "status": "Confirmed", "confirmTime": "2026-01-01T13:00:00Z" });
     let expected = Consent::OptedIn { since: at("2026-01-01T13:00:00Z") };
     assert_eq!(state(confirmed).consent(&id("newsletter"), true), expected);

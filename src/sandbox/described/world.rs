@@ -46,7 +46,7 @@ pub struct Person {
     /// Their fields.
     pub fields: Map<String, Value>,
     /// How many looks still see what was before the last write, and what that was; none if they weren't there.
-    before: Option<(u32, Option<State>)>,
+    before: Option<(u32, Option<(State, Timestamp)>)>,
 }
 
 impl Person {
@@ -87,8 +87,8 @@ impl World {
         match &mut person.before {
             Some((looks, before)) if *looks > 0 => {
                 *looks -= 1;
-                let state = before.ok_or((404, "nobody"))?;
-                Ok(Person { state, ..person.clone() })
+                let (state, since) = before.ok_or((404, "nobody"))?;
+                Ok(Person { state, since, ..person.clone() })
             }
             _ => Ok(person.clone()),
         }
@@ -99,8 +99,9 @@ impl World {
         let (now, queue) = (self.clock.now(), self.settings.queue);
         let force = body["force"] == true || self.settings.subscribe_lifts;
         let key = email.to_lowercase();
-        let before = self.people.get(&key).map(|person| person.state);
-        if before.is_some_and(|state| state != State::Active) && !force {
+        let before = self.people.get(&key).map(|person| (person.state, person.since));
+        let is_in = before.map(|(state, _)| state == State::Active);
+        if is_in == Some(false) && !force {
             return Err((409, "out"));
         }
         if !self.people.contains_key(&key) {
@@ -118,7 +119,7 @@ impl World {
         }
         let person = self.people.get_mut(&key).ok_or((404, "nobody"))?;
         take_fields(person, body);
-        if before == Some(State::Active) {
+        if is_in == Some(true) {
             return Ok(Vec::new());
         }
         person.state = State::Active;
@@ -151,10 +152,11 @@ impl World {
         if !self.people.contains_key(&email.to_lowercase()) {
             return Err((404, "nobody"));
         }
+        let before = self.people.get(&email.to_lowercase()).map(|person| (person.state, person.since));
         let told = self.happens(email, State::Stopped, &[State::Active]);
         let queue = self.settings.queue;
         if let Some(person) = self.people.get_mut(&email.to_lowercase()).filter(|_| told.is_some()) {
-            person.before = Some((queue, Some(State::Active)));
+            person.before = Some((queue, before));
         }
         Ok(told.unwrap_or_default())
     }
@@ -163,7 +165,12 @@ impl World {
     pub fn happens(&mut self, email: &str, state: State, from: &[State]) -> Option<Vec<Value>> {
         let now = self.clock.now();
         if state == State::Active && !self.people.contains_key(&email.to_lowercase()) {
-            return self.put(email, &Value::Null).ok();
+            let told = self.put(email, &Value::Null).ok();
+            if let Some(person) = self.people.get_mut(&email.to_lowercase()) {
+                // Only calls are queued.
+                person.before = None;
+            }
+            return told;
         }
         let person = self.people.get_mut(&email.to_lowercase()).filter(|person| from.contains(&person.state))?;
         (person.state, person.since, person.before) = (state, now, None);

@@ -3,7 +3,7 @@
 use super::{SimulatedEsp, Standing, Subscriber};
 use crate::sandbox::salesforce::{Row, SalesforceSim};
 use crate::sandbox::{Courier, Faults};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// One object and its checkbox.
 pub struct SalesforceObject(SalesforceSim);
@@ -67,10 +67,10 @@ impl SimulatedEsp for SalesforceObject {
         ids.iter().filter(|id| self.0.delete(id)).count() > 0
     }
 
+    /// A form of the company's that asks for consent and keeps when it was given, where the organization has a field for that.
     fn form_subscribe(&self, email: &str) -> bool {
         if self.0.at(email).is_empty() {
-            let (object, address) = (self.0.settings().object().to_owned(), self.0.settings().address_field());
-            self.0.create(&object, json!({ address: email, "LastName": "Form", "Company": "Form" }));
+            self.0.fill_in_form(email);
             return true;
         }
         self.0.set_opted_out(email, false) > 0

@@ -240,6 +240,15 @@ impl GigyaSim {
         account.subscriptions.iter().find(|(name, _, _)| name == id).map(|(_, subscribed, _)| *subscribed)
     }
 
+    /// Whether an account is subscribed without having confirmed that.
+    #[must_use]
+    pub fn awaits_confirmation(&self, uid: &str, id: &str) -> bool {
+        let Some(address) = self.account(uid).map(|account| account.email) else { return false };
+        let world = self.world();
+        let held = world.email(&address).and_then(|email| email.subscriptions.get(id));
+        held.is_some_and(|held| held.is_subscribed && held.confirmed.is_none())
+    }
+
     /// Whose email account a token stands for.
     #[must_use]
     pub fn address_of_token(&self, token: &str) -> Option<String> {

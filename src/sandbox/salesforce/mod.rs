@@ -168,6 +168,17 @@ impl SalesforceSim {
         id
     }
 
+    /// Somebody opts in by a form of the company's, which makes a record and keeps when that was.
+    pub fn fill_in_form(&self, email: &str) {
+        let settings = self.settings();
+        let mut fields = Row::from_iter([(settings.address_field().to_owned(), json!(email))]);
+        for name in ["LastName", "Company"] {
+            fields.insert(name.to_owned(), json!("Form"));
+        }
+        self.world().create_consenting(settings.object(), fields);
+        self.publish();
+    }
+
     /// A person at the company, or a page of theirs, changes a record.
     pub fn edit(&self, id: &str, fields: Value) {
         self.world().edit(id, fields.as_object().cloned().unwrap_or_default());

@@ -101,6 +101,20 @@ impl World {
         id
     }
 
+    /// A record is made of somebody who opts in with it.
+    pub(super) fn create_consenting(&mut self, object: &str, mut fields: Row) -> String {
+        if self.settings.keeps_time {
+            fields.insert(TIME.to_owned(), json!(self.time_of_consent()));
+        }
+        self.create(object, fields)
+    }
+
+    /// Now, as the organization's field for it has it.
+    fn time_of_consent(&self) -> String {
+        let now = self.clock.now();
+        if self.settings.by_day { now.strftime("%Y-%m-%d").to_string() } else { spelled(now) }
+    }
+
     /// A record is changed, whichever it is.
     pub fn edit(&mut self, id: &str, fields: Row) {
         let object = self.records.keys().find(|(_, known)| known == id).map(|(object, _)| object.clone());
@@ -121,7 +135,7 @@ impl World {
     fn write(&mut self, object: &str, id: &str, fields: Row) {
         let now = self.clock.now();
         let (checkbox, address) = (self.settings.opt_out_field(), self.settings.address_field());
-        let (keeps_time, by_day) = (self.settings.keeps_time, self.settings.by_day);
+        let (keeps_time, time) = (self.settings.keeps_time, self.time_of_consent());
         let Some(row) = self.records.get_mut(&(object.to_owned(), id.to_owned())) else { return };
         let before = row.clone();
         let says_time = fields.contains_key(TIME);
@@ -129,7 +143,6 @@ impl World {
         row.insert("LastModifiedDate".to_owned(), json!(spelled(now)));
         let is_changed = |row: &Row, field: &str| before.get(field) != row.get(field);
         if keeps_time && !says_time && is_changed(row, &checkbox) && !before.is_empty() {
-            let time = if by_day { now.strftime("%Y-%m-%d").to_string() } else { spelled(now) };
             row.insert(TIME.to_owned(), json!(time));
         }
         if is_changed(row, &checkbox) || is_changed(row, "HasOptedOutOfEmail") || is_changed(row, address) {

@@ -4,7 +4,7 @@
 
 use fuzzing::{Answers, deadline, gigya, parts, run};
 use gigya_esp_gateway::domain::{Consent, Email, SubscriptionId, Uid};
-use gigya_esp_gateway::gigya::{Account, Client, OptInTag, Reading};
+use gigya_esp_gateway::gigya::{Account, Client, Confirmed, OptInTag, Reading};
 use gigya_esp_gateway::upstream::{Upstream, WallClock};
 use jiff::{SignedDuration, Timestamp};
 use libfuzzer_sys::fuzz_target;
@@ -40,7 +40,7 @@ fuzz_target!(|input: &[u8]| {
 
 fn tag(second: i64) -> OptInTag {
     let at = |second| Timestamp::from_second(second).expect("it is a time");
-    OptInTag { acted: at(second - 100), written: at(second), is_confirmed: second % 2 == 0 }
+    OptInTag { acted: at(second - 100), written: at(second), confirmed: Confirmed::AtTheEsp }
 }
 
 fn says_what_it_says(account: &Account, id: &SubscriptionId) {

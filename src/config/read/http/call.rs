@@ -18,14 +18,19 @@ pub fn operation(
     moves_address: &mut bool,
 ) -> Option<Vec<Call>> {
     let tables = tables(reader, key)?;
-    let mut calls = Some(Vec::new());
+    let (mut scope, mut calls) = (scope.clone(), Some(Vec::new()));
     for (name, place, table) in tables {
+        let keeps = match table.get("keep").map(|node| &node.value) {
+            Some(Value::Table(keep)) => keep.keys().cloned().collect(),
+            _ => Vec::new(),
+        };
         let mut inner = reader.sub(&name, place, table);
         if key == "update" {
             *moves_address |= inner.flag("moves_address", false);
         }
-        let call = one(&mut inner, "POST", allowed, scope);
+        let call = one(&mut inner, "POST", allowed, &scope);
         inner.end();
+        scope.kept.extend(keeps);
         calls = calls.zip(call).map(|(mut calls, call)| {
             calls.push(call);
             calls

@@ -49,9 +49,12 @@ const PRESETS: [&str; 6] =
     ["base_url", "deadline", "attempt_timeout", "max_concurrent_calls", "max_calls_per_minute", "content_types"];
 
 /// What templates of one connection may name besides the person.
+#[derive(Clone)]
 pub struct Scope {
     pub settings: BTreeMap<String, String>,
     pub secrets: BTreeSet<String>,
+    /// What the calls of the same operation keep that come before.
+    pub kept: BTreeSet<String>,
 }
 
 /// What a connection gives, as far as its description asks.
@@ -64,7 +67,7 @@ struct Given {
 pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Http> {
     let allow_http = reader.flag("allow_http", false);
     let provider = provider(reader).ok()?;
-    let given = given(reader)?;
+    let given = given(reader);
     let scope = &given.scope;
     let common = common(reader, Defaults::ORDINARY);
     let title = reader.text("title").map_or_else(|| name.as_str().to_owned(), |(title, _)| title);
@@ -153,13 +156,18 @@ fn provider(reader: &mut Reader<'_>) -> Result<Option<String>, NotShipped> {
 }
 
 /// Settings and secrets, those that the description declares; without a declaration, those that are there.
-fn given(reader: &mut Reader<'_>) -> Option<Given> {
+///
+/// What is wrong is reported, and something right stands in for it: what the rest says is read as well, and no more is said of
+/// it than is wrong there.
+fn given(reader: &mut Reader<'_>) -> Given {
+    const STANDS_IN: &str = "0";
     let declared = reader.table("declare");
-    let (mut settings, mut complete) = (BTreeMap::new(), true);
-    for (name, (place, value)) in texts_of(reader, "settings") {
+    let mut settings = BTreeMap::new();
+    for (name, (place, mut value)) in texts_of(reader, "settings") {
         if value.is_empty() || value.contains(|c: char| c.is_control() || c.is_whitespace() || "/?#{}\\@".contains(c)) {
             let remedy = "use letters, digits, dots, - and _";
             reader.report(&format!("settings.{name}"), Some(&place), "has characters that a URL can't", remedy);
+            STANDS_IN.clone_into(&mut value);
         }
         settings.insert(name, value);
     }
@@ -170,20 +178,18 @@ fn given(reader: &mut Reader<'_>) -> Option<Given> {
         let mut declare = reader.sub("declare", place, table);
         let (wanted_settings, wanted_secrets) = (texts_of(&mut declare, "settings"), texts_of(&mut declare, "secrets"));
         declare.end();
-        for (name, (_, default)) in &wanted_settings {
-            if settings.contains_key(name) {
+        for (name, (_, mut default)) in wanted_settings.clone() {
+            if settings.contains_key(&name) {
                 continue;
             }
             if default.is_empty() {
-                reader.report(
-                    &format!("settings.{name}"),
-                    None,
-                    "is missing",
-                    format!("add settings = {{ {name} = \"..\" }}"),
-                );
-                complete = false;
+                let (key, remedy) = (format!("settings.{name}"), format!("add settings = {{ {name} = \"..\" }}"));
+                if !reader.reported(&key) {
+                    reader.report(&key, None, "is missing", remedy);
+                }
+                STANDS_IN.clone_into(&mut default);
             }
-            settings.insert(name.clone(), default.clone());
+            settings.insert(name, default);
         }
         for (name, (_, what)) in &wanted_secrets {
             let key = format!("secrets.{name}");
@@ -204,7 +210,7 @@ fn given(reader: &mut Reader<'_>) -> Option<Given> {
         secrets.retain(|name, _| wanted_secrets.contains_key(name));
         names = wanted_secrets.into_keys().collect();
     }
-    complete.then_some(Given { scope: Scope { settings, secrets: names }, secrets })
+    Given { scope: Scope { settings, secrets: names, kept: BTreeSet::new() }, secrets }
 }
 
 /// The texts, numbers and flags of a table whose keys are free.
@@ -244,14 +250,16 @@ pub fn template(
     scope: &Scope,
 ) -> Option<Template> {
     let parsed = Template::parse(text, allowed, &scope.settings).and_then(|template| {
-        let undeclared = template.holes().find_map(|hole| match &hole.source {
-            Source::Secret(name) if !scope.secrets.contains(name) => Some(name.clone()),
+        let nowhere = template.holes().find_map(|hole| match &hole.source {
+            Source::Secret(name) if !scope.secrets.contains(name) => {
+                Some(format!("has {{secret:{name}}}, which isn't among the secrets"))
+            }
+            Source::Kept(name) if !scope.kept.contains(name) => {
+                Some(format!("has {{kept:{name}}}, which no call before this one keeps"))
+            }
             _ => None,
         });
-        match undeclared {
-            Some(name) => Err(format!("has {{secret:{name}}}, which isn't among the secrets")),
-            None => Ok(template),
-        }
+        nowhere.map_or(Ok(template), Err)
     });
     match parsed {
         Ok(template) => Some(template),
