@@ -41,10 +41,12 @@ pub enum Mutation {
     ForgetTheUnfinished,
     /// Whom the journal has somewhere is taken to be opted in there.
     TrustTheJournal,
+    /// What is read of an account counts also for news that came afterwards.
+    ShareWhatBeganBefore,
 }
 
 /// All of them.
-pub const ALL: [Mutation; 18] = [
+pub const ALL: [Mutation; 19] = [
     Mutation::DropTheReread,
     Mutation::DropTheRereadAfterOptOut,
     Mutation::ResubscribeOnUpdate,
@@ -63,6 +65,7 @@ pub const ALL: [Mutation; 18] = [
     Mutation::AnswerBeforeTheCommit,
     Mutation::ForgetTheUnfinished,
     Mutation::TrustTheJournal,
+    Mutation::ShareWhatBeganBefore,
 ];
 
 #[cfg(feature = "mutations")]

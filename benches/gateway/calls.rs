@@ -78,9 +78,11 @@ async fn one_account(world: &World, report: &mut Report, rows: &mut Vec<Vec<Stri
     let before = world.calls();
     let each = uids.chunks(1).map(|one| world.notify(one)).collect();
     world.send_all(each, AT_ONCE).await;
-    // Bodies that run at once don't know of each other, so several may find the opt-out not there yet: shown only.
-    let name = format!("one account, opt-out, {many} bodies, {AT_ONCE} at once (not asserted)");
-    rows.push(row(&name, world.calls().since(before), many as u64));
+    let calls = world.calls().since(before);
+    let name = format!("one account, opt-out, {many} bodies, {AT_ONCE} at once");
+    rows.push(row(&name, calls, many as u64));
+    report.must(calls.writes == 1, &format!("{name}: one write, not {}", calls.writes));
+    report.must(calls.reads <= many as u64, &format!("{name}: one read a body at most, not {}", calls.reads));
 }
 
 /// Unsubscribed by links, told in one body.

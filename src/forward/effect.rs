@@ -60,6 +60,16 @@ impl RouteEffect {
     }
 }
 
+impl RouteEffect {
+    /// Somebody else tells of the change.
+    pub fn is_told_already(&mut self) {
+        self.effect.change = None;
+        if self.effect.outcome == Outcome::Applied {
+            self.effect.outcome = Outcome::Unchanged;
+        }
+    }
+}
+
 impl Effect {
     /// The other side was changed, because the person acted at `acted`.
     pub const fn applied(change: Change, acted: Option<ActedAt>) -> Self {

@@ -1,11 +1,13 @@
 //! The gateway as a whole: its connections, its routes, and which line a request takes.
 
 use super::board::Board;
+use super::esp_to_gigya;
+use super::gigya_to_esp::{self, AccountOutcome, Work};
 use super::intake::{Endpoint, EventOutcome, Inbound, Intake, Refusal, Summary};
 use super::progress::Progress;
 use super::record::{self, Direction, Told};
 use super::status::{ConnectionStatus, RouteStatus, Status};
-use super::{esp_to_gigya, gigya_to_esp};
+use super::turns::Turns;
 use crate::config::{self, Config, Digest, Route};
 use crate::domain::{Audience, ConnectionName, Outcome, Reason};
 use crate::esp::{self, Esp};
@@ -42,6 +44,8 @@ pub(super) struct GigyaSide {
     pub clock: WallClock,
     pub routes: Vec<Arc<RouteEnds>>,
     pub journal: Option<Arc<dyn Journal>>,
+    /// Accounts that are worked on.
+    pub turns: Turns<Work, AccountOutcome>,
     /// All that was set of the connection.
     setting: Option<Digest>,
 }
@@ -268,7 +272,8 @@ impl GigyaSide {
             Some(former) if former.config.endpoint == connection.endpoint => verifier.succeeding(&former.verifier),
             _ => verifier,
         });
-        Ok(Self { config: connection.clone(), client, verifier, clock: clock.clone(), routes, journal: None, setting })
+        let (turns, clock, config) = (Turns::default(), clock.clone(), connection.clone());
+        Ok(Self { config, client, verifier, clock, routes, journal: None, turns, setting })
     }
 
     fn journaling(self, journal: Option<&Arc<dyn Journal>>) -> Self {
@@ -284,6 +289,7 @@ impl GigyaSide {
             clock: self.clock.clone(),
             routes,
             journal: self.journal.clone(),
+            turns: Turns::default(),
             setting: self.setting,
         }
     }

@@ -12,6 +12,7 @@ use super::payload::{Payload, Told as ToldEvent};
 use super::record::{Direction, Told};
 use super::rounds::{ROUNDS, merge, reread, unsettled};
 use super::subscriber::{Settled, Subscriber};
+use super::turns::Whose;
 use crate::config::Route;
 use crate::domain::{ActedAt, Change, Consent, Email, Outcome, Reason, Uid};
 use crate::esp::takes_json;
@@ -30,7 +31,8 @@ use tracing::Instrument;
 const DELETION_IS_FRESH: SignedDuration = SignedDuration::from_mins(5);
 
 /// One account's part of a notification.
-struct Work {
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Work {
     task: Task,
     api_key: Option<String>,
 }
@@ -45,11 +47,23 @@ enum Task {
 
 /// What became of one account: an outcome a route, and who it was.
 #[derive(Clone, Default)]
-struct AccountOutcome {
+pub struct AccountOutcome {
     routes: Vec<RouteEffect>,
     subscriber: Option<Pseudonym>,
     uid: Option<Uid>,
     address: Option<Email>,
+}
+
+impl AccountOutcome {
+    fn is_settled(&self) -> bool {
+        self.routes.iter().all(|route| route.effect.outcome.is_settled())
+    }
+
+    /// The same for whoever comes after the change was made, which is told once.
+    fn told_by_another(mut self) -> Self {
+        self.routes.iter_mut().for_each(RouteEffect::is_told_already);
+        self
+    }
 }
 
 /// Takes one request down the line.
@@ -93,10 +107,7 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
             let mut settled = settled.clone();
             // Several events of one account are one change, which the first of them tells.
             if !told_before.insert((work, route)) {
-                settled.effect.change = None;
-                if settled.effect.outcome == Outcome::Applied {
-                    settled.effect.outcome = Outcome::Unchanged;
-                }
+                settled.is_told_already();
             }
             summary.events.push(tell(gateway, side, event, &settled, results[work].subscriber.clone()));
         }
@@ -253,7 +264,19 @@ fn pieces_of_work(events: &[Event]) -> (Vec<Work>, Vec<Option<usize>>) {
 async fn settle(gateway: &Gateway, side: &GigyaSide, work: &Work, index: usize, deadline: Deadline) -> AccountOutcome {
     let span = traces::subscriber(index);
     // In a box, as are the pieces below: what a request takes while it lasts is the sum of them, and each is moved about.
-    let settled = Box::pin(settle_account(gateway, side, work, deadline)).instrument(span.clone()).await;
+    let settle = Box::pin(settle_account(gateway, side, work, deadline)).instrument(span.clone());
+    let settled = match (&side.journal, &work.task) {
+        (None, Task::Forward(_) | Task::Remove(_)) => {
+            // Who waits for half the time that is left has the other half for work of their own.
+            let patience = deadline.left().unwrap_or_default() / 2;
+            match side.turns.take(work, patience, AccountOutcome::is_settled, settle).await {
+                (settled, Whose::Own) => settled,
+                (settled, Whose::Shared) => settled.told_by_another(),
+            }
+        }
+        // With a journal, each body writes down what it found itself.
+        _ => settle.await,
+    };
     match (&settled.subscriber, settled.routes.first()) {
         (Some(subscriber), _) => traces::is_about(&span, subscriber),
         // Nobody was found to go any further with.

@@ -28,6 +28,7 @@ mod record;
 mod rounds;
 mod status;
 mod subscriber;
+mod turns;
 
 pub use difference::Difference;
 pub use finisher::{Finish, finish_all};

@@ -291,7 +291,7 @@ fn common(reader: &mut Reader<'_>, defaults: Defaults) -> Common {
         on_deadline: reader.choice("on_deadline", &on_deadline).unwrap_or(OnDeadline::Defer),
         attempt_timeout,
         clocks_may_differ,
-        max_concurrent_calls: reader.count("max_concurrent_calls", 64, 1, 10_000),
+        max_concurrent_calls: reader.count("max_concurrent_calls", 128, 1, 10_000),
         max_calls_per_minute: reader.count("max_calls_per_minute", 0, 0, 10_000_000),
         content_types: reader.texts("content_types").map(|(types, _)| types).unwrap_or_default(),
     }
