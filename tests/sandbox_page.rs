@@ -10,6 +10,8 @@ use gigya_esp_gateway::sandbox::marketing_cloud::Status;
 use gigya_esp_gateway::sandbox::{Esps, Sandbox, Setup, Witness, page};
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -298,4 +300,60 @@ async fn what_travels_is_streamed_live() {
     let attempt: Value = serde_json::from_str(data).unwrap();
     assert_eq!((attempt["sender"].as_str(), attempt["status"].as_u64()), (Some("Gigya"), Some(200)));
     assert!(attempt["number"].as_u64() >= Some(1) && !attempt["types"].as_array().unwrap().is_empty());
+}
+
+/// Ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The command with each of the other ESPs: what somebody says at one side shows at the other one.
+#[tokio::test]
+async fn the_command_has_the_other_esps_too() {
+    let folder = tempfile::tempdir().unwrap();
+    for slug in ["salesforce", "braze", "brevo", "klaviyo", "mailchimp", "sendgrid"] {
+        let mut page = Running(
+            Command::new(env!("CARGO_BIN_EXE_gigya-esp-gateway"))
+                .args(["sandbox", "--port", "0", "--esp", slug])
+                // What it leaves behind goes with the test.
+                .env("TMPDIR", folder.path())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap(),
+        );
+        let mut said = BufReader::new(page.0.stdout.take().unwrap());
+        let mut first = String::new();
+        said.read_line(&mut first).unwrap();
+        let url = first.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned();
+        let client = reqwest::Client::new();
+        let act = async |action: Value| {
+            let request = client.post(format!("{url}act")).header("content-type", "application/json");
+            assert_eq!(request.body(action.to_string()).send().await.unwrap().status(), 204, "{slug}: {action}");
+        };
+        // Until the page shows of ann what it is to show; her UID.
+        let until = async |is_so: &dyn Fn(&Value) -> bool| {
+            let shown = async {
+                loop {
+                    let state = client.get(format!("{url}state")).send().await.unwrap().text().await.unwrap();
+                    let state: Value = serde_json::from_str(&state).unwrap();
+                    if is_so(&state["people"][0]) {
+                        return state["people"][0]["accounts"][0]["uid"].as_str().unwrap().to_owned();
+                    }
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, shown).await.unwrap_or_else(|_| panic!("{slug}: it never shows"))
+        };
+        act(json!({ "do": "sign_up", "name": "ann" })).await;
+        let uid = until(&|ann| ann["accounts"][0].is_object()).await;
+        act(json!({ "do": "subscribe", "uid": uid })).await;
+        until(&|ann| ann["esps"][slug]["subscribers"][0]["mailed"] == true).await;
+        act(json!({ "do": "unsubscribe_link", "esp": slug, "email": "ann@example.org" })).await;
+        until(&|ann| ann["accounts"][0]["opted_in"] == false).await;
+    }
 }

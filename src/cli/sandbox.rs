@@ -4,7 +4,14 @@ use super::{Ended, failed};
 use crate::cli::out::say;
 use crate::config::{LogFormat, Telemetry};
 use crate::http;
+use crate::sandbox::braze::BrazeSettings;
+use crate::sandbox::brevo::BrevoSettings;
 use crate::sandbox::gigya::{GigyaSettings, WebhookVersion};
+use crate::sandbox::klaviyo::KlaviyoSettings;
+use crate::sandbox::mailchimp::MailchimpSettings;
+use crate::sandbox::salesforce::SalesforceSettings;
+use crate::sandbox::sendgrid::SendgridSettings;
+use crate::sandbox::shipped::{Shipped, System};
 use crate::sandbox::story::{self, Line};
 use crate::sandbox::{Esps, Folder, Nobody, Sandbox, Setup, page};
 use crate::telemetry;
@@ -22,7 +29,7 @@ pub struct SandboxArgs {
     /// Tells a story in the terminal instead of serving the page; fails if a side ends wrong.
     #[arg(long)]
     script: bool,
-    /// Which ESPs take part.
+    /// Which ESPs take part. The story is told with the first three.
     #[arg(long, value_enum, default_value_t = Esp::Both)]
     esp: Esp,
     /// The page's port on 127.0.0.1; 0 for any that is free.
@@ -41,15 +48,40 @@ pub struct SandboxArgs {
 enum Esp {
     CampaignMonitor,
     MarketingCloud,
+    /// Campaign Monitor and Marketing Cloud
     Both,
+    /// Contacts of a Salesforce (CRM)
+    Salesforce,
+    Braze,
+    Brevo,
+    Klaviyo,
+    Mailchimp,
+    Sendgrid,
 }
 
-impl From<Esp> for Esps {
-    fn from(esp: Esp) -> Self {
-        match esp {
-            Esp::CampaignMonitor => Self::CampaignMonitor,
-            Esp::MarketingCloud => Self::MarketingCloud,
-            Esp::Both => Self::Both,
+impl Esp {
+    /// The one that the story is told with, if it is.
+    const fn of_story(self) -> Option<Esps> {
+        match self {
+            Self::CampaignMonitor => Some(Esps::CampaignMonitor),
+            Self::MarketingCloud => Some(Esps::MarketingCloud),
+            Self::Both => Some(Esps::Both),
+            _ => None,
+        }
+    }
+
+    fn setup(self) -> Setup {
+        let shipped = |system| Setup::with_further(Shipped::new(system));
+        match self {
+            Self::CampaignMonitor => Setup::with_esps(Esps::CampaignMonitor),
+            Self::MarketingCloud => Setup::with_esps(Esps::MarketingCloud),
+            Self::Both => Setup::with_esps(Esps::Both),
+            Self::Salesforce => Setup::with_further(SalesforceSettings::default()),
+            Self::Braze => shipped(System::Braze(BrazeSettings::default())),
+            Self::Brevo => shipped(System::Brevo(BrevoSettings::default())),
+            Self::Klaviyo => shipped(System::Klaviyo(KlaviyoSettings::default())),
+            Self::Mailchimp => shipped(System::Mailchimp(MailchimpSettings::default())),
+            Self::Sendgrid => shipped(System::Sendgrid(SendgridSettings::default())),
         }
     }
 }
@@ -80,15 +112,18 @@ pub fn run(args: &SandboxArgs) -> Result<ExitCode, ExitCode> {
     }
     let runtime = tokio::runtime::Runtime::new().map_err(|error| failed(&error))?;
     if args.script {
-        return runtime.block_on(script(args.esp.into()));
+        let cast = args.esp.of_story().ok_or_else(|| {
+            failed(&"the story is told with --esp campaign-monitor, marketing-cloud or both; for others, leave --script out and act on the page")
+        })?;
+        return runtime.block_on(script(cast));
     }
     runtime.block_on(page(args))
 }
 
-async fn script(esps: Esps) -> Result<ExitCode, ExitCode> {
+async fn script(cast: Esps) -> Result<ExitCode, ExitCode> {
     let stdout = std::io::stdout();
     let has_colours = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let told = story::play(esps, Nobody, |line| {
+    let told = story::play(cast, Nobody, |line| {
         let text = if has_colours { coloured(line) } else { line.to_string() };
         // Whoever stopped reading, as `head` does, doesn't stop the story.
         let _ = writeln!(stdout.lock(), "{text}");
@@ -125,7 +160,7 @@ async fn page(args: &SandboxArgs) -> Result<ExitCode, ExitCode> {
             webhooks: args.webhooks.into(),
             ..GigyaSettings::default()
         },
-        ..Setup::with_esps(args.esp.into())
+        ..args.esp.setup()
     };
     // Short, so that a broken system shows soon.
     let folder = Folder::make().map_err(|error| failed(&format!("there is no room for temporary files: {error}")))?;
