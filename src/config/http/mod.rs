@@ -245,6 +245,8 @@ pub struct Shape {
     pub uid: Option<Template>,
     /// Objects whose members are fields.
     pub fields: Vec<Template>,
+    /// Places without which a record isn't one.
+    pub needs: Vec<Template>,
     /// What it says of consent; the first that fits.
     pub states: Vec<StateRule>,
     /// When that was said; the first that is there.

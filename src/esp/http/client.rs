@@ -34,6 +34,18 @@ pub struct Doing {
     pub operation: &'static str,
     pub attempts: Attempts,
     pub deadline: Deadline,
+    /// What 400, 413 and 422 mean where no rule says it.
+    pub refused: Refused,
+}
+
+/// Whose fault it is that the ESP refuses what it was sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The data's, which always will be: it is recorded, and nothing more can be done.
+    TheData,
+    /// The description's or the ESP's. To look, and to take somebody out, is to send nothing that could be refused for what it
+    /// is; and nobody may be left in for it.
+    TheCall,
 }
 
 impl Client {
@@ -72,7 +84,7 @@ impl Client {
             if known.lacks_kept(call) {
                 return Err(Fault::Unavailable { cause: "answer_not_understood" });
             }
-            let Some(request) = known.request(&self.base, call, &self.headers) else { return Ok(None) };
+            let Some(request) = self.request(call, &known, doing)? else { return Ok(None) };
             let Answer { meaning, body } = self.send(call, request, &known, doing, false).await?;
             let keeping: Vec<_> = call
                 .keep
@@ -96,8 +108,17 @@ impl Client {
 
     /// Reads; none if there is nobody.
     pub async fn read(&self, call: &Call, known: &Known<'_>, doing: Doing) -> Result<Option<Value>, Fault> {
-        let Some(request) = known.request(&self.base, call, &self.headers) else { return Ok(None) };
+        let Some(request) = self.request(call, known, doing)? else { return Ok(None) };
         self.read_by(request, call, known, doing).await
+    }
+
+    /// A call as a request; none if there is nobody that it could be about.
+    fn request(&self, call: &Call, known: &Known<'_>, doing: Doing) -> Result<Option<Request<Bytes>>, Fault> {
+        known.request(&self.base, call, &self.headers).map_err(|error| {
+            let (upstream, operation) = (self.upstream.name(), doing.operation);
+            tracing::error!(upstream, operation, %error, "the description's call can't be made");
+            Fault::Configuration { code: 0 }
+        })
     }
 
     /// Reads what is at a URL that another answer gave. Not if it is somebody else's.
@@ -110,7 +131,7 @@ impl Client {
     ) -> Result<Option<Value>, Fault> {
         let is_ours = url::Url::parse(url)
             .is_ok_and(|url| url::Url::parse(&self.base).is_ok_and(|own| own.origin() == url.origin()));
-        let request = known.request_to(url, call, &self.headers).filter(|_| is_ours);
+        let request = known.request_to(url, call, &self.headers).ok().filter(|_| is_ours);
         let request = request.ok_or(Fault::Unavailable { cause: "next_page_elsewhere" })?;
         self.read_by(request, call, known, doing).await
     }
@@ -137,8 +158,8 @@ impl Client {
         doing: Doing,
         is_read: bool,
     ) -> Result<Answer, Fault> {
-        let Doing { operation, attempts, deadline } = doing;
-        let judge = |response: &Response<Bytes>| self.judge(call, known, operation, response, is_read);
+        let Doing { operation, attempts, deadline, .. } = doing;
+        let judge = |response: &Response<Bytes>| self.judge(call, known, doing, response, is_read);
         self.upstream.call(operation, attempts, deadline, || request.clone(), judge).await
     }
 
@@ -146,10 +167,11 @@ impl Client {
         &self,
         call: &Call,
         known: &Known<'_>,
-        operation: &str,
+        doing: Doing,
         response: &Response<Bytes>,
         is_read: bool,
     ) -> Verdict<Answer> {
+        let operation = doing.operation;
         let status = response.status();
         let code = i64::from(status.as_u16());
         let body = serde_json::from_slice::<Value>(response.body()).ok();
@@ -168,9 +190,10 @@ impl Client {
         }
         let meaning = meaning.unwrap_or(match status {
             status if status.is_success() => Meaning::Done,
-            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
-                // To look is to send nothing that could be refused for what it is.
-                if is_read { Meaning::Configuration } else { Meaning::Rejected }
+            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY
+                if doing.refused == Refused::TheData =>
+            {
+                Meaning::Rejected
             }
             _ => Meaning::Configuration,
         });

@@ -17,6 +17,11 @@ impl<'v> Document<'v, '_> {
         self.value.pointer(&self.known.pointer(pointer)?).filter(|value| !value.is_null())
     }
 
+    /// Whether anything is there.
+    pub fn has(&self, pointer: &Template) -> bool {
+        self.at(pointer).is_some()
+    }
+
     /// The text of a scalar there that isn't empty.
     pub fn text(&self, pointer: &Template) -> Option<String> {
         as_text(self.at(pointer)?).filter(|text| !text.trim().is_empty())

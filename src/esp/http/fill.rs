@@ -193,19 +193,26 @@ impl Known<'_> {
     }
 
     /// A call as a request; none if its place isn't known, as nothing is there to be called about.
-    pub fn request(&self, base: &str, call: &Call, common: &HeaderMap) -> Option<Request<Bytes>> {
-        let mut url = format!("{base}{}", self.path(&call.path)?);
+    ///
+    /// # Errors
+    /// It can't be made, whomever it is about.
+    pub fn request(&self, base: &str, call: &Call, common: &HeaderMap) -> Result<Option<Request<Bytes>>, http::Error> {
+        let Some(path) = self.path(&call.path) else { return Ok(None) };
+        let mut url = format!("{base}{path}");
         let pairs: Vec<_> =
             call.query.iter().filter_map(|(name, template)| Some((name.as_str(), self.text(template)?))).collect();
         if !pairs.is_empty() {
             url.push('?');
             url.push_str(&form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish());
         }
-        self.request_to(&url, call, common)
+        self.request_to(&url, call, common).map(Some)
     }
 
     /// The same to a URL that is known.
-    pub fn request_to(&self, url: &str, call: &Call, common: &HeaderMap) -> Option<Request<Bytes>> {
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn request_to(&self, url: &str, call: &Call, common: &HeaderMap) -> Result<Request<Bytes>, http::Error> {
         let (body, media_type) = match &call.body {
             CallBody::None => (Bytes::new(), None),
             CallBody::Json(json) => {
@@ -214,7 +221,7 @@ impl Known<'_> {
             }
             CallBody::Form(fields) => (self.form(fields).into(), Some("application/x-www-form-urlencoded")),
         };
-        let mut request = Request::builder().method(&call.method).uri(url).body(body).ok()?;
+        let mut request = Request::builder().method(&call.method).uri(url).body(body)?;
         if let Some(media_type) = media_type {
             request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         }
@@ -222,7 +229,7 @@ impl Known<'_> {
         let none = BTreeMap::new();
         let secrets = self.settings.map_or(&none, |settings| &settings.secrets);
         self.headers(&call.headers, secrets, request.headers_mut());
-        Some(request)
+        Ok(request)
     }
 
     fn form(&self, fields: &[(String, Template)]) -> String {

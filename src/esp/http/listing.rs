@@ -1,10 +1,10 @@
 //! An audience as a whole: each list that the description has, page by page, one list after the other.
 
-use super::client::Doing;
+use super::client::{Doing, Refused};
 use super::document::Document;
 use super::fill::{Known, Page};
 use super::provider::Described;
-use super::record;
+use super::record::{self, NotUnderstood};
 use crate::config::http::{NextPage, Place};
 use crate::domain::Audience;
 use crate::esp::{Bookmark, ListPage, Part, Record, RecordKey};
@@ -32,6 +32,12 @@ struct Row<V> {
 }
 
 impl Spot {
+    /// Whether it is read by the very call that another is: then there is no end.
+    fn is_where(&self, other: &Self) -> bool {
+        let goes_by_place = self.cursor.is_some() || self.url.is_some();
+        goes_by_place && self.list == other.list && (&self.cursor, &self.url) == (&other.cursor, &other.url)
+    }
+
     fn mark(&self) -> Bookmark {
         Bookmark::at(serde_json::to_string(self).expect("a plain struct serializes"))
     }
@@ -52,23 +58,21 @@ impl Described {
         let list = self.settings.lists.get(spot.list).ok_or(NO_PLACE)?;
         let page = Page { limit: list.limit, offset: spot.rows, cursor: spot.cursor.clone() };
         let known = Known { page: Some(&page), ..self.known(audience) };
-        let doing = Doing { operation: "list", attempts: Attempts::Few, deadline };
+        let doing = Doing { operation: "list", attempts: Attempts::Few, deadline, refused: Refused::TheCall };
         let answer = match &spot.url {
             Some(url) => self.client.read_at(url, &list.call, &known, doing).await?,
             None => self.client.read(&list.call, &known, doing).await?,
         };
-        let is_there = answer.is_some();
-        let answer = answer.unwrap_or(Value::Null);
+        // An audience that isn't there is nobody: by a rule of the description alone.
+        let answer = answer.unwrap_or_default();
         let document = Document { value: &answer, known: &known };
-        if is_there && !record::is_of_shape(&list.shape, &document) {
-            return Err(Fault::Unavailable { cause: "answer_not_understood" });
-        }
         let Place::Each(rows) = &list.shape.place else { return Err(NO_PLACE) };
-        let rows = document.at(rows).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let parts = rows.iter().filter_map(|row| self.part(spot.list, row, &known)).collect();
+        let rows = if answer.is_null() { &[] } else { record::rows(rows, &document)? };
+        let parts = rows.iter().map(|row| self.part(spot.list, row, &known));
+        let parts = parts.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
         let read = spot.rows + rows.len() as u64;
         let total = list.total.as_ref().and_then(|pointer| document.text(pointer)?.parse::<u64>().ok());
-        let same = Spot { rows: read, cursor: None, url: None, ..spot };
+        let same = Spot { rows: read, cursor: None, url: None, list: spot.list };
         let next = match &list.next {
             NextPage::Url(pointer) => document.text(pointer).map(|url| Spot { url: Some(url), ..same.clone() }),
             NextPage::Cursor(pointer) => {
@@ -79,6 +83,9 @@ impl Described {
                 (!is_last).then(|| same.clone())
             }
         };
+        if next.as_ref().is_some_and(|next| next.is_where(&spot)) {
+            return Err(Fault::Unavailable { cause: "list_goes_nowhere" });
+        }
         // A list that breaks off says nothing about who isn't on it.
         if next.is_none() && total.is_some_and(|total| read + SOME.max(total / 100) < total) {
             return Err(Fault::Unavailable { cause: "list_incomplete" });
@@ -89,15 +96,15 @@ impl Described {
         Ok(ListPage { parts, next: next.map(|spot| spot.mark()), total })
     }
 
-    fn part(&self, list: usize, row: &Value, known: &Known<'_>) -> Option<Part> {
+    fn part(&self, list: usize, row: &Value, known: &Known<'_>) -> Result<Option<Part>, NotUnderstood> {
         let shape = &self.settings.lists[list].shape;
-        let held = record::one(shape, &Document { value: row, known }, None)?;
+        let Some(held) = record::one(shape, &Document { value: row, known }, None)? else { return Ok(None) };
         let key = match held.key {
             Some(key) if !self.settings.rules.one_record_an_address => key,
             _ => held.address.expose().to_owned(),
         };
         let said = serde_json::to_vec(&Row { list, row }).expect("a value serializes");
-        Some(Part { key: RecordKey(key.into()), said })
+        Ok(Some(Part { key: RecordKey(key.into()), said }))
     }
 
     pub(super) fn one_of(&self, audience: &Audience, parts: &[&[u8]]) -> Option<Record> {
@@ -106,7 +113,7 @@ impl Described {
         for part in parts {
             let Row { list, row } = serde_json::from_slice::<Row<Value>>(part).ok()?;
             let shape = &self.settings.lists.get(list)?.shape;
-            held.extend(record::one(shape, &Document { value: &row, known: &known }, None));
+            held.extend(record::one(shape, &Document { value: &row, known: &known }, None).ok()?);
         }
         record::records(held, self.settings.rules.one_record_an_address).into_iter().next()
     }

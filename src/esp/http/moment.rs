@@ -37,14 +37,18 @@ fn first<'t>(times: &'t [Time], document: &Document<'_, '_>) -> Option<(ActedAt,
     })
 }
 
+/// A time before this one isn't anybody's: seconds were taken for milliseconds, or a zero for a time.
+const NOT_BEFORE: Timestamp = Timestamp::constant(946_684_800, 0);
+
 fn read(value: &Value, format: &TimeFormat) -> Option<ActedAt> {
     let text = as_text(value)?;
-    let text = text.trim();
+    let at = spelled(text.trim(), format)?;
+    at.earliest().is_some_and(|at| at >= NOT_BEFORE).then_some(at)
+}
+
+fn spelled(text: &str, format: &TimeFormat) -> Option<ActedAt> {
     match format {
-        TimeFormat::Rfc3339 => {
-            let at: Timestamp = text.parse().ok()?;
-            Some(if text.contains('.') { ActedAt::exactly(at) } else { within_a_second(at, at) })
-        }
+        TimeFormat::Rfc3339 => text.parse().ok().map(exact_but_for_zeros),
         TimeFormat::UnixSeconds => match text.parse::<i64>() {
             Ok(seconds) => Timestamp::from_second(seconds).ok().map(|at| within_a_second(at, at)),
             Err(_) => {
@@ -53,7 +57,7 @@ fn read(value: &Value, format: &TimeFormat) -> Option<ActedAt> {
                 Some(within_a_second(at, at))
             }
         },
-        TimeFormat::UnixMillis => Timestamp::from_millisecond(text.parse().ok()?).ok().map(ActedAt::exactly),
+        TimeFormat::UnixMillis => Timestamp::from_millisecond(text.parse().ok()?).ok().map(exact_but_for_zeros),
         TimeFormat::Pattern(pattern, zone) => by_pattern(text, pattern, zone),
     }
 }
@@ -88,6 +92,11 @@ fn later(local: DateTime, zone: &TimeZone) -> Option<Timestamp> {
     resolved.ok()
 }
 
+/// Who writes no fraction, or always zeros, knows the second only.
+fn exact_but_for_zeros(at: Timestamp) -> ActedAt {
+    if at.subsec_nanosecond() == 0 { within_a_second(at, at) } else { ActedAt::exactly(at) }
+}
+
 fn within_a_second(from: Timestamp, to: Timestamp) -> ActedAt {
     ActedAt::between(from, to.checked_add(SignedDuration::from_millis(999)).unwrap_or(to))
 }
@@ -111,13 +120,16 @@ mod tests {
     }
 
     #[test]
-    fn a_second_is_somewhere_within_it_and_a_fraction_is_exact() {
+    fn a_second_is_somewhere_within_it_and_a_fraction_that_is_not_zero_is_exact() {
         let (from, to) = ("2026-01-14T10:32:00Z", "2026-01-14T10:32:00.999Z");
         told(json!("2026-01-14T11:32:00+01:00"), &TimeFormat::Rfc3339, from, to);
-        told(json!("2026-01-14T11:32:00.000+01:00"), &TimeFormat::Rfc3339, from, from);
+        told(json!("2026-01-14T11:32:00.000+01:00"), &TimeFormat::Rfc3339, from, to);
+        let exact = "2026-01-14T10:32:00.25Z";
+        told(json!("2026-01-14T11:32:00.25+01:00"), &TimeFormat::Rfc3339, exact, exact);
+        told(json!(1_768_386_720_250_i64), &TimeFormat::UnixMillis, exact, exact);
         told(json!(1_768_386_720), &TimeFormat::UnixSeconds, from, to);
         told(json!("1768386720"), &TimeFormat::UnixSeconds, from, to);
-        told(json!(1_768_386_720_000_i64), &TimeFormat::UnixMillis, from, from);
+        told(json!(1_768_386_720_000_i64), &TimeFormat::UnixMillis, from, to);
         told(json!("2026-01-14 11:32:00"), &pattern("%Y-%m-%d %H:%M:%S", "Europe/Berlin"), from, to);
     }
 
@@ -132,14 +144,20 @@ mod tests {
 
     #[test]
     fn of_several_places_the_latest_counts() {
-        let document = json!({ "changed": 5, "left": [{ "at": 9 }, { "at": 7 }, { "at": null }] });
+        let document = json!({ "changed": 1_000_000_005, "left": [{ "at": 1_000_000_009 }, { "at": 1_000_000_007 }, { "at": null }] });
         let pointers = ["/changed", "/left/*/at", "/elsewhere"].map(crate::config::http::Template::literal).into();
         let time =
             Time { pointers, format: TimeFormat::UnixSeconds, of_state: false, doubt: std::time::Duration::ZERO };
         let known = crate::esp::http::fill::Known::default();
         let at = of_consent(&[time], &Document { value: &document, known: &known });
-        assert_eq!(at.latest().map(Timestamp::as_second), Some(9));
+        assert_eq!(at.latest().map(Timestamp::as_second), Some(1_000_000_009));
         assert_eq!(at.earliest(), None, "it is no time of consent");
+    }
+
+    #[test]
+    fn seconds_that_are_taken_for_milliseconds_are_no_time() {
+        assert_eq!(bounds(json!(1_768_386_720), &TimeFormat::UnixMillis), None);
+        assert_eq!(bounds(json!(0), &TimeFormat::UnixSeconds), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A described ESP as `forward` sees it.
 
-use super::client::{Client, Doing};
+use super::client::{Client, Doing, Refused};
 use super::fill::Known;
 use super::record::{self, Held};
 use super::{INFO, callback};
@@ -67,15 +67,12 @@ impl Described {
         asked: Option<&Email>,
         deadline: Deadline,
     ) -> Result<Vec<Held>, Fault> {
-        let doing = Doing { operation: "read", attempts: Attempts::Few, deadline };
+        let doing = Doing { operation: "read", attempts: Attempts::Few, deadline, refused: Refused::TheCall };
         let reads = self.settings.reads.iter().filter(|read| read.by_uid == by_uid).map(|read| async move {
             let answer = self.client.read(&read.call, &known, doing).await?;
             let Some(value) = answer else { return Ok(Vec::new()) };
             let document = super::document::Document { value: &value, known: &known };
-            if !record::is_of_shape(&read.shape, &document) {
-                return Err(Fault::Unavailable { cause: "answer_not_understood" });
-            }
-            Ok(record::held(&read.shape, &document, asked))
+            Ok(record::held(&read.shape, &document, asked)?)
         });
         Ok(all(reads).await?.into_iter().flatten().collect())
     }
@@ -121,7 +118,7 @@ impl Described {
         rules.one_record_an_address || record.uid.as_ref().is_none_or(|uid| *uid == person.uid)
     }
 
-    /// Does something about a record.
+    /// Does something about a record that takes it out.
     async fn change(
         &self,
         (operation, calls): (&'static str, &[Call]),
@@ -130,7 +127,7 @@ impl Described {
         deadline: Deadline,
     ) -> Result<Written, Fault> {
         let known = Known { record: Some(record), ..self.known(audience) };
-        let doing = Doing { operation, attempts: Attempts::Few, deadline };
+        let doing = Doing { operation, attempts: Attempts::Few, deadline, refused: Refused::TheCall };
         Ok(self.client.write(calls, &known, doing).await?.unwrap_or(Written::NothingToDo))
     }
 
@@ -285,7 +282,7 @@ impl Esp for Described {
         let may_undo = over_opt_out || rules.subscribe_may_lift_opt_out;
         let attempts = if may_undo { Attempts::Once } else { Attempts::Few };
         let known = Known { person: Some(person), record, ..self.known(audience) };
-        let doing = Doing { operation, attempts, deadline };
+        let doing = Doing { operation, attempts, deadline, refused: Refused::TheData };
         match self.client.write(calls, &known, doing).await? {
             None => Err(Fault::Refused { code: 0 }),
             Some(Written::Done) if rules.queued => {
@@ -326,7 +323,7 @@ impl Esp for Described {
             };
         };
         let known = Known { person: Some(person), record: Some(record), ..self.known(audience) };
-        let doing = Doing { operation: "update", attempts: Attempts::Few, deadline };
+        let doing = Doing { operation: "update", attempts: Attempts::Few, deadline, refused: Refused::TheData };
         match self.client.write(calls, &known, doing).await? {
             // Nobody is there anymore to be updated.
             None | Some(Written::NothingToDo) => Ok(Written::Moved),

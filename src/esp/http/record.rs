@@ -6,11 +6,13 @@
 use super::document::Document;
 use super::fill::as_text;
 use super::moment;
-use crate::config::http::{Place, Shape, Standing};
+use crate::config::http::{Place, Shape, Standing, Template};
 use crate::domain::{ActedAt, OptOutReason};
 use crate::domain::{Consent, Email, Uid};
 use crate::esp::{Leftover, Record, RecordKey};
+use crate::upstream::Fault;
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// What one answer says of one record.
 #[derive(Clone, Debug)]
@@ -22,48 +24,70 @@ pub struct Held {
     pub fields: Vec<(String, String)>,
 }
 
-/// Whether an answer has the place that a description says records are in, so that it can say that there are none. An error with
-/// a success's status hasn't.
-pub fn is_of_shape(shape: &Shape, document: &Document<'_, '_>) -> bool {
-    match &shape.place {
-        Place::Each(pointer) => document.at(pointer).is_some_and(Value::is_array),
-        Place::At(pointer) => {
-            let Some(pointer) = document.known.pointer(pointer) else { return true };
-            let Some((above, _)) = pointer.rsplit_once('/') else { return true };
-            document.value.pointer(above).is_some_and(|above| above.is_object() || above.is_array())
-        }
+/// An answer that doesn't say what the description has it say: it may be an error with a success's status, or of an API that
+/// has moved on, and tells neither who is there nor how they stand.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotUnderstood;
+
+impl From<NotUnderstood> for Fault {
+    fn from(_: NotUnderstood) -> Self {
+        Self::Unavailable { cause: "answer_not_understood" }
     }
 }
 
 /// Everybody in an answer. `asked` is whose address it is if the answer doesn't say; without it, who has none is left out.
-pub fn held(shape: &Shape, document: &Document<'_, '_>, asked: Option<&Email>) -> Vec<Held> {
-    match &shape.place {
-        Place::At(pointer) => {
-            let value = document.at(pointer);
-            value.and_then(|value| one(shape, &Document { value, ..*document }, asked)).into_iter().collect()
-        }
-        Place::Each(pointer) => {
-            let rows = document.at(pointer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-            rows.iter().filter_map(|value| one(shape, &Document { value, ..*document }, asked)).collect()
-        }
+pub fn held(shape: &Shape, document: &Document<'_, '_>, asked: Option<&Email>) -> Result<Vec<Held>, NotUnderstood> {
+    let rows = match &shape.place {
+        Place::At(pointer) => at(pointer, document)?.into_iter().collect(),
+        Place::Each(pointer) => rows(pointer, document)?.iter().collect::<Vec<_>>(),
+    };
+    let rows = rows.into_iter().map(|value| one(shape, &Document { value, ..*document }, asked));
+    rows.filter_map(Result::transpose).collect()
+}
+
+/// The one record at a place; nobody where that is null, or a list is too short for it. An answer without the place says
+/// nothing.
+fn at<'v>(pointer: &Template, document: &Document<'v, '_>) -> Result<Option<&'v Value>, NotUnderstood> {
+    let pointer = document.known.pointer(pointer).ok_or(NotUnderstood)?;
+    let Some((above, _)) = pointer.rsplit_once('/') else { return Ok(Some(document.value)) };
+    match (document.value.pointer(&pointer), document.value.pointer(above)) {
+        (Some(value), _) => Ok(Some(value).filter(|value| !value.is_null())),
+        (None, Some(Value::Array(_))) => Ok(None),
+        (None, _) => Err(NotUnderstood),
     }
 }
 
+/// The records of a list.
+pub fn rows<'v>(pointer: &Template, document: &Document<'v, '_>) -> Result<&'v [Value], NotUnderstood> {
+    document.at(pointer).and_then(Value::as_array).map(Vec::as_slice).ok_or(NotUnderstood)
+}
+
 /// What a record says of itself; none if its state says that it isn't there, or nobody's address is known.
-pub fn one(shape: &Shape, document: &Document<'_, '_>, asked: Option<&Email>) -> Option<Held> {
+pub fn one(shape: &Shape, document: &Document<'_, '_>, asked: Option<&Email>) -> Result<Option<Held>, NotUnderstood> {
+    if !document.value.is_object() || !shape.needs.iter().all(|pointer| document.has(pointer)) {
+        return Err(NotUnderstood);
+    }
     let rule = shape.states.iter().find(|rule| document.says(&rule.conditions));
+    let standing = match rule {
+        Some(rule) => rule.means,
+        // A state that isn't known is taken as out; one that isn't told isn't.
+        None if shape.states.iter().flat_map(|rule| &rule.conditions).any(|one| document.has(&one.pointer)) => {
+            Standing::OptedOut(OptOutReason::Other)
+        }
+        None => return Err(NotUnderstood),
+    };
     let times = rule.map(|rule| &rule.times).filter(|times| !times.is_empty()).unwrap_or(&shape.times);
     let since = || moment::of_consent(times, document);
-    // A state that isn't known is taken as out.
-    let consent = match rule.map_or(Standing::OptedOut(OptOutReason::Other), |rule| rule.means) {
+    let consent = match standing {
         Standing::OptedIn => Consent::OptedIn { since: since() },
         Standing::Pending => Consent::Pending { since: since() },
         Standing::OptedOut(reason) => Consent::OptedOut { since: since(), reason },
         Standing::Unknown => Consent::Unknown,
-        Standing::Absent => return None,
+        Standing::Absent => return Ok(None),
     };
     let stated = shape.address.as_ref().and_then(|pointer| document.text(pointer));
-    let address = stated.and_then(|text| Email::parse(&text).ok()).or_else(|| asked.cloned())?;
+    let address = stated.and_then(|text| Email::parse(&text).ok()).or_else(|| asked.cloned());
+    let Some(address) = address else { return Ok(None) };
     let text = |pointer: &Option<_>| pointer.as_ref().and_then(|pointer| document.text(pointer));
     let mut fields = Vec::new();
     for object in shape.fields.iter().filter_map(|pointer| document.at(pointer)?.as_object()) {
@@ -76,34 +100,39 @@ pub fn one(shape: &Shape, document: &Document<'_, '_>, asked: Option<&Email>) ->
             }
         }
     }
-    Some(Held {
-        key: text(&shape.key),
-        address,
-        consent,
-        uid: text(&shape.uid).and_then(|text| Uid::new(&text)),
-        fields,
-    })
+    let uid = text(&shape.uid).and_then(|text| Uid::new(&text));
+    Ok(Some(Held { key: text(&shape.key), address, consent, uid, fields }))
 }
 
 /// The records that these are parts of: one an address, or one a key, of which those that have none are parts of all.
 pub fn records(held: Vec<Held>, one_an_address: bool) -> Vec<Record> {
     let mut groups: Vec<Vec<Held>> = Vec::new();
+    let mut at_address: HashMap<Email, Vec<usize>> = HashMap::new();
+    let mut of_key: HashMap<String, usize> = HashMap::new();
     let (keyed, loose): (Vec<_>, Vec<_>) = held.into_iter().partition(|held| one_an_address || held.key.is_some());
     for held in keyed {
-        let is_same = |other: &Held| if one_an_address { other.address == held.address } else { other.key == held.key };
-        match groups.iter_mut().find(|group| is_same(&group[0])) {
-            Some(group) => group.push(held),
-            None => groups.push(vec![held]),
+        let known = match &held.key {
+            Some(key) if !one_an_address => of_key.get(key).copied(),
+            _ => at_address.get(&held.address).and_then(|groups| groups.first().copied()),
+        };
+        let group = known.unwrap_or_else(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        if known.is_none() {
+            at_address.entry(held.address.clone()).or_default().push(group);
+            of_key.extend(held.key.clone().map(|key| (key, group)));
         }
+        groups[group].push(held);
     }
     for held in loose {
-        let mut is_part = false;
-        for group in groups.iter_mut().filter(|group| group[0].address == held.address) {
-            group.push(held.clone());
-            is_part = true;
+        let known = at_address.entry(held.address.clone()).or_default();
+        if known.is_empty() {
+            known.push(groups.len());
+            groups.push(Vec::new());
         }
-        if !is_part {
-            groups.push(vec![held]);
+        for group in known {
+            groups[*group].push(held.clone());
         }
     }
     groups.into_iter().filter_map(together).collect()
@@ -157,7 +186,9 @@ fn which_counts(one: Consent, other: Consent) -> Consent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::http::{Condition, StateRule, Test};
     use jiff::Timestamp;
+    use serde_json::json;
 
     fn part(key: Option<&str>, address: &str, consent: Consent) -> Held {
         let address = Email::parse(address).unwrap();
@@ -193,6 +224,72 @@ mod tests {
         let records: Vec<_> = records(parts, false).into_iter().map(|record| (record.key.0, record.consent)).collect();
         let expected = [("1", out(5)), ("2", out(5)), ("3", within()), ("c@x", out(7))];
         assert_eq!(records, expected.map(|(key, consent)| (key.into(), consent)));
+    }
+
+    fn shape(place: Place) -> Shape {
+        let rule = |pointer: &str, text: &str, means| StateRule {
+            conditions: vec![Condition {
+                pointer: Template::literal(pointer),
+                test: Test::Equals(vec![Template::literal(text)]),
+            }],
+            means,
+            times: Vec::new(),
+        };
+        Shape {
+            place,
+            key: None,
+            address: Some(Template::literal("/email")),
+            uid: None,
+            fields: Vec::new(),
+            needs: vec![Template::literal("/id")],
+            states: vec![rule("/state", "in", Standing::OptedIn), rule("/blocked", "false", Standing::Unknown)],
+            times: Vec::new(),
+        }
+    }
+
+    fn said(place: Place, value: &Value) -> Result<Vec<Consent>, NotUnderstood> {
+        let known = crate::esp::http::fill::Known::default();
+        let held = held(&shape(place), &Document { value, known: &known }, None)?;
+        Ok(held.into_iter().map(|held| held.consent).collect())
+    }
+
+    #[test]
+    fn a_state_that_no_rule_knows_is_an_opt_out_and_one_that_is_not_told_is_nothing() {
+        let one = |value: Value| said(Place::At(Template::literal("")), &value);
+        let out = Consent::OptedOut { since: ActedAt::UNKNOWN, reason: OptOutReason::Other };
+        let within = Consent::OptedIn { since: ActedAt::UNKNOWN };
+        assert_eq!(one(json!({ "id": 1, "email": "a@x", "state": "in" })), Ok(vec![within]));
+        for state in [json!("paused"), json!(5), json!(["in"])] {
+            assert_eq!(one(json!({ "id": 1, "email": "a@x", "state": state })), Ok(vec![out]));
+        }
+        assert_eq!(one(json!({ "id": 1, "email": "a@x", "blocked": true })), Ok(vec![out]));
+        for nothing in [
+            json!(null),
+            json!([]),
+            json!("in"),
+            json!({ "error": "down for maintenance" }),
+            json!({ "id": 1, "email": "a@x" }),
+            json!({ "id": 1, "email": "a@x", "state": null }),
+            json!({ "email": "a@x", "state": "in" }),
+        ] {
+            assert_eq!(one(nothing.clone()), Err(NotUnderstood), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_where_a_record_could_be_and_is_not() {
+        let at = |place: &str, value: Value| said(Place::At(Template::literal(place)), &value).map(|held| held.len());
+        assert_eq!(at("/data", json!({ "data": null })), Ok(0));
+        assert_eq!(at("/data/0", json!({ "data": [] })), Ok(0));
+        assert_eq!(at("/0", json!([])), Ok(0));
+        assert_eq!(at("/data", json!({ "errors": ["x"] })), Err(NotUnderstood));
+        assert_eq!(at("/data/0", json!({ "data": "none" })), Err(NotUnderstood));
+        assert_eq!(at("/data/0", json!({ "data": {} })), Err(NotUnderstood));
+        let each = |value: Value| said(Place::Each(Template::literal("/all")), &value).map(|held| held.len());
+        assert_eq!(each(json!({ "all": [] })), Ok(0));
+        for wrong in [json!({}), json!({ "all": {} }), json!({ "all": [null] }), json!({ "all": [{ "id": 1 }] })] {
+            assert_eq!(each(wrong.clone()), Err(NotUnderstood), "{wrong}");
+        }
     }
 
     #[test]

@@ -107,6 +107,7 @@ fn shape(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> Shape {
         address: pointer(reader, "address", allowed, scope),
         uid: pointer(reader, "uid", allowed, scope),
         fields,
+        needs: pointers(reader, "needs", allowed, scope),
         states: states(reader, state.as_ref(), allowed, scope),
         times: times(reader, allowed, scope),
     }

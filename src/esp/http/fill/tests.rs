@@ -113,7 +113,7 @@ fn made(rules: HttpRules, address: &str, call: &Call) -> Option<(String, String)
         kept: Some(&kept),
         ..Known::default()
     };
-    let request = known.request("https://api.example.com/v1", call, &HeaderMap::new())?;
+    let request = known.request("https://api.example.com/v1", call, &HeaderMap::new()).unwrap()?;
     let body = String::from_utf8(request.body().to_vec()).unwrap();
     Some((request.uri().to_string(), body))
 }
