@@ -86,6 +86,11 @@ impl<'a> Reader<'a> {
         self.problems.iter().any(|problem| problem.key == path)
     }
 
+    /// Whether something is already known to be wrong in this table.
+    pub fn is_reported(&self) -> bool {
+        self.reported_below("")
+    }
+
     /// Whether something is already known to be wrong in a table.
     pub fn reported_below(&self, table: &str) -> bool {
         let path = self.path_of(table);

@@ -52,8 +52,15 @@ fn as_connection(name: &str) -> Option<Http> {
          [http.it]\nprovider = {name:?}\n{settings}\n{secrets}\ncallback_secrets = [{{ env = \"B\" }}]\n\
          [[route]]\nsubscription = \"main/1\"\naudience = \"it/1\"\n"
     );
-    // One of them is what the scheme takes: a token, a key in base64 or hexadecimal digits; or user and password.
-    ["0123456789abcdef", "gateway:0123456789abcdef"].into_iter().find_map(|secret| {
+    // One of them is what the scheme takes: a token, a key in base64 or hexadecimal digits; or user and password; or a point
+    // on the curve P-256, its generator.
+    [
+        "0123456789abcdef",
+        "gateway:0123456789abcdef",
+        "BGsX0fLhLEJH+Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT+NC4v4af5uO5+tKfA+eFivOM1drMV7Oy7ZAaDe/UfU=",
+    ]
+    .into_iter()
+    .find_map(|secret| {
         let environment = [("A", "0123456789abcdef"), ("B", secret)].into_iter().collect();
         let config = Config::parse(&text, Path::new("shipped.toml"), &environment).ok()?;
         config.esps.into_values().find_map(|esp| match esp {

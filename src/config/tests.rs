@@ -55,6 +55,10 @@ fn environment() -> Vec<(&'static str, &'static str)> {
         ("GIGYA_SECRET", "c2VjcmV0"),
         ("CM_API_KEY", "cm-key"),
         ("CM_CALLBACK_TOKEN", "0123456789abcdef0123456789abcdef"),
+        (
+            "ECDSA_KEY",
+            "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEH7x3I2Ttjqd7Zjl7ZQvxGauRzbuNwYtqQ2jAFpcW/RtiuL7HBZ1Gwm3mEcAJUwuoiEy87Hrk/Dq9l2By8BixGA==",
+        ),
         ("SFMC_CLIENT_ID", "sfmc-client"),
         ("SFMC_CLIENT_SECRET", "sfmc-secret"),
         ("SFMC_SIGNATURE_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),

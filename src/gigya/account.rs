@@ -149,11 +149,9 @@ impl Account {
     /// confirmed: then it can't count against what that audience holds.
     #[must_use]
     pub fn was_asked_at(&self, route: &Route) -> bool {
-        let tag = self.subscription(&route.subscription).and_then(|state| {
-            let updated = time(state.get("lastUpdatedSubscriptionState"));
-            tag::of_this_change(state, updated)
-        });
-        tag.is_some_and(|tag| tag.confirmed == Confirmed::InGigya(PlaceMark::of(route)))
+        self.subscription(&route.subscription).is_some_and(|state| {
+            tag::was_made_at(PlaceMark::of(route), state, time(state.get("lastUpdatedSubscriptionState")))
+        })
     }
 
     /// The value at a place in the account: `profile.firstName`, `data.loyalty.tier`, `UID`.

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 
 /// How long after the gateway's own write Gigya's record of it may be timed, and be taken for it.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
+/// The same where the tag lets somebody be mailed: not so long that they could have opted out and asked again meanwhile.
+const SHORT_TOLERANCE: SignedDuration = SignedDuration::from_secs(20);
 /// How a tag of the gateway begins.
 const PREFIX: &str = "esp-opt-in:";
 /// What follows the times of an opt-in that Gigya is to have confirmed, and then where it was made.
@@ -93,6 +95,12 @@ impl OptInTag {
         };
         Some(Self { acted: acted.parse().ok()?, written: written.parse().ok()?, confirmed })
     }
+}
+
+/// Whether the opt-in that stands there was made at a place, and is Gigya's to have confirmed.
+pub(super) fn was_made_at(place: PlaceMark, state: &Value, updated: Option<Timestamp>) -> bool {
+    let tag = of_this_change(state, updated).filter(|tag| tag.confirmed == Confirmed::InGigya(place));
+    tag.zip(updated).is_some_and(|(tag, updated)| updated.duration_since(tag.written).abs() <= SHORT_TOLERANCE)
 }
 
 /// The gateway's own tag in a subscription's state, if the state's time says that it is about this very change.

@@ -59,6 +59,45 @@ async fn the_calls_of_a_subscribe_that_could_lift_an_opt_out_are_not_made() {
     assert!(!town.mails("ann"));
 }
 
+/// What would undo an opt-out is looked at right before: who left since the first look isn't opted in again.
+#[tokio::test]
+async fn whom_a_subscribe_could_lift_is_looked_at_right_before() {
+    let mut looks = Vec::new();
+    for subscribe_lifts in [false, true] {
+        let mut town = Town::of(described(DescribedSettings { subscribe_lifts, ..DescribedSettings::default() })).await;
+        town.esp().courier().pause(true);
+        let gigya = &town.sandbox.gigya;
+        let uid = gigya.sign_up(&address("ann"), "ann");
+        assert!(gigya.courier().settled(Duration::from_secs(30)).await);
+        // One event, of the several that there are.
+        gigya.courier().pause(true);
+        gigya.subscribe(&uid, "newsletter");
+        gigya.courier().forget();
+        gigya.courier().pause(false);
+        let before = town.esp().faults().calls("get");
+        gigya.fire_update_of(&uid);
+        assert!(gigya.courier().settled(Duration::from_secs(30)).await);
+        looks.push((town.esp().faults().calls("get") - before, town.esp().faults().calls("put")));
+        assert!(town.outcomes().contains(&"applied".to_owned()));
+    }
+    let [(plain, 1), (careful, 1)] = looks[..] else { panic!("each subscribes once: {looks:?}") };
+    assert_eq!(careful, plain + 1);
+}
+
+/// What the ESP refuses of somebody who is to be taken out is put off, and told to whoever runs the gateway: not settled.
+#[tokio::test]
+async fn an_unsubscribe_that_is_refused_is_not_settled() {
+    let mut town =
+        Town::of(described(DescribedSettings { refuses_to_stop: true, ..DescribedSettings::default() })).await;
+    let uid = town.subscriber("ann").await;
+    town.statuses();
+    town.sandbox.gigya.unsubscribe(&uid, "newsletter");
+    let refused = town.next_of("Gigya").await;
+    assert_eq!(refused.status, 503);
+    assert!(refused.answer.contains("configuration"), "{}", refused.answer);
+    town.sandbox.gigya.courier().forget();
+}
+
 #[tokio::test]
 async fn what_the_description_does_not_know_is_set_aside_and_not_lost() {
     let folder = tempfile::tempdir().unwrap();

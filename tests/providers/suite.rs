@@ -94,6 +94,16 @@ impl Town {
         outcomes
     }
 
+    /// The next answer to one sender.
+    pub async fn next_of(&mut self, sender: &str) -> Attempt {
+        loop {
+            let answer = self.attempts.recv().await.unwrap();
+            if answer.sender == sender {
+                return answer;
+            }
+        }
+    }
+
     /// Statuses that the gateway answered since the last time.
     pub fn statuses(&mut self) -> Vec<u16> {
         std::iter::from_fn(|| self.attempts.try_recv().ok()).map(|answer| answer.status).collect()
@@ -221,12 +231,7 @@ pub async fn what_fails_is_deferred_and_done_later(provider: Provider) {
     town.statuses();
     town.esp().faults().set_down(true);
     town.sandbox.gigya.unsubscribe(&uid, NEWSLETTER);
-    let refused = loop {
-        let answer = town.attempts.recv().await.unwrap();
-        if answer.sender == "Gigya" {
-            break answer;
-        }
-    };
+    let refused = town.next_of("Gigya").await;
     assert_eq!(refused.status, 503);
     assert!(refused.answer.contains("\"deferred\""), "{}", refused.answer);
     assert!(town.mails("ann"));

@@ -10,7 +10,7 @@ mod callback;
 mod template;
 
 pub use callback::{Callback, Happening, HttpBody, KindRule, Signature, SignatureText, Timestamp, Verification};
-pub use template::{Allowed, Filter, Hole, Json, Piece, Signed, Source, Template};
+pub use template::{Allowed, Filter, Hole, Json, Piece, Signed, Source, Template, shown};
 
 use super::model::Common;
 use crate::domain::{Audience, ConnectionName, OptOutReason};
@@ -48,6 +48,8 @@ pub struct Http {
     pub reads: Vec<Read>,
     /// How an audience is read as a whole. Empty if it can't be.
     pub lists: Vec<Listing>,
+    /// What `check --online` looks at besides, and what it is called.
+    pub probes: Vec<(String, Call)>,
     /// How it is written to.
     pub operations: Operations,
     /// What holds of it.
@@ -100,6 +102,8 @@ pub struct HttpRules {
     pub many_joined: bool,
     /// Fields that are the ESP's own, and not among those that a customer defines.
     pub own_fields: BTreeSet<String>,
+    /// Fields that no route may map: what they say is who somebody is there, or whether they may be mailed.
+    pub reserved_fields: BTreeSet<String>,
     /// What an audience's id looks like.
     pub audience: AudienceIs,
 }
@@ -143,6 +147,21 @@ pub struct Call {
     pub answers: Vec<AnswerRule>,
     /// What of the answer the calls after it may use, by name.
     pub keep: Vec<(String, Keep)>,
+}
+
+impl Call {
+    /// Whether any of its places, in path, query, headers and body, has what is asked for.
+    pub fn names(&self, is_it: impl Fn(&Source) -> bool) -> bool {
+        let mut templates: Vec<&Template> = vec![&self.path];
+        templates.extend(self.query.iter().map(|(_, template)| template));
+        templates.extend(self.headers.iter().map(|(_, template)| template));
+        match &self.body {
+            CallBody::None => {}
+            CallBody::Json(json) => json.templates(&mut templates),
+            CallBody::Form(fields) => templates.extend(fields.iter().map(|(_, template)| template)),
+        }
+        templates.into_iter().flat_map(Template::holes).any(|hole| is_it(&hole.source))
+    }
 }
 
 /// A value of an answer, kept for the calls after it.

@@ -95,6 +95,18 @@ pub enum Json {
     Object(Vec<(String, Json)>),
 }
 
+impl Json {
+    /// The texts in it.
+    pub(super) fn templates<'j>(&'j self, into: &mut Vec<&'j Template>) {
+        match self {
+            Self::Value(_) => {}
+            Self::Text(template) => into.push(template),
+            Self::List(items) => items.iter().for_each(|item| item.templates(into)),
+            Self::Object(members) => members.iter().for_each(|(_, member)| member.templates(into)),
+        }
+    }
+}
+
 /// A piece of what a signature is made over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signed {
@@ -185,7 +197,10 @@ impl Template {
                     let filters = words.map(filter).collect::<Result<Vec<_>, _>>()?;
                     if let Some(name) = name.strip_prefix("setting:") {
                         let Some(value) = settings.get(name).filter(|_| filters.is_empty()) else {
-                            return Err(format!("has {{setting:{name}}}, which is not declared, or has filters"));
+                            return Err(format!(
+                                "has {}, which is not declared, or has filters",
+                                shown("setting:", name)
+                            ));
                         };
                         push_text(&mut pieces, value);
                         continue;
@@ -247,6 +262,13 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, String> {
     Ok(parts)
 }
 
+/// A place as messages show it. What looks like a secret that was pasted into braces isn't shown.
+#[must_use]
+pub fn shown(kind: &str, name: &str) -> String {
+    let is_name = name.len() <= 32 && name.bytes().all(|c| c.is_ascii_lowercase() || matches!(c, b'_' | b':'));
+    if is_name { format!("{{{kind}{name}}}") } else { format!("{{{kind}..}}") }
+}
+
 fn filter(word: &str) -> Result<Filter, String> {
     Ok(match word {
         "lower" => Filter::Lower,
@@ -276,10 +298,10 @@ fn source(name: &str, allowed: Allowed) -> Result<Source, String> {
             Some(("field", field)) if !field.is_empty() => (Source::Field(field.to_owned()), allowed.person),
             Some(("kept", kept)) if !kept.is_empty() => (Source::Kept(kept.to_owned()), allowed.kept),
             Some(("secret", secret)) if !secret.is_empty() => (Source::Secret(secret.to_owned()), allowed.secrets),
-            _ => return Err(format!("has the place {{{name}}}, which there isn't")),
+            _ => return Err(format!("has the place {}, which there isn't", shown("", name))),
         },
     };
-    if is_allowed { Ok(source) } else { Err(format!("has the place {{{name}}}, which isn't known here")) }
+    if is_allowed { Ok(source) } else { Err(format!("has the place {}, which isn't known here", shown("", name))) }
 }
 
 #[cfg(test)]

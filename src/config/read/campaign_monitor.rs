@@ -7,6 +7,7 @@ use crate::config::reader::Reader;
 use crate::domain::{ConnectionName, RemovalKind};
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeSet;
 
 /// The shortest callback token: 16 characters from 64 are 96 bits. The advice is to use more.
 const SHORTEST_TOKEN: usize = 16;
@@ -82,6 +83,7 @@ pub fn rules(connection: Option<&CampaignMonitor>) -> Rules {
         tells_opt_ins: true,
         tells_bounces: true,
         needs_field: None,
+        reserved_fields: BTreeSet::new(),
         check_audience: |_| Ok(()),
     }
 }

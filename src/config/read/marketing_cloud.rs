@@ -10,6 +10,7 @@ use crate::config::reader::Reader;
 use crate::domain::{ConnectionName, RemovalKind};
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -200,6 +201,7 @@ pub fn rules(connection: Option<&MarketingCloud>) -> Rules {
         tells_opt_ins: false,
         tells_bounces: false,
         needs_field,
+        reserved_fields: BTreeSet::new(),
         check_audience: |text| MarketingCloudAudience::parse(text).map(drop).ok_or(AUDIENCES),
     }
 }

@@ -5,7 +5,7 @@ use crate::config::model::{FieldSource, Route};
 use crate::config::reader::Reader;
 use crate::config::tree::{Node, Table, Value};
 use crate::domain::{Audience, ConnectionName, RemovalKind, SubscriptionId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What routes to one ESP connection may say.
@@ -22,6 +22,8 @@ pub struct Rules {
     pub tells_bounces: bool,
     /// A field that every route must map.
     pub needs_field: Option<String>,
+    /// Fields that none may map.
+    pub reserved_fields: BTreeSet<String>,
     /// Whether a text names an audience there; if not, what to write.
     pub check_audience: fn(&str) -> Result<(), &'static str>,
 }
@@ -129,6 +131,10 @@ fn hold_to(reader: &mut Reader<'_>, rules: &Rules, route: &Route) {
     if let Some(field) = rules.needs_field.as_ref().filter(|field| !route.fields.contains_key(*field)) {
         let what = format!("does not map {field}, which is the connection's subscriber_key");
         reader.report("fields", None, what, format!("add {field} = \"data.YOUR_KEY\""));
+    }
+    for name in route.fields.keys().filter(|name| rules.reserved_fields.contains(*name)) {
+        let what = "says who somebody is there, or whether they may be mailed";
+        reader.report(&format!("fields.{name}"), None, what, "remove it: the gateway writes it, or nobody");
     }
 }
 

@@ -13,6 +13,7 @@ use ::http::HeaderName;
 use jiff::tz::TimeZone;
 use jsonwebtoken::EncodingKey;
 use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -208,6 +209,7 @@ pub fn rules(connection: Option<&Salesforce>) -> Rules {
         tells_opt_ins: connection.is_none_or(|connection| connection.consent_time_field.is_some()),
         tells_bounces: false,
         needs_field: None,
+        reserved_fields: BTreeSet::new(),
         check_audience: |text| SalesforceAudience::parse(text).map(drop).ok_or(AUDIENCES),
     }
 }

@@ -131,6 +131,52 @@ fn each_slip_is_told() {
             "means = \"in\" }, { equals = \"gone\"",
             "states[0].means: is none of the choices",
         ),
+        // What could look like nobody, or fit everything
+        (
+            "/people/{email}\"\nanswers",
+            "/people/{email} \"\nanswers",
+            "read.path: has a character that a URL's path can't",
+        ),
+        ("/people/{email}/stop", "/people/../{email}", "unsubscribe.path: leads elsewhere"),
+        ("/people/{email}/stop", "/people/{email}%2/stop", "unsubscribe.path: has a character"),
+        ("/people/{email}/stop", "/people/stop", "http.mail.unsubscribe: names nobody"),
+        ("path = \"/people/{email}\"\nanswers", "path = \"/people\"\nanswers", "http.mail.read: names nobody"),
+        (
+            "[http.mail.unsubscribe]",
+            "[http.mail.unsubscribe]\nmethod = \"GET\"",
+            "http.mail.unsubscribe: changes nothing",
+        ),
+        ("{ equals = \"stop\"", "{ pointer = \"/opened\"", "kinds[0].pointer: asks for nothing"),
+        ("{ equals = \"in\"", "{ pointer = \"/state\"", "states[0].pointer: asks for nothing"),
+        ("{ equals = \"in\"", "{ contains = [\"in\"]", "states[0].contains: is not a text"),
+        ("{ equals = \"in\"", "{ equals = []", "states[0].equals: is not a text"),
+        ("{ equals = \"in\"", "{ any = {}", "states[0].any: asks for nothing"),
+        ("{ equals = \"in\"", "{ equals = \"in\", exists = true", "states[0].exists: is there beside equals"),
+        ("{ equals = \"in\", means", "{ means", "states[1]: is never reached"),
+        ("{ equals = \"stop\", means = \"opted_out\"", "{ means = \"ignored\"", "kinds[0]: ignores whatever comes"),
+        ("\"/state\"", "\"/states/*\"", "read.state: has a * where one isn't known"),
+        ("status = 404", "status = [404, 503]", "answers[0].status: can't mean that"),
+        ("status = 404", "status = 200", "answers[0].status: can't mean that"),
+        (
+            "verify = \"hmac\"",
+            "verify = \"hmac\"\nverify_also = [\"tokn\"]",
+            "verify_also: has \"tokn\", which is no scheme",
+        ),
+        ("verify = \"hmac\"", "verify = \"hmac\"\ntimestamp_header = \"X-Time\"", "signed: leaves the timestamp out"),
+        ("verify = \"hmac\"", "verify = \"ecdsa-p256\"", "number 1 is not a public key for P-256"),
+        (
+            "[http.mail.callback]",
+            "[http.mail.list]\npath = \"/people\"\neach = \"/people\"\n[http.mail.callback]",
+            "http.mail.list: would read its first page again and again",
+        ),
+        ("Bearer {secret:key}", "Bearer of-what", "headers.Authorization: has no secret in it"),
+        ("fields = \"{fields}\" }", "fields = \"{fields}\" }\nform = { a = \"b\" }", "form: is there beside json"),
+        ("region = \"eu\"", "region = \"eu:443\"", "settings.region: has characters"),
+        (
+            "[http.mail.subscribe]",
+            "[http.mail.rules]\nuid_field = \"uid\"\nreserved_fields = [\"state\"]\n[http.mail.subscribe]",
+            "",
+        ),
     ] {
         assert!(TABLES.contains(from), "{from}");
         let text = TABLES.replacen(from, to, 1);
@@ -142,8 +188,37 @@ fn each_slip_is_told() {
             }
         }
     }
+    let reserved = TABLES.replace(
+        "[http.mail.subscribe]",
+        "[http.mail.rules]\nuid_field = \"uid\"\nreserved_fields = [\"state\"]\n[http.mail.subscribe]",
+    );
+    for field in ["uid", "state"] {
+        let mapped = format!("{reserved}fields = {{ {field} = \"profile.firstName\" }}\n");
+        assert!(problem_of(&mapped).contains(&format!("fields.{field}: says who somebody is there")), "{field}");
+    }
     let words = TABLES.replace("title = \"Mail\"", "audience = \"digits\"").replace("mail/1", "mail/one");
     assert!(problem_of(&words).contains("does not name an audience of this ESP"));
+}
+
+/// Who pastes a secret where a place is wanted doesn't find it in a log.
+#[test]
+fn what_may_be_a_secret_is_not_shown() {
+    for pasted in
+        ["{sk-live-0123456789}", "{secret:sk-live-0123456789}", "{setting:SK0123456789}", "{kept:SK0123456789}"]
+    {
+        let message = problem_of(&TABLES.replace("{secret:key}", pasted));
+        assert!(message.contains("headers.Authorization: has ") && !message.contains("0123456789"), "{message}");
+    }
+}
+
+/// A setting that is a number in a shipped description.
+#[test]
+fn a_number_is_one() {
+    let begin = TABLES.find("title = \"Mail\"").unwrap();
+    let end = TABLES.find("[[route]]").unwrap();
+    let connection = "provider = \"sendgrid\"\nsettings = { group = \"news\" }\nsecrets = { api_key = { env = \"CM_API_KEY\" } }\ncallback_secrets = [{ env = \"ECDSA_KEY\" }]\n\n";
+    let message = problem_of(&format!("{}{connection}{}", &TABLES[..begin], &TABLES[end..]));
+    assert!(message.contains("settings.group: is not a number") && message.contains("1 problem"), "{message}");
 }
 
 /// What a call uses of the answers before it must be kept by one of them, in the same operation.
@@ -183,9 +258,10 @@ fn shipped_descriptions_are_right() {
             given.join(", ")
         };
         let settings = given("settings", &|_| "\"1\"".to_owned());
+        let callback_secret = if text.contains("ecdsa-p256") { "ECDSA_KEY" } else { "CM_CALLBACK_TOKEN" };
         let secrets = given("secrets", &|_| "{ env = \"CM_API_KEY\" }".to_owned());
         let connection = format!(
-            "provider = \"{name}\"\nsettings = {{ {settings} }}\nsecrets = {{ {secrets} }}\ncallback_secrets = [{{ env = \"CM_CALLBACK_TOKEN\" }}]"
+            "provider = \"{name}\"\nsettings = {{ {settings} }}\nsecrets = {{ {secrets} }}\ncallback_secrets = [{{ env = \"{callback_secret}\" }}]"
         );
         let begin = TABLES.find("title = \"Mail\"").unwrap();
         let end = TABLES.find("[[route]]").unwrap();

@@ -77,6 +77,13 @@ impl Described {
         Ok(all(reads).await?.into_iter().flatten().collect())
     }
 
+    /// Whether what a call looks at is there.
+    pub(super) async fn probe(&self, call: &Call, deadline: Deadline) -> Result<bool, Fault> {
+        let known = Known { settings: Some(&self.settings), ..Known::default() };
+        let doing = Doing { operation: "probe", attempts: Attempts::Few, deadline, refused: Refused::TheCall };
+        Ok(self.client.read(call, &known, doing).await?.is_some())
+    }
+
     /// The records at one address.
     async fn look(&self, audience: &Audience, address: &Email, deadline: Deadline) -> Result<Vec<Record>, Fault> {
         let held = self.at_address(audience, address, deadline).await?;

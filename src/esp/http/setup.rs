@@ -2,7 +2,7 @@
 //! doesn't say.
 
 use super::provider::Described;
-use crate::config::http::{Http as Settings, Verification};
+use crate::config::http::{Call, Http as Settings, Verification};
 use crate::domain::{Audience, Email};
 use crate::esp::setup::{Finding, Lookout, Scribe, SetUp, Site, State, Step, Tell, Trouble, look, unhurried};
 use crate::esp::{Esp, Whom};
@@ -75,17 +75,32 @@ impl DescribedSetUp {
         let nobody = Email::parse(NOBODY).expect("this is an address");
         let whom = Whom { uids: Vec::new(), addresses: vec![&nobody], fields: &[] };
         match self.api.find(audience, &whom, look()).await {
-            Ok(_) => self.scribe.ok(&subject, "answered as described"),
-            Err(fault) => {
-                let fix = match fault {
-                    Fault::Configuration { code: 401 | 403 } => {
-                        "see that the secrets are right and may read subscribers"
-                    }
-                    _ => "see that base_url, settings, secrets and the audience are right, and the description fits",
-                };
-                self.scribe.trouble(&subject, fault, &Trouble::of(fault, fix))
+            Ok(found) if found.is_empty() => self.scribe.ok(&subject, "answered as described"),
+            Ok(_) => {
+                let what = "somebody is found who can't be there: the API doesn't look for whom it is asked for";
+                let fix = "see that the description's reads ask for {email} where the API takes it";
+                self.scribe.yours(&subject, State::Wrong, what, fix)
             }
+            Err(fault) => self.trouble(&subject, fault),
         }
+    }
+
+    async fn probe(&self, (what, call): &(String, Call)) -> Finding {
+        match self.api.probe(call, look()).await {
+            Ok(true) => self.scribe.ok(what, "is there"),
+            Ok(false) => {
+                self.scribe.yours(what, State::Wrong, "isn't there", "see that the connection's settings are right")
+            }
+            Err(fault) => self.trouble(what, fault),
+        }
+    }
+
+    fn trouble(&self, subject: &str, fault: Fault) -> Finding {
+        let fix = match fault {
+            Fault::Configuration { code: 401 | 403 } => "see that the secrets are right and may read subscribers",
+            _ => "see that base_url, settings, secrets and the audience are right, and the description fits",
+        };
+        self.scribe.trouble(subject, fault, &Trouble::of(fault, fix))
     }
 }
 
@@ -107,6 +122,9 @@ impl SetUp for DescribedSetUp {
         let mut findings = Vec::new();
         for audience in &self.settings.audiences {
             findings.push(self.reading(audience).await);
+        }
+        for probe in &self.settings.probes {
+            findings.push(self.probe(probe).await);
         }
         findings
     }

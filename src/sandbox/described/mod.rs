@@ -48,6 +48,8 @@ pub struct DescribedSettings {
     pub timeless: bool,
     /// Whether its audience can't be read as a whole, as far as its description says.
     pub unlisted: bool,
+    /// Whether it refuses to unsubscribe anybody, by a 422 that its description doesn't know.
+    pub refuses_to_stop: bool,
     /// Lines for its connection's table.
     pub lines: String,
     /// Lines for its route.
@@ -135,8 +137,11 @@ impl DescribedSim {
     /// The tables that describe it to a gateway.
     fn tables(&self, at: SocketAddr) -> String {
         let settings = &self.inner.settings;
-        let rules =
-            format!("subscribe_may_lift_opt_out = {}\nqueued = {}", settings.subscribe_lifts, settings.queue > 0);
+        let rules = format!(
+            "subscribe_may_lift_opt_out = {}\nupdate_may_opt_in = false\nqueued = {}",
+            settings.subscribe_lifts,
+            settings.queue > 0
+        );
         let time = if settings.timeless {
             String::new()
         } else {

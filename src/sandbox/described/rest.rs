@@ -69,6 +69,9 @@ impl DescribedSim {
             }
             ("PUT", ["audiences", _, "people", email]) => self.world().put(email, body)?,
             ("PATCH", ["audiences", _, "people", email]) => self.world().patch(email, body)?,
+            ("POST", ["audiences", _, "people", _, "stop"]) if self.inner.settings.refuses_to_stop => {
+                return Err((422, "not_now"));
+            }
             ("POST", ["audiences", _, "people", email, "stop"]) => self.world().stop(email)?,
             ("DELETE", ["people", id]) => self.world().delete_by_id(id)?,
             _ => return Err((404, "call")),

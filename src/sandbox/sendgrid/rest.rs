@@ -64,6 +64,13 @@ impl SendgridSim {
                 }
                 (202, json!({ "job_id": "simulated" }))
             }
+            ("GET", ["v3", "asm", "groups", group]) => {
+                let id = group.parse().ok().filter(|id| self.settings().groups.contains(id));
+                id.map_or_else(
+                    || refused(404, "resource not found"),
+                    |id| (200, json!({ "id": id, "name": "Newsletter", "is_default": false })),
+                )
+            }
             (_, ["v3", "asm", "groups", group, "suppressions", ..]) => self.in_group(call, group),
             ("GET", ["v3", "asm", "suppressions"]) => (200, self.world().all_groups()),
             ("GET", ["v3", "asm", "suppressions", "global", email]) => {

@@ -2,7 +2,7 @@
 
 use super::{Scope, scalar, tables, template, template_at, texts_of};
 use crate::config::http::{
-    Allowed, AnswerRule, Call, CallBody, Condition, Json, Keep, Meaning, Source, Template, Test,
+    Allowed, AnswerRule, Call, CallBody, Condition, Hole, Json, Keep, Meaning, Piece, Source, Template, Test,
 };
 use crate::config::problem::Place;
 use crate::config::reader::Reader;
@@ -36,7 +36,28 @@ pub fn operation(
             calls
         });
     }
-    calls.filter(|calls| !calls.is_empty())
+    let calls = calls.filter(|calls| !calls.is_empty())?;
+    if reader.reported_below(key) {
+        return Some(calls);
+    }
+    if calls.iter().all(|call| call.method == Method::GET) {
+        reader.report(
+            key,
+            None,
+            "changes nothing: it only looks",
+            "write the method that the API wants: POST, PUT, ..",
+        );
+    }
+    if !calls.iter().any(|call| call.names(is_somebody)) {
+        let remedy = "put {email}, {former_email}, {record} or {uid} where the API takes it";
+        reader.report(key, None, "names nobody: it would be about everybody, or about no one", remedy);
+    }
+    Some(calls)
+}
+
+/// Whether a place tells whom a call is about.
+const fn is_somebody(source: &Source) -> bool {
+    matches!(source, Source::Email | Source::FormerEmail | Source::Record | Source::Uid | Source::Kept(_))
 }
 
 /// One call, out of its table.
@@ -57,7 +78,16 @@ pub fn one(reader: &mut Reader<'_>, method: &str, allowed: Allowed, scope: &Scop
             reader.report("path", Some(&place), "is not a path below the base URL", remedy);
             return None;
         }
-        template(reader, "path", (&place, &text), allowed, scope)
+        let path = template(reader, "path", (&place, &text), allowed, scope)?;
+        if let Some(what) = not_a_path(&path) {
+            reader.report(
+                "path",
+                Some(&place),
+                what,
+                "write what isn't a place as it stands in a URL: %20 for a blank",
+            );
+        }
+        Some(path)
     });
     let mut query = Vec::new();
     for (name, (place, text)) in texts_of(reader, "query") {
@@ -70,6 +100,35 @@ pub fn one(reader: &mut Reader<'_>, method: &str, allowed: Allowed, scope: &Scop
     let answers = answers(reader, allowed, scope);
     let keep = keep(reader, allowed, scope);
     Some(Call { method, path: path?, query, headers, body, answers, keep })
+}
+
+/// What keeps a path from being one, besides what comes to its places.
+fn not_a_path(path: &Template) -> Option<&'static str> {
+    // RFC 3986, 3.3.
+    let may_stand = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@%".contains(c);
+    let literal = |piece: &Piece| match piece {
+        Piece::Text(text) => text.clone(),
+        Piece::Hole(_) => "x".to_owned(),
+    };
+    let filled: String = path.0.iter().map(literal).collect();
+    let is_escaped = |rest: &str| rest.get(..2).is_some_and(|two| two.bytes().all(|c| c.is_ascii_hexdigit()));
+    if !filled.chars().all(may_stand) || !filled.split('%').skip(1).all(is_escaped) {
+        return Some("has a character that a URL's path can't");
+    }
+    filled.split('/').any(|part| matches!(part, "." | "..")).then_some("leads elsewhere, by \".\" or \"..\"")
+}
+
+/// Calls that `check --online` makes besides.
+pub fn probes(reader: &mut Reader<'_>, scope: &Scope) -> Vec<(String, Call)> {
+    let mut probes = Vec::new();
+    for (name, place, table) in tables(reader, "probe").unwrap_or_default() {
+        let mut inner = reader.sub(&name, place, table);
+        let what = inner.required_text("what", "say what it looks at: \"unsubscribe group\"").map(|(what, _)| what);
+        let call = one(&mut inner, "GET", Allowed::default(), scope);
+        inner.end();
+        probes.extend(what.zip(call));
+    }
+    probes
 }
 
 /// What of the answer later calls may use.
@@ -106,14 +165,31 @@ pub fn headers(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> Vec<
             reader.report(&key, Some(&place), "is not a header's name", "use letters, digits and -");
             continue;
         };
-        headers.extend(template(reader, &key, (&place, &text), allowed, scope).map(|text| (header, text)));
+        let Some(template) = template(reader, &key, (&place, &text), allowed, scope) else { continue };
+        if text.contains(char::is_control) {
+            reader.report(&key, Some(&place), "has a line break in it", "a header is one line");
+        }
+        let is_secret = |hole: &Hole| matches!(hole.source, Source::Secret(_));
+        if is_credential(&header) && !template.holes().any(is_secret) {
+            let remedy = "write {secret:NAME}, and secrets = { NAME = { env = \"VARIABLE\" } }";
+            reader.report(&key, Some(&place), "has no secret in it", remedy);
+        }
+        headers.push((header, template));
     }
     headers
+}
+
+/// Whether a header is one of those in which a secret is sent.
+fn is_credential(header: &HeaderName) -> bool {
+    let name = header.as_str();
+    *header == http::header::AUTHORIZATION
+        || ["api-key", "apikey", "token", "secret"].iter().any(|word| name.contains(word))
 }
 
 fn body(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> CallBody {
     let form = reader.has("form");
     if reader.has("json") && form {
+        reader.take("form");
         reader.report("form", None, "is there beside json", "keep one of the two");
     }
     let json = reader.take("json").and_then(|node| json(reader, "json", node, allowed, scope));
@@ -214,10 +290,25 @@ fn answers(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> Vec<Answ
         if statuses.is_empty() && conditions.is_empty() && !rule.reported("status") {
             rule.report("", None, "fits every answer", "name a status, or what the body must say");
         }
+        let is_end = matches!(means, Some(Meaning::Done | Meaning::NothingToDo));
+        if is_end && conditions.is_empty() && statuses.iter().any(|status| is_no_end(*status, means)) {
+            let remedy =
+                "such an answer tells nothing of anybody; name what its body must say, or leave the status out";
+            rule.report("status", None, "can't mean that", remedy);
+        }
         rule.end();
         rules.extend(means.map(|means| AnswerRule { statuses, conditions, means }));
     }
     rules
+}
+
+/// Whether a status by itself can't mean that something is done, or that there is nobody.
+const fn is_no_end(status: u16, means: Option<Meaning>) -> bool {
+    let is_success = 200 <= status && status < 300;
+    match means {
+        Some(Meaning::NothingToDo) if is_success => true,
+        _ => matches!(status, 401 | 403 | 407 | 408 | 429) || status >= 500,
+    }
 }
 
 /// A status or a list of them.
@@ -248,51 +339,102 @@ pub fn conditions(rule: &mut Reader<'_>, usual: Option<&Template>, allowed: Allo
     all
 }
 
+/// The tests that a condition may have, of which it has one.
+const TESTS: [&str; 4] = ["equals", "contains", "any", "exists"];
+
 fn condition(rule: &mut Reader<'_>, usual: Option<&Template>, allowed: Allowed, scope: &Scope) -> Option<Condition> {
+    let has_pointer = rule.has("pointer");
     let own = pointer(rule, "pointer", allowed, scope);
-    let test = if let Some(node) = rule.take("equals") {
-        let texts: Option<Vec<_>> = match &node.value {
-            Value::List(items) => items.iter().map(scalar).collect(),
-            _ => scalar(&node).map(|text| vec![text]),
-        };
-        let Some(texts) = texts else {
-            rule.report("equals", Some(&node.place), "is not a text, number or flag", "write \"subscribed\"");
+    let there: Vec<_> = TESTS.into_iter().filter(|test| rule.has(test)).collect();
+    if let [first, others @ ..] = there.as_slice() {
+        for other in others {
+            rule.take(other);
+            rule.report(other, None, format!("is there beside {first}"), "put one of the two into also = { .. }");
+        }
+    }
+    let test = match there.first().copied() {
+        Some("equals") => equals(rule, allowed, scope)?,
+        Some("contains") => {
+            let node = rule.take("contains")?;
+            let Some(text) = scalar(&node).filter(|text| !text.is_empty()) else {
+                rule.report("contains", Some(&node.place), "is not a text, number or flag", "write \"{audience}\"");
+                return None;
+            };
+            Test::Contains(template(rule, "contains", (&node.place, &text), allowed, scope)?)
+        }
+        Some("any") => {
+            let mut members = Vec::new();
+            for (name, (place, text)) in texts_of(rule, "any") {
+                check_pointer(rule, "any", &place, &name, Stars::No);
+                members.push((name, template(rule, "any", (&place, &text), allowed, scope)?));
+            }
+            if members.is_empty() {
+                rule.report("any", None, "asks for nothing", "write { \"/id\" = \"{audience}\" }");
+                return None;
+            }
+            Test::Any(members)
+        }
+        Some(_) => Test::Exists(rule.flag("exists", true)),
+        None => {
+            if has_pointer && !rule.reported("pointer") {
+                let remedy = "say what is to be found there: equals, contains, any or exists";
+                rule.report("pointer", None, "asks for nothing, so that the rule would fit everything", remedy);
+            }
             return None;
-        };
-        let texts = texts.iter().map(|text| template(rule, "equals", (&node.place, text), allowed, scope));
-        Some(Test::Equals(texts.collect::<Option<_>>()?))
-    } else if let Some(node) = rule.take("contains") {
-        let text = scalar(&node).unwrap_or_default();
-        Some(Test::Contains(template(rule, "contains", (&node.place, &text), allowed, scope)?))
-    } else if rule.has("any") {
-        let mut members = Vec::new();
-        for (name, (place, text)) in texts_of(rule, "any") {
-            check_pointer(rule, "any", &place, &name);
-            members.push((name, template(rule, "any", (&place, &text), allowed, scope)?));
         }
-        Some(Test::Any(members))
-    } else {
-        rule.has("exists").then(|| Test::Exists(rule.flag("exists", true)))
     };
-    match (own.or_else(|| usual.cloned()), test) {
-        (Some(pointer), Some(test)) => Some(Condition { pointer, test }),
-        (None, Some(_)) if !rule.reported("pointer") => {
-            rule.report("pointer", None, "is missing", "say where in the answer: \"/status\"");
-            None
-        }
-        _ => None,
+    if own.is_none() && usual.is_none() && !rule.reported("pointer") {
+        rule.report("pointer", None, "is missing", "say where in the answer: \"/status\"");
+    }
+    Some(Condition { pointer: own.or_else(|| usual.cloned())?, test })
+}
+
+fn equals(rule: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> Option<Test> {
+    let node = rule.take("equals")?;
+    let texts: Option<Vec<_>> = match &node.value {
+        Value::List(items) => items.iter().map(scalar).collect(),
+        _ => scalar(&node).map(|text| vec![text]),
+    };
+    let Some(texts) = texts.filter(|texts| !texts.is_empty()) else {
+        let remedy = "write \"subscribed\", or a list of such texts";
+        rule.report("equals", Some(&node.place), "is not a text, number or flag", remedy);
+        return None;
+    };
+    let texts = texts.iter().map(|text| template(rule, "equals", (&node.place, text), allowed, scope));
+    Some(Test::Equals(texts.collect::<Option<_>>()?))
+}
+
+/// Reports a rule that comes after one that fits everything. `fits_all` is of each rule in order, with its name.
+pub fn check_reached(reader: &mut Reader<'_>, rules: &[(String, bool)]) {
+    let before = rules.iter().position(|(_, fits_all)| *fits_all).map(|index| index + 1);
+    if let Some((name, _)) = before.and_then(|index| rules.get(index)) {
+        let remedy = "put the rule without a condition last";
+        reader.report(name, None, "is never reached: the rule before it fits everything", remedy);
     }
 }
 
 /// A pointer (RFC 6901), whose places are filled in.
 pub fn pointer(reader: &mut Reader<'_>, key: &'static str, allowed: Allowed, scope: &Scope) -> Option<Template> {
     let (text, place) = reader.text(key)?;
-    check_pointer(reader, key, &place, &text);
+    check_pointer(reader, key, &place, &text, Stars::No);
     template(reader, key, (&place, &text), allowed, scope)
 }
 
+/// Whether `*` in a pointer is each element of a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Stars {
+    Yes,
+    No,
+}
+
 /// A pointer, or a list of them; empty if it isn't there.
-pub fn pointers(reader: &mut Reader<'_>, key: &'static str, allowed: Allowed, scope: &Scope) -> Vec<Template> {
+pub fn pointers(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    stars: Stars,
+    allowed: Allowed,
+    scope: &Scope,
+) -> Vec<Template> {
     let Some(node) = reader.take(key) else { return Vec::new() };
     let items = match node.value {
         Value::List(items) => items,
@@ -309,14 +451,18 @@ pub fn pointers(reader: &mut Reader<'_>, key: &'static str, allowed: Allowed, sc
             );
             continue;
         };
-        check_pointer(reader, key, &item.place, text);
+        check_pointer(reader, key, &item.place, text, stars);
         all.extend(template(reader, key, (&item.place, text), allowed, scope));
     }
     all
 }
 
 /// Reports what is no pointer.
-pub fn check_pointer(reader: &mut Reader<'_>, key: &str, place: &Place, text: &str) {
+pub fn check_pointer(reader: &mut Reader<'_>, key: &str, place: &Place, text: &str, stars: Stars) {
+    if stars == Stars::No && text.split('/').any(|part| part == "*") {
+        let remedy = "write the element's place, /0; only times look at each of a list";
+        reader.report(key, Some(place), "has a * where one isn't known", remedy);
+    }
     if !text.is_empty() && !text.starts_with('/') {
         let remedy = "begin it with a slash: \"/data/0/email\"; all of the document is \"\"";
         reader.report(key, Some(place), "is not a JSON pointer", remedy);

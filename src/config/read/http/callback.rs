@@ -1,6 +1,6 @@
 //! What a described ESP calls back, and how that is verified.
 
-use super::call::{conditions, pointer, pointers};
+use super::call::{Stars, check_reached, conditions, pointer, pointers};
 use super::shape::{reason, times};
 use super::{Scope, is_token, tables};
 use crate::config::http::{
@@ -51,10 +51,18 @@ enum Scheme {
 /// Reads `[callback]`; `None` if it isn't there, or can't be used.
 pub fn read(reader: &mut Reader<'_>, scope: &Scope) -> Option<Callback> {
     let chosen = reader.choice("callback_verify", &SCHEMES);
-    let (table, place) = reader.table("callback")?;
+    let Some((table, place)) = reader.table("callback") else {
+        if chosen.is_some() {
+            reader.report("callback_verify", None, "is there, and nothing is called back", "leave it out");
+        }
+        return None;
+    };
     let mut callback = reader.sub("callback", place, table);
     let usual = callback.choice("verify", &SCHEMES);
     let others = callback.texts("verify_also").map(|(names, _)| names).unwrap_or_default();
+    for name in others.iter().filter(|name| SCHEMES.iter().all(|(known, _)| known != name)) {
+        callback.report("verify_also", None, format!("has \"{name}\", which is no scheme"), "see docs/any-esp.md");
+    }
     let is_other = |scheme: Scheme| {
         others.iter().any(|name| SCHEMES.iter().any(|(known, other)| name == known && *other == scheme))
     };
@@ -76,7 +84,7 @@ pub fn read(reader: &mut Reader<'_>, scope: &Scope) -> Option<Callback> {
     let verification = verification(&mut callback, scheme);
     let body = callback.choice("body", &[("json", HttpBody::Json), ("form", HttpBody::Form)]).unwrap_or(HttpBody::Json);
     let kind = pointer(&mut callback, "type", NOTHING, scope);
-    let address = pointers(&mut callback, "address", NOTHING, scope);
+    let address = pointers(&mut callback, "address", Stars::No, NOTHING, scope);
     if address.is_empty() && !callback.reported("address") {
         callback.missing("address", "say where the address is: \"/email\"");
     }
@@ -113,7 +121,7 @@ fn kinds(reader: &mut Reader<'_>, usual: Option<&Template>, scope: &Scope) -> Ve
         ("look", Happening::Look),
         ("ignored", Happening::Ignored),
     ];
-    let mut rules = Vec::new();
+    let (mut rules, mut seen) = (Vec::new(), Vec::new());
     for (name, place, table) in tables(reader, "kinds").unwrap_or_default() {
         let mut rule = reader.sub(&name, place, table);
         let conditions = conditions(&mut rule, usual, NOTHING, scope);
@@ -132,9 +140,16 @@ fn kinds(reader: &mut Reader<'_>, usual: Option<&Template>, scope: &Scope) -> Ve
             }
             (means, None) => means,
         };
+        let fits_all = conditions.is_empty() && !rule.is_reported();
+        if fits_all && means == Some(Happening::Ignored) {
+            let remedy = "name the events that tell nothing of consent; what no rule knows is set aside";
+            rule.report("", None, "ignores whatever comes, opt-outs too", remedy);
+        }
+        seen.push((name, fits_all));
         rule.end();
         rules.extend(means.map(|means| KindRule { conditions, means, is_everywhere, times }));
     }
+    check_reached(reader, &seen);
     rules
 }
 
@@ -188,6 +203,10 @@ fn verification(callback: &mut Reader<'_>, scheme: Option<Scheme>) -> Option<Ver
                     callback.report("signed", None, "has something that no header is named for", format!("add {key}"));
                 }
             }
+            if timestamp.is_some() && !signed.contains(&Signed::Timestamp) {
+                let remedy = "write it into signed, as \"{timestamp}.{body}\"; or leave the header's name out";
+                callback.report("signed", None, "leaves the timestamp out, so that anybody could change it", remedy);
+            }
             let usual = if scheme == Scheme::Ecdsa { SignatureText::Base64 } else { SignatureText::Hex };
             let encoding = encoding.unwrap_or(usual);
             let prefix = prefix.unwrap_or_default();
@@ -240,6 +259,12 @@ pub fn secrets(reader: &mut Reader<'_>, callback: Option<&Callback>) -> Option<V
 /// Whether a secret can be what this scheme has.
 fn fits(secret: &SecretString, verification: &Verification) -> Result<(), (&'static str, &'static str)> {
     let is_base64 = |text: &str| BASE64_STANDARD.decode(text).is_ok_and(|bytes| !bytes.is_empty());
+    // A `SubjectPublicKeyInfo`, or the uncompressed point that it ends in.
+    let is_p256 = |text: &str| {
+        BASE64_STANDARD
+            .decode(text)
+            .is_ok_and(|bytes| matches!(bytes.len(), 65 | 91) && bytes.get(bytes.len() - 65) == Some(&4))
+    };
     let text = secret.expose_secret();
     match verification {
         Verification::UrlToken if !is_token(secret) => Err((
@@ -266,8 +291,11 @@ fn fits(secret: &SecretString, verification: &Verification) -> Result<(), (&'sta
         Verification::StandardWebhooks { .. } if !is_base64(text.strip_prefix("whsec_").unwrap_or(text)) => {
             Err(("is not base64 after whsec_", "copy it as the ESP shows it"))
         }
-        Verification::Ecdsa { .. } if !is_base64(text) => {
-            Err(("is not a public key in base64", "copy the verification key as the ESP shows it"))
+        Verification::Ecdsa { .. } if !is_p256(text) => {
+            Err(("is not a public key for P-256 in base64", "copy the verification key as the ESP shows it"))
+        }
+        Verification::Hmac { .. } | Verification::StandardWebhooks { .. } if text.len() < 16 => {
+            Err(("is too short to sign with", "use at least 16 characters, made with `openssl rand -hex 24`"))
         }
         _ => Ok(()),
     }

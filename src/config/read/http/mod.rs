@@ -12,7 +12,9 @@ mod shape;
 
 use super::route::Rules;
 use super::{Defaults, common};
-use crate::config::http::{Allowed, AudienceIs, Happening, Http, HttpRules, Missing, Operations, Source, Template};
+use crate::config::http::{
+    Allowed, AudienceIs, Happening, Http, HttpRules, Missing, Operations, Source, Template, shown,
+};
 use crate::config::problem::{Place, Problem};
 use crate::config::reader::Reader;
 use crate::config::shipped;
@@ -23,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use url::Url;
 
 /// What only a description says.
-const DESCRIPTION: [&str; 19] = [
+const DESCRIPTION: [&str; 20] = [
     "title",
     "headers",
     "basic_auth",
@@ -40,6 +42,7 @@ const DESCRIPTION: [&str; 19] = [
     "discard",
     "rules",
     "list",
+    "probe",
     "callback",
     "from",
     "about",
@@ -82,6 +85,7 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Http> {
     let lists = shape::lists(reader, scope, &reads);
     let operations = operations(reader, scope);
     let moves_address = operations.as_ref().is_some_and(|(_, moves)| *moves);
+    let probes = call::probes(reader, scope);
     let rules = rules_table(reader, moves_address);
     let callback = callback::read(reader, scope);
     let callback_secrets = callback::secrets(reader, callback.as_ref());
@@ -101,6 +105,7 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Http> {
         callback_secrets: callback_secrets?,
         reads,
         lists,
+        probes,
         operations: operations?.0,
         rules,
         callback,
@@ -161,23 +166,37 @@ fn provider(reader: &mut Reader<'_>) -> Result<Option<String>, NotShipped> {
 /// it than is wrong there.
 fn given(reader: &mut Reader<'_>) -> Given {
     const STANDS_IN: &str = "0";
-    let declared = reader.table("declare");
+    let declared = reader.table("declare").map(|(table, place)| {
+        let mut declare = reader.sub("declare", place, table);
+        let wanted = (texts_of(&mut declare, "settings"), texts_of(&mut declare, "secrets"));
+        let numbers = declare.texts("numbers").map(|(names, _)| names).unwrap_or_default();
+        declare.end();
+        (wanted, numbers)
+    });
+    let is_number = |name: &String| declared.as_ref().is_some_and(|(_, numbers)| numbers.contains(name));
     let mut settings = BTreeMap::new();
     for (name, (place, mut value)) in texts_of(reader, "settings") {
-        if value.is_empty() || value.contains(|c: char| c.is_control() || c.is_whitespace() || "/?#{}\\@".contains(c)) {
+        if value.is_empty() || value.contains(|c: char| c.is_control() || c.is_whitespace() || "/?#{}\\@:".contains(c))
+        {
             let remedy = "use letters, digits, dots, - and _";
             reader.report(&format!("settings.{name}"), Some(&place), "has characters that a URL can't", remedy);
+            STANDS_IN.clone_into(&mut value);
+        } else if is_number(&name) && !value.bytes().all(|c| c.is_ascii_digit()) {
+            reader.report(&format!("settings.{name}"), Some(&place), "is not a number", "write its digits");
             STANDS_IN.clone_into(&mut value);
         }
         settings.insert(name, value);
     }
     let secrets = reader.named_secrets("secrets");
+    for (name, place, secret) in &secrets {
+        if secret.expose_secret().contains(char::is_control) {
+            let remedy = "copy it again: it is one line";
+            reader.report(&format!("secrets.{name}"), Some(place), "has a line break in it", remedy);
+        }
+    }
     let mut secrets: BTreeMap<_, _> = secrets.into_iter().map(|(name, _, secret)| (name, secret)).collect();
     let mut names: BTreeSet<String> = secrets.keys().cloned().collect();
-    if let Some((table, place)) = declared {
-        let mut declare = reader.sub("declare", place, table);
-        let (wanted_settings, wanted_secrets) = (texts_of(&mut declare, "settings"), texts_of(&mut declare, "secrets"));
-        declare.end();
+    if let Some(((wanted_settings, wanted_secrets), _)) = declared {
         for (name, (_, mut default)) in wanted_settings.clone() {
             if settings.contains_key(&name) {
                 continue;
@@ -252,10 +271,10 @@ pub fn template(
     let parsed = Template::parse(text, allowed, &scope.settings).and_then(|template| {
         let nowhere = template.holes().find_map(|hole| match &hole.source {
             Source::Secret(name) if !scope.secrets.contains(name) => {
-                Some(format!("has {{secret:{name}}}, which isn't among the secrets"))
+                Some(format!("has {}, which isn't among the secrets", shown("secret:", name)))
             }
             Source::Kept(name) if !scope.kept.contains(name) => {
-                Some(format!("has {{kept:{name}}}, which no call before this one keeps"))
+                Some(format!("has {}, which no call before this one keeps", shown("kept:", name)))
             }
             _ => None,
         });
@@ -368,8 +387,9 @@ fn rules_table(reader: &mut Reader<'_>, update_moves_address: bool) -> HttpRules
     let two = |no: &'static str, yes: &'static str| [(no, false), (yes, true)];
     let read = HttpRules {
         one_record_an_address,
-        subscribe_may_lift_opt_out: rules.flag("subscribe_may_lift_opt_out", false),
-        update_may_opt_in: rules.flag("update_may_opt_in", false),
+        // What isn't said errs on the opt-out's side.
+        subscribe_may_lift_opt_out: rules.flag("subscribe_may_lift_opt_out", true),
+        update_may_opt_in: rules.flag("update_may_opt_in", true),
         update_moves_address,
         queued: rules.flag("queued", false),
         uid_field: rules.text("uid_field").map(|(name, _)| name),
@@ -377,10 +397,15 @@ fn rules_table(reader: &mut Reader<'_>, update_moves_address: bool) -> HttpRules
         flags_as_text: rules.choice("flags", &two("bool", "text")).unwrap_or(false),
         many_joined: rules.choice("many", &two("list", "joined")).unwrap_or(false),
         audience,
-        own_fields: rules.texts("own_fields").map(|(names, _)| names.into_iter().collect()).unwrap_or_default(),
+        own_fields: names(&mut rules, "own_fields"),
+        reserved_fields: names(&mut rules, "reserved_fields"),
     };
     rules.end();
     read
+}
+
+fn names(rules: &mut Reader<'_>, key: &'static str) -> BTreeSet<String> {
+    rules.texts(key).map(|(names, _)| names.into_iter().collect()).unwrap_or_default()
 }
 
 /// What routes to a connection may say.
@@ -405,18 +430,24 @@ pub fn rules(connection: Option<&Http>) -> Rules {
         tells_opt_ins: tells(|means| means == Happening::OptedIn),
         tells_bounces: tells(|means| means == Happening::OptedOut(OptOutReason::Bounced)),
         needs_field: None,
+        reserved_fields: connection.map(|connection| reserved(&connection.rules)).unwrap_or_default(),
         check_audience: match connection.map(|connection| connection.rules.audience) {
             Some(AudienceIs::Digits) => |id| {
-                let is_it = !id.is_empty() && id.bytes().all(|c| c.is_ascii_digit());
-                is_it.then_some(()).ok_or("write the id, which has digits only")
+                let is_it = !id.is_empty() && id.bytes().all(|c| c.is_ascii_digit()) && !id.starts_with('0');
+                is_it.then_some(()).ok_or("write the id, which has digits only, without zeros before it")
             },
             Some(AudienceIs::Hex) => |id| {
-                let is_it = !id.is_empty() && id.bytes().all(|c| c.is_ascii_hexdigit());
-                is_it.then_some(()).ok_or("write the id, which has hexadecimal digits only")
+                let is_it = !id.is_empty() && id.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+                is_it.then_some(()).ok_or("write the id, which has digits and the letters a to f only")
             },
             _ => |_| Ok(()),
         },
     }
+}
+
+/// What the gateway writes itself, and what the description keeps from profiles.
+fn reserved(rules: &HttpRules) -> BTreeSet<String> {
+    rules.reserved_fields.iter().chain(&rules.uid_field).cloned().collect()
 }
 
 /// Whether a callback token can end a URL, and is no guess: 16 characters from 64 are 96 bits. The advice is to use more.

@@ -1,9 +1,10 @@
 //! What records look like: where they are in an answer, what they say of consent, and since when.
 
-use super::call::{check_pointer, conditions, one, pointer, pointers};
+use super::call::{Stars, check_pointer, check_reached, conditions, one, pointer, pointers};
 use super::{Scope, tables, template};
 use crate::config::http::{
-    Allowed, Listing, NextPage, Place as Where, Read, Shape, Standing, StateRule, Template, Time, TimeFormat,
+    Allowed, Call, Listing, NextPage, Place as Where, Read, Shape, Source, Standing, StateRule, Template, Time,
+    TimeFormat,
 };
 use crate::config::reader::Reader;
 use crate::domain::OptOutReason;
@@ -47,6 +48,11 @@ pub fn reads(reader: &mut Reader<'_>, scope: &Scope) -> Vec<Read> {
             inner.report("address", None, "is missing", "say where the address is: a read by UID doesn't know it");
         }
         let call = one(&mut inner, "GET", allowed, scope);
+        let (whom, place) = if by_uid { (Source::Uid, "{uid}") } else { (Source::Email, "{email}") };
+        if !inner.is_reported() && call.as_ref().is_some_and(|call| !call.names(|source| *source == whom)) {
+            let remedy = format!("put {place} where the API takes it");
+            inner.report("", None, "names nobody: it would be about everybody", remedy);
+        }
         inner.end();
         reads.extend(call.map(|call| Read { by_uid, call, shape }));
     }
@@ -80,6 +86,16 @@ pub fn lists(reader: &mut Reader<'_>, scope: &Scope, reads: &[Read]) -> Vec<List
             (None, None) => NextPage::Offset,
         };
         let call = one(&mut inner, "GET", OF_AUDIENCE, scope);
+        let (whence, place) = match next {
+            NextPage::Url(_) => (None, ""),
+            NextPage::Cursor(_) => (Some(Source::Cursor), "{cursor}"),
+            NextPage::Offset => (Some(Source::Offset), "{offset}"),
+        };
+        let goes_on = |call: &Call| whence.as_ref().is_none_or(|whence| call.names(|source| source == whence));
+        if !inner.is_reported() && call.as_ref().is_some_and(|call| !goes_on(call)) {
+            let remedy = format!("put {place} into its query, or say by next_url or cursor where the next page is");
+            inner.report("", None, "would read its first page again and again", remedy);
+        }
         inner.end();
         lists.extend(call.map(|call| Listing { call, shape, limit, total, next }));
     }
@@ -96,7 +112,7 @@ fn shape(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> Shape {
     let mut fields = Vec::new();
     if let Some((texts, place)) = reader.texts_or_empty("fields") {
         for text in texts {
-            check_pointer(reader, "fields", &place, &text);
+            check_pointer(reader, "fields", &place, &text, Stars::No);
             fields.extend(template(reader, "fields", (&place, &text), allowed, scope));
         }
     }
@@ -107,7 +123,7 @@ fn shape(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> Shape {
         address: pointer(reader, "address", allowed, scope),
         uid: pointer(reader, "uid", allowed, scope),
         fields,
-        needs: pointers(reader, "needs", allowed, scope),
+        needs: pointers(reader, "needs", Stars::No, allowed, scope),
         states: states(reader, state.as_ref(), allowed, scope),
         times: times(reader, allowed, scope),
     }
@@ -121,7 +137,7 @@ fn states(reader: &mut Reader<'_>, usual: Option<&Template>, allowed: Allowed, s
         ("unknown", Standing::Unknown),
         ("absent", Standing::Absent),
     ];
-    let mut rules = Vec::new();
+    let (mut rules, mut seen) = (Vec::new(), Vec::new());
     for (name, place, table) in tables(reader, "states").unwrap_or_default() {
         let mut rule = reader.sub(&name, place, table);
         let conditions = conditions(&mut rule, usual, allowed, scope);
@@ -139,9 +155,11 @@ fn states(reader: &mut Reader<'_>, usual: Option<&Template>, allowed: Allowed, s
             }
             (means, None) => means,
         };
+        seen.push((name, conditions.is_empty() && !rule.is_reported()));
         rule.end();
         rules.extend(means.map(|means| StateRule { conditions, means, times }));
     }
+    check_reached(reader, &seen);
     rules
 }
 
@@ -163,7 +181,7 @@ pub fn times(reader: &mut Reader<'_>, allowed: Allowed, scope: &Scope) -> Vec<Ti
     let mut times = Vec::new();
     for (name, place, table) in tables(reader, "time").unwrap_or_default() {
         let mut inner = reader.sub(&name, place, table);
-        let pointers = pointers(&mut inner, "pointer", allowed, scope);
+        let pointers = pointers(&mut inner, "pointer", Stars::Yes, allowed, scope);
         if pointers.is_empty() && !inner.reported("pointer") {
             inner.missing("pointer", "say where the time is: \"/last_changed\"");
         }

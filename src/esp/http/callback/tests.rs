@@ -39,7 +39,7 @@ callback_secrets = [{{ env = "T" }}]
 path = "/p/{{email}}"
 states = [{{ pointer = "/s", equals = "in", means = "opted_in" }}]
 [http.mail.subscribe]
-path = "/p"
+path = "/p/{{email}}"
 [http.mail.unsubscribe]
 path = "/p/{{email}}/stop"
 [http.mail.callback]
@@ -95,12 +95,12 @@ fn events_are_told_by_the_first_rule_that_fits() {
     };
     let out = |at, reason| Ok(What::OptedOut { at, reason });
     let with = |kind: &str, more: &str| what(&format!(r#"{{"type":"{kind}","email":"a@x.org"{more}}}"#));
-    assert_eq!(with("unsubscribe", r#","at":9"#), out(at(9), OptOutReason::Unsubscribed));
+    assert_eq!(with("unsubscribe", r#","at":1000000009"#), out(at(1_000_000_009), OptOutReason::Unsubscribed));
     assert_eq!(with("unsubscribed", ""), out(ActedAt::UNKNOWN, OptOutReason::Unsubscribed));
     assert_eq!(with("unsubscribe", r#","why":"abuse""#), out(ActedAt::UNKNOWN, OptOutReason::Complained));
-    let doubtful = at(90_000).or_earlier_by(jiff::SignedDuration::from_hours(2));
-    assert_eq!(with("unsubscribe", r#","local":90000"#), out(doubtful, OptOutReason::Unsubscribed));
-    assert_eq!(with("subscribe", r#","at":"9","local":1"#), Ok(What::OptedIn { at: at(9) }));
+    let doubtful = at(1_000_090_000).or_earlier_by(jiff::SignedDuration::from_hours(2));
+    assert_eq!(with("unsubscribe", r#","local":1000090000"#), out(doubtful, OptOutReason::Unsubscribed));
+    assert_eq!(with("subscribe", r#","at":"1000000009","local":1"#), Ok(What::OptedIn { at: at(1_000_000_009) }));
     assert_eq!(with("profile", ""), Ok(What::Changed { opted_in: true }));
     assert_eq!(with("merged", ""), Ok(What::Changed { opted_in: false }));
     assert_eq!(with("opened", ""), Err(Outcome::Skipped(Reason::EventTypeIgnored)));

@@ -35,6 +35,7 @@ fn settings(rules: HttpRules) -> Http {
         callback_secrets: Vec::new(),
         reads: Vec::new(),
         lists: Vec::new(),
+        probes: Vec::new(),
         operations: Operations {
             subscribe: Vec::new(),
             resubscribe: None,
@@ -71,6 +72,7 @@ fn rules() -> HttpRules {
         flags_as_text: false,
         many_joined: false,
         own_fields: ["first".to_owned()].into(),
+        reserved_fields: std::collections::BTreeSet::new(),
         audience: AudienceIs::Any,
     }
 }
