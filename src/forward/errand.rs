@@ -91,12 +91,24 @@ impl Errand<'_> {
         match decide(desired, self.consent_of(account)) {
             Decision::OptOut => {
                 self.set(account, false, None).await?;
+                self.leave_by_another_record(account).await;
                 Ok(Effect::applied(Change::OptOut, Some(at)))
             }
             Decision::Keep => Ok(Effect::found(Change::OptOut, Some(at))),
             Decision::Refuse(reason) => Ok(Outcome::Skipped(reason).into()),
             // Not reached: an opt-out never opts in, and accounts are not removed.
             Decision::OptIn { .. } | Decision::Remove(_) => Ok(Outcome::Deferred(Reason::Internal).into()),
+        }
+    }
+
+    /// Who left by a record that isn't known as theirs may have another one by now, as when they got another UID while they left:
+    /// nobody is to be mailed by that one. Gigya's own webhook tells the ESP too, so what can't be done now comes by it.
+    async fn leave_by_another_record(&self, account: &Account) {
+        if self.news.uid.as_ref() == Some(&account.uid) {
+            return;
+        }
+        if let Ok(Reading::Found(now)) = self.gigya.client.account_again(account, None, self.deadline).await {
+            self.settle_subscriber(&now, &[]).await;
         }
     }
 
