@@ -16,6 +16,7 @@ use crate::mutation::{self, Mutation};
 use crate::telemetry::traces;
 use crate::upstream::{Deadline, Fault};
 use jiff::SignedDuration;
+use std::time::Duration;
 use tracing::Instrument;
 
 mod look;
@@ -23,6 +24,8 @@ mod look;
 /// How long before an ESP's record of an opt-in the person may have acted, when the gateway itself wrote it:
 /// longer than any request of ours can be on its way.
 pub const OUR_WRITE_MAY_LAG: SignedDuration = SignedDuration::from_mins(5);
+/// An account that was read longer ago is read again before anybody is opted in on its behalf.
+const FRESH: Duration = Duration::from_secs(1);
 /// How often what is held may change under our hands before the event is put off.
 const ROUNDS: usize = 4;
 
@@ -276,6 +279,15 @@ impl Subscriber<'_> {
             (Decision::OptIn { over_opt_out }, _) => {
                 if !self.is_written_down(&person.address, course).await {
                     return Ok(Step::settled(Outcome::Deferred(Reason::JournalUnavailable)));
+                }
+                // The journal may have taken long, or the queue for calls: what was read then may not hold anymore.
+                if self.account.age() > FRESH && !self.is_as_it_was_read().await? {
+                    course.look_again = true;
+                    return Ok(Step::settled(Outcome::Deferred(Reason::Unsettled)));
+                }
+                // Else nobody would look again, and take out whoever changed their mind meanwhile.
+                if self.deadline.is_nearly_over() {
+                    return Err(Fault::DeadlineReached);
                 }
                 // Said before it is done: a call that fails may have taken effect.
                 course.look_again = true;

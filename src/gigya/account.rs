@@ -9,6 +9,8 @@ use crate::domain::{ActedAt, Consent, Email, OptOutReason, SubscriptionId, Uid};
 use crate::mutation::{self, Mutation};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// An account, full or lite, as it was read.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct Account {
     subscriptions: Value,
     /// The whole answer, for field mappings.
     whole: Whole,
+    /// When it was read.
+    read: Instant,
 }
 
 /// How an account is reached in Gigya's API.
@@ -62,7 +66,17 @@ impl Account {
         let is_active = whole.get("isActive")?.and_then(|flag| flag.as_bool()).unwrap_or(true);
         let handle = reg_token.map_or_else(|| Handle::Uid(uid.clone()), Handle::RegToken);
         let subscriptions = whole.get("subscriptions")?.unwrap_or_default();
-        Ok(Some(Self { handle, uid, address, other_addresses, is_active, is_gone: false, subscriptions, whole }))
+        Ok(Some(Self {
+            handle,
+            uid,
+            address,
+            other_addresses,
+            is_active,
+            is_gone: false,
+            subscriptions,
+            whole,
+            read: Instant::now(),
+        }))
     }
 
     /// An account of which nothing is left but its UID: nobody may be mailed on its behalf.
@@ -77,6 +91,7 @@ impl Account {
             is_active: false,
             subscriptions: Value::Null,
             whole: Whole::empty(),
+            read: Instant::now(),
         }
     }
 
@@ -90,6 +105,12 @@ impl Account {
     #[must_use]
     pub fn into_gone(self) -> Self {
         Self { is_active: false, is_gone: true, ..self }
+    }
+
+    /// How long ago it was read.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.read.elapsed()
     }
 
     /// Whether it can't be read anymore.

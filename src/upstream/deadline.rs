@@ -5,25 +5,35 @@ use tokio::time::Instant;
 
 /// When a request must be answered. Every call made for it shares this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadline(Instant);
+pub struct Deadline {
+    end: Instant,
+    /// How long there was from the beginning.
+    whole: Duration,
+}
 
 impl Deadline {
     /// `time` after `start`.
     #[must_use]
     pub fn after(start: Instant, time: Duration) -> Self {
-        Self(start + time)
+        Self { end: start + time, whole: time }
     }
 
     /// The instant itself.
     #[must_use]
     pub const fn at(self) -> Instant {
-        self.0
+        self.end
     }
 
     /// How much time is left; `None` once there is none.
     #[must_use]
     pub fn left(self) -> Option<Duration> {
-        self.0.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+        self.end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+    }
+
+    /// Whether so little is left, an eighth, that nothing should be begun that must be seen to afterwards.
+    #[must_use]
+    pub fn is_nearly_over(self) -> bool {
+        !self.allows(self.whole / 8)
     }
 
     /// Whether a pause of this length leaves any time for work.
