@@ -9,7 +9,7 @@ use super::record::{self, Direction, Told};
 use super::status::{ConnectionStatus, RouteStatus, Status};
 use super::turns::Turns;
 use crate::config::{self, Config, Digest, Route};
-use crate::domain::{Audience, ConnectionName, Outcome, Reason};
+use crate::domain::{Audience, ConnectionName, Outcome, Reason, Uid};
 use crate::esp::{self, Esp};
 use crate::gigya::{Client, KeyStore, Verifier};
 use crate::journal::Journal;
@@ -44,8 +44,10 @@ pub(super) struct GigyaSide {
     pub clock: WallClock,
     pub routes: Vec<Arc<RouteEnds>>,
     pub journal: Option<Arc<dyn Journal>>,
-    /// Accounts that are worked on.
+    /// What is worked on.
     pub turns: Turns<Work, AccountOutcome>,
+    /// Whose subscribers are.
+    pub people: Turns<Uid, ()>,
     /// All that was set of the connection.
     setting: Option<Digest>,
 }
@@ -272,8 +274,9 @@ impl GigyaSide {
             Some(former) if former.config.endpoint == connection.endpoint => verifier.succeeding(&former.verifier),
             _ => verifier,
         });
-        let (turns, clock, config) = (Turns::default(), clock.clone(), connection.clone());
-        Ok(Self { config, client, verifier, clock, routes, journal: None, turns, setting })
+        let (turns, people) = (Turns::default(), Turns::default());
+        let (clock, config) = (clock.clone(), connection.clone());
+        Ok(Self { config, client, verifier, clock, routes, journal: None, turns, people, setting })
     }
 
     fn journaling(self, journal: Option<&Arc<dyn Journal>>) -> Self {
@@ -290,6 +293,7 @@ impl GigyaSide {
             routes,
             journal: self.journal.clone(),
             turns: Turns::default(),
+            people: Turns::default(),
             setting: self.setting,
         }
     }

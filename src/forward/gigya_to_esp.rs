@@ -317,7 +317,11 @@ async fn settle_account(gateway: &Gateway, side: &GigyaSide, work: &Work, deadli
                 |address| gateway.pseudonyms.of_email(address),
             );
             let (uid, address) = (Some(account.uid.clone()), account.address.clone());
-            let routes = Box::pin(forward(side, *account, formerly, &links, api_key, deadline)).await;
+            // One act is told by several events. Of two that come at once, the second is to find what the first one did.
+            let person = account.uid.clone();
+            let forward = Box::pin(forward(side, *account, formerly, &links, api_key, deadline));
+            let patience = deadline.left().unwrap_or_default() / 2;
+            let routes = side.people.alone(&person, patience, forward).await;
             AccountOutcome { routes, subscriber: Some(subscriber), uid, address }
         }
         Ok(Reading::NotFound) => {

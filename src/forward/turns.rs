@@ -81,6 +81,13 @@ impl<K: Clone + Eq + Hash, T: Clone> Turns<K, T> {
         }
     }
 
+    /// Does the work when nobody else is about the same; beside them once it has waited for `patience`.
+    pub async fn alone<W>(&self, key: &K, patience: Duration, work: impl Future<Output = W>) -> W {
+        let stay = self.enter(key);
+        let _turn = timeout(patience, stay.lane.turn.lock()).await;
+        work.await
+    }
+
     fn enter(&self, key: &K) -> Stay<'_, K, T> {
         let mut lanes = lock(&self.lanes);
         let lane = match lanes.get(key) {
@@ -243,6 +250,18 @@ mod tests {
         assert!(is_waiting(&mut leader) && is_waiting(&mut follower));
         shop.gate.add_permits(3);
         assert_eq!((first.await.0, leader.await.0, follower.await), (1, 2, (3, Whose::Own)));
+    }
+
+    #[tokio::test]
+    async fn whoever_works_alone_waits_for_who_is_at_it() {
+        let shop = Shop::new();
+        let alone = || async { (shop.turns.alone(&1, LONG, shop.work()).await, Whose::Own) }.boxed();
+        let (mut first, mut second) = (alone(), alone());
+        assert!(is_waiting(&mut first) && is_waiting(&mut second));
+        assert_eq!(shop.begun(), 1);
+        shop.gate.add_permits(2);
+        assert_eq!((first.await.0, second.await.0), (1, 2));
+        assert!(lock(&shop.turns.lanes).is_empty());
     }
 
     #[tokio::test(start_paused = true)]

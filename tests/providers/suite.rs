@@ -324,6 +324,32 @@ pub async fn whoever_subscribes_there_becomes_a_lite_account_and_stays_one_subsc
     assert!(!town.mails("bea"));
 }
 
+/// A lite account that was made in Gigya goes out like a full one; and when it becomes one, with the same UID or another, it
+/// stays one subscriber.
+pub async fn a_lite_account_goes_out_and_stays_one_subscriber(provider: Provider) {
+    let town = Town::of(provider).await;
+    let gigya = &town.sandbox.gigya;
+    for (name, full) in [("ann", None), ("bea", Some("u-bea"))] {
+        let lite = gigya.sign_up_lite(&address(name));
+        gigya.subscribe(&lite, NEWSLETTER);
+        town.quiet().await;
+        assert_eq!(town.mailed_as(name), [Some(lite.clone())], "{name} has a lite account");
+        if let Some(full) = full {
+            gigya.change_uid(&lite, full);
+        }
+        let uid = full.unwrap_or(&lite);
+        gigya.progress(uid);
+        town.quiet().await;
+        // Not every system can give a record another UID.
+        let mailed = town.mailed_as(name);
+        assert!(mailed.len() == 1 && mailed[0].is_some(), "{name} has a full account: {mailed:?}");
+        town.a_while_passes();
+        assert!(town.esp().unsubscribe_link(&address(name)));
+        town.quiet().await;
+        assert_eq!((town.gigya_says(uid), town.mails(name)), (Some(false), false), "{name} left");
+    }
+}
+
 /// Where Gigya asks whoever subscribes to confirm, a form at the ESP doesn't do that for them: the account waits, and what was
 /// never confirmed can be taken back.
 pub async fn a_form_there_does_not_confirm_what_gigya_asks_to_confirm(mut provider: Provider) {
@@ -381,6 +407,7 @@ macro_rules! tests {
             lost_answers_do_no_harm
             whoever_subscribes_there_becomes_a_lite_account_and_stays_one_subscriber
             a_form_there_does_not_confirm_what_gigya_asks_to_confirm
+            a_lite_account_goes_out_and_stays_one_subscriber
             a_callback_that_is_not_signed_is_not_believed
         }
     };
