@@ -92,6 +92,14 @@ impl SalesforceObject {
         }
     }
 
+    /// The one that a callback names: without regard to case, and Person Accounts by either of their names.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        let is_it = |known: &Self| known.name().eq_ignore_ascii_case(text);
+        let person_account = text.eq_ignore_ascii_case("PersonAccount").then_some(Self::PersonAccount);
+        Self::ALL.into_iter().find(is_it).or(person_account)
+    }
+
     /// The field that holds the address.
     #[must_use]
     pub const fn address_field(self) -> &'static str {

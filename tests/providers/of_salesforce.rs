@@ -45,6 +45,22 @@ async fn post(town: &Town, token: &str, body: String) -> (u16, String) {
     (answer.status, answer.body)
 }
 
+/// What Apex sends; the answer's status and body.
+async fn post_signed(town: &Town, secret: &str, body: &Value) -> (u16, String) {
+    use base64::Engine;
+    let body = body.to_string();
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
+    let signature = base64::prelude::BASE64_STANDARD.encode(aws_lc_rs::hmac::sign(&key, body.as_bytes()));
+    let url = format!("http://{}/webhooks/salesforce/sales", town.sandbox.gateways[0]);
+    let request = reqwest::Client::new()
+        .post(&url)
+        .header("content-type", "application/json")
+        .header("x-gateway-signature", signature)
+        .body(body);
+    let answer = ask(Port::Webhooks, request).await;
+    (answer.status, answer.body)
+}
+
 fn message(organization: &str, id: &str, fields: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\" \
@@ -163,21 +179,45 @@ async fn a_deletion_that_is_told_is_an_opt_out_and_a_wrong_signature_is_nobody_s
     assert!(sim.delete(&id));
     let body = json!({
         "object": "Contact", "id": id, "deleted": true, "fields": { "Email": address("ann"), "Gigya_UID__c": uid },
-    })
-    .to_string();
-    let url = format!("http://{}/webhooks/salesforce/sales", town.sandbox.gateways[0]);
+    });
     for (secret, expected) in [("another", 401), (CALLBACK_SECRET, 200)] {
-        use base64::Engine;
-        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
-        let signature = base64::prelude::BASE64_STANDARD.encode(aws_lc_rs::hmac::sign(&key, body.as_bytes()));
-        let request = reqwest::Client::new()
-            .post(&url)
-            .header("content-type", "application/json")
-            .header("x-gateway-signature", signature)
-            .body(body.clone());
-        assert_eq!(ask(Port::Webhooks, request).await.status, expected);
+        assert_eq!(post_signed(&town, secret, &body).await.0, expected);
         assert_eq!(town.gigya_says(&uid), Some(expected != 200));
     }
+}
+
+/// Whoever writes the Flow may spell the object as they like; what can't be told is kept for a person, and not taken for settled.
+#[tokio::test]
+async fn an_opt_out_of_an_object_that_is_spelled_otherwise_is_not_lost() {
+    let settings = SalesforceSettings { callbacks: Callbacks::Signed, ..SalesforceSettings::default() };
+    let (mut town, sim) = town(settings).await;
+    let uid = town.subscriber("ann").await;
+    let id = id_of(&sim, "ann");
+    sim.courier().pause(true);
+    sim.set_opted_out(&address("ann"), true);
+    let of = |object: &str| json!({ "object": object, "id": id, "fields": { "HasOptedOutOfEmail": true } });
+    for object in ["Contacts", "Individual", "PersonAccount"] {
+        let (status, answer) = post_signed(&town, CALLBACK_SECRET, &of(object)).await;
+        let expected = if object == "PersonAccount" { "no_route" } else { "malformed" };
+        assert!(status == 200 && answer.contains(expected), "{object}: {status} {answer}");
+        assert_eq!(answer.contains("\"rejected\":1"), object != "PersonAccount", "{answer}");
+        assert_eq!(town.gigya_says(&uid), Some(true));
+    }
+    post_signed(&town, CALLBACK_SECRET, &of("contact")).await;
+    assert_eq!(town.gigya_says(&uid), Some(false));
+}
+
+/// A message of another object is told of as one that nothing can be done with; one that comes again for ever would help nobody.
+#[tokio::test]
+async fn a_message_of_an_object_that_is_no_audience_is_set_aside() {
+    let (town, _) = town(SalesforceSettings::default()).await;
+    let body = message(ORGANIZATION, "0035e00000ZkM3hAAF", "").replace("sf:Contact", "sf:Individual");
+    let (status, answer) = post(&town, OUTBOUND_TOKEN, body).await;
+    assert!(status == 200 && answer.contains("<Ack>true</Ack>"), "{status} {answer}");
+    let metrics = format!("http://{}/metrics", town.sandbox.operations[0]);
+    let metrics = ask(Port::Operations, reqwest::Client::new().get(&metrics)).await.body;
+    let is_told = |line: &&str| line.contains("rejected") && line.contains("malformed") && line.ends_with(" 1");
+    assert!(metrics.lines().any(|line| is_told(&line)), "{metrics}");
 }
 
 /// Without the time of consent, an opt-out counts to the end of its day; an opt-in on another day is newer.
