@@ -583,3 +583,39 @@ async fn who_leaves_while_their_record_has_no_address_is_out_when_it_has_one_aga
     assert_eq!(sim.at(&address("ann"))[0]["HasOptedOutOfEmail"], true);
     assert_eq!(town.gigya_says(&uid), Some(false));
 }
+
+/// Gigya's opt-out is forwarded late, so what the gateway writes beside it is later than it was. Then somebody, or an import, unticks
+/// the box and leaves the time as it is: that is nobody's opt-in.
+#[tokio::test]
+async fn a_box_unticked_by_hand_is_no_opt_in_of_the_time_that_the_gateway_wrote() {
+    let settings = SalesforceSettings {
+        keeps_time: false,
+        lines: "consent_time_field = \"Consent_Time__c\"".to_owned(),
+        ..of_route("accept_opt_ins = true")
+    };
+    let (mut town, sim) = town(settings).await;
+    town.sandbox.clock.advance(SignedDuration::from_hours(-1));
+    let uid = town.subscriber("ann").await;
+    town.esp().faults().set_down(true);
+    town.sandbox.gigya.unsubscribe(&uid, "newsletter");
+    town.sandbox.clock.advance(SignedDuration::from_mins(59));
+    town.esp().faults().set_down(false);
+    town.quiet().await;
+    assert!(!town.mails("ann"), "{:?}", town.outcomes());
+    let id = id_of(&sim, "ann");
+    assert!(sim.at(&address("ann"))[0]["Consent_Time__c"].is_string());
+    sim.edit(&id, json!({ "HasOptedOutOfEmail": false }));
+    town.quiet().await;
+    assert_eq!(town.gigya_says(&uid), Some(false), "{:?}", town.outcomes());
+    town.sandbox.gigya.fire_update_of(&uid);
+    town.quiet().await;
+    assert!(!town.mails("ann"), "{:?}", town.outcomes());
+
+    // A page that asks for consent, and says when it was given, does.
+    let now = || town.sandbox.clock.now().strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string();
+    town.sandbox.clock.advance(SignedDuration::from_secs(30));
+    sim.edit(&id, json!({ "HasOptedOutOfEmail": false, "Consent_Time__c": now() }));
+    town.quiet().await;
+    assert_eq!(town.gigya_says(&uid), Some(true), "{:?}", town.outcomes());
+    assert!(town.mails("ann"));
+}

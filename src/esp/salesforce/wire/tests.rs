@@ -197,6 +197,58 @@ fn a_box_ticked_by_hand_is_as_new_as_the_record_where_only_the_gateway_writes_th
 }
 
 #[test]
+fn a_box_unticked_by_hand_is_no_opt_in_of_the_time_beside_it_where_only_the_gateway_writes_that() {
+    let since = |settings: &Settings, time: &str, changed: Value| {
+        let held = json!({ "HasOptedOutOfEmail": false, "Time__c": time, "LastModifiedDate": changed });
+        let consent = consent(settings, audience(settings), &row(held));
+        assert!(consent.is_opted_in());
+        consent.since().and_then(ActedAt::earliest)
+    };
+    let (settings, kept) = (settings(TIME), settings(&format!("{TIME}\nwrite_consent_time = false")));
+    let told = "2026-03-01T12:00:00.000+0000";
+    for (changed, is_known) in [
+        (json!("2026-03-01T12:00:00.000+0000"), true),
+        (json!("2026-03-01T12:00:59.000+0000"), true),
+        (json!("2026-03-01T11:59:30.000+0000"), true),
+        (json!("2026-03-01T12:02:00.000+0000"), false),
+        (json!("2026-03-05T09:00:00.000+0000"), false),
+        // A time that is ahead of the change that wrote it is nobody's.
+        (json!("2026-02-01T12:00:00.000+0000"), false),
+        (Value::Null, false),
+    ] {
+        let known = Some(at("2026-03-01T12:00:00Z"));
+        assert_eq!(since(&settings, told, changed.clone()), known.filter(|_| is_known), "{changed}");
+        assert_eq!(since(&kept, told, changed), known, "Salesforce keeps it, whoever unticks");
+    }
+    let day = json!("2026-03-01T12:00:00.000+0000");
+    assert_eq!(since(&settings, "2026-03-01", day.clone()), None, "a day is not the time of one write");
+    assert_eq!(since(&kept, "2026-03-01", day), Some(at("2026-02-28T23:00:00Z")));
+}
+
+/// Whoever unticks a box right after the gateway has ticked it doesn't opt in by the time that the gateway wrote.
+#[test]
+fn what_the_gateway_writes_is_believed_of_an_opt_in_and_never_of_an_opt_out_that_is_unticked_since() {
+    let settings = settings(TIME);
+    let now = spelled(Timestamp::now());
+    for (is_out, is_known) in [(false, true), (true, false)] {
+        let held = json!({ "HasOptedOutOfEmail": false, "Time__c": stamp(is_out), "LastModifiedDate": now });
+        assert_eq!(is_told(consent(&settings, audience(&settings), &row(held))), is_known, "{is_out}");
+    }
+}
+
+/// What a message says of a record that is gone: when the box was ticked isn't in it.
+#[test]
+fn a_tick_whose_change_has_no_time_may_be_as_late_as_now() {
+    let (settings, kept) = (settings(TIME), settings(&format!("{TIME}\nwrite_consent_time = false")));
+    let latest = |settings: &Settings| {
+        let held = json!({ "HasOptedOutOfEmail": "true", "Time__c": "2020-03-01T12:00:00.000+0000" });
+        consent(settings, audience(settings), &row(held)).since().unwrap().latest()
+    };
+    assert_eq!(latest(&settings), None);
+    assert_eq!(latest(&kept), Some(at("2020-03-01T12:00:00.999Z")));
+}
+
+#[test]
 fn email_opt_out_holds_for_a_checkbox_of_ones_own_too() {
     let settings = settings(TIME);
     let own = SalesforceAudience::parse("Contact.News__c").unwrap();
