@@ -584,6 +584,38 @@ async fn who_leaves_while_their_record_has_no_address_is_out_when_it_has_one_aga
     assert_eq!(town.gigya_says(&uid), Some(false));
 }
 
+/// An address that is none doesn't hide a record from the account whose UID it has.
+#[tokio::test]
+async fn who_leaves_while_their_records_address_is_none_is_opted_out_all_the_same() {
+    let (mut town, sim) = town(SalesforceSettings::default()).await;
+    let (ann, bea) = (town.subscriber("ann").await, town.subscriber("bea").await);
+    for name in ["ann", "bea"] {
+        sim.edit(&id_of(&sim, name), json!({ "Email": format!("{name} at example.org") }));
+    }
+    town.quiet().await;
+    town.sandbox.gigya.unsubscribe(&ann, "newsletter");
+    town.sandbox.gigya.fire_update_of(&bea);
+    town.quiet().await;
+    let said = |uid: &str| {
+        let rows = sim.records().into_iter().filter(|row| row["Gigya_UID__c"] == uid);
+        rows.map(|row| (row["Email"].clone(), row["HasOptedOutOfEmail"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&ann), [(json!("ann at example.org"), json!(true))], "{:?}", town.outcomes());
+    assert_eq!(said(&bea), [(json!(address("bea")), json!(false))], "who stays gets their own back");
+
+    // Of whom no address is known at either side, the record is there, too; and it isn't anybody's whose UID looks like it.
+    let (esp, audience) = connection(&town);
+    sim.create("Contact", json!({ "LastName": "C", "Email": "?", "Gigya_UID__c": "uid-Cid" }));
+    for (uid, is_there) in [("uid-Cid", true), ("uid-cid", false)] {
+        let uid = Uid::new(uid).unwrap();
+        let cid = Email::parse(&address("cid")).unwrap();
+        for addresses in [Vec::new(), vec![&cid]] {
+            let found = esp.find(&audience, &Whom { uids: vec![&uid], addresses, fields: &[] }, soon()).await.unwrap();
+            assert_eq!(found.len(), usize::from(is_there));
+        }
+    }
+}
+
 /// Gigya's opt-out is forwarded late, so what the gateway writes beside it is later than it was. Then somebody, or an import, unticks
 /// the box and leaves the time as it is: that is nobody's opt-in.
 #[tokio::test]

@@ -27,13 +27,15 @@ const ONE_WRITE: SignedDuration = SignedDuration::from_mins(1);
 /// How long before it is written the gateway has an opt-out be. The person said so earlier, and nobody knows by how much. It is more
 /// than [`ONE_WRITE`], so that a box that is unticked right after the gateway's write isn't taken for an opt-in of that time.
 const OPT_OUT_WAS: SignedDuration = SignedDuration::from_mins(2);
+/// Marks a record whose address can't be one, and is to be written. No field has such a name.
+const ANOTHER_ADDRESS: &str = "another address";
 
 /// What a record says; none if it has no id or no address, to which nothing could be sent.
 pub fn record(settings: &Settings, audience: &SalesforceAudience, row: &Row) -> Option<Record> {
     record_at(settings, audience, row, None)
 }
 
-/// The same; `address` is taken for that of a record that has none.
+/// The same; `address` is taken for that of a record that has none, or one that can't be an address.
 pub fn record_at(
     settings: &Settings,
     audience: &SalesforceAudience,
@@ -42,12 +44,14 @@ pub fn record_at(
 ) -> Option<Record> {
     let id = text_of(row, "Id").filter(|id| super::callback::is_id(id))?;
     let stated = text_of(row, audience.object.address_field());
-    let address = match stated {
-        Some(stated) => Email::parse(&stated).ok()?,
-        None => address?.clone(),
-    };
+    let parsed = stated.as_ref().and_then(|stated| Email::parse(stated).ok());
+    let is_another = stated.is_some() && parsed.is_none();
+    let address = parsed.or_else(|| address.cloned())?;
     let mut fields: Vec<_> =
         audience.fields.iter().map(|name| (name.clone(), text_of(row, name).unwrap_or_default())).collect();
+    if is_another {
+        fields.push((ANOTHER_ADDRESS.to_owned(), String::new()));
+    }
     fields.push((LAST_MODIFIED.to_owned(), text_of(row, LAST_MODIFIED).unwrap_or_default()));
     if is_out_of_everything(audience, row) {
         fields.push((audience.object.standard_opt_out().to_owned(), true.to_string()));
@@ -230,6 +234,9 @@ pub fn differs(settings: &Settings, audience: &SalesforceAudience, record: &Reco
         let held = record.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         held.map_or("", |(_, value)| value.as_str())
     };
+    if record.fields.iter().any(|(name, _)| name == ANOTHER_ADDRESS) {
+        return true;
+    }
     let mut fields = mapped(settings, audience, person);
     fields.any(|field| match &field.value {
         FieldValue::Missing => !held(&field.name).is_empty() && !is_required(audience, &field.name),
