@@ -32,6 +32,17 @@ fn no_route_maps_a_field_that_says_who_is_out() {
         read("", &route).err().map(|error| error.to_string())
     };
     assert_eq!(with("Nickname__c"), None);
+    let timed = |field: &str| {
+        let route = format!(
+            "[[route]]\nsubscription = \"main/2\"\naudience = \"sales/Contact.News__c\"\nfields = {{ {field} = \"data.x\" }}"
+        );
+        read(TIME, &route).err().map(|error| error.to_string())
+    };
+    assert_eq!(timed("Nickname__c"), None);
+    for wrong in ["Time__c", "time__C"] {
+        let problem = timed(wrong).unwrap();
+        assert!(problem.contains("is the time of consent") && problem.contains("consent_time_field"), "{problem}");
+    }
     for wrong in ["HasOptedOutOfEmail", "hasoptedoutofemail", "News__c", "LastModifiedDate"] {
         let problem = with(wrong).unwrap();
         assert!(problem.contains(wrong) && problem.contains("says who is out"), "{problem}");
