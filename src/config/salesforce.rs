@@ -51,6 +51,14 @@ pub struct Salesforce {
     pub audiences: BTreeMap<Audience, SalesforceAudience>,
 }
 
+impl Salesforce {
+    /// Whether another checkbox of the object has the same time of consent beside it, which then may be that one's.
+    #[must_use]
+    pub fn shares_time(&self, audience: &SalesforceAudience) -> bool {
+        self.audiences.values().any(|other| other.is_another_box(audience))
+    }
+}
+
 /// How tokens are had.
 #[derive(Clone, Debug)]
 pub enum SalesforceAuth {
@@ -150,6 +158,12 @@ pub struct SalesforceAudience {
 }
 
 impl SalesforceAudience {
+    /// Whether this is another checkbox of the same object.
+    #[must_use]
+    pub fn is_another_box(&self, other: &Self) -> bool {
+        self.object == other.object && !self.opt_out_field.eq_ignore_ascii_case(&other.opt_out_field)
+    }
+
     /// Reads `Contact`, `Lead` or `Account`, and after a dot the checkbox if it isn't the standard one. `None` if it is none
     /// of these.
     #[must_use]

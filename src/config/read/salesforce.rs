@@ -251,9 +251,15 @@ pub fn check_together(
         }
         let Some(meaning) = SalesforceAudience::parse(route.audience.as_str()) else { continue };
         let others = routes.iter().filter(|other| other.esp == route.esp);
-        let others = others.filter_map(|other| SalesforceAudience::parse(other.audience.as_str()));
-        let mut boxes: Vec<String> =
-            others.filter(|other| other.object == meaning.object).map(|other| other.opt_out_field).collect();
+        let others: Vec<_> = others.filter_map(|other| SalesforceAudience::parse(other.audience.as_str())).collect();
+        if route.accept_opt_ins && others.iter().any(|other| other.is_another_box(&meaning)) {
+            let what = "can't work: several checkboxes of the object share the time of consent";
+            let remedy =
+                "give each a connection of its own, with its own consent_time_field, or leave accept_opt_ins out";
+            root.report(&format!("route[{index}].accept_opt_ins"), None, what, remedy);
+        }
+        let others = others.into_iter().filter(|other| other.object == meaning.object);
+        let mut boxes: Vec<String> = others.map(|other| other.opt_out_field).collect();
         boxes.push(meaning.object.standard_opt_out().to_owned());
         boxes.push("LastModifiedDate".to_owned());
         for name in route.fields.keys().filter(|name| boxes.iter().any(|own| own.eq_ignore_ascii_case(name))) {

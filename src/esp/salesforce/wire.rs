@@ -73,10 +73,11 @@ pub fn consent(settings: &Settings, audience: &SalesforceAudience, row: &Row) ->
     let changed = text_of(row, LAST_MODIFIED);
     let changed_at = changed.as_deref().and_then(instant);
     if is_in(row, &audience.opt_out_field) && !is_out_of_everything(audience, row) {
-        // Whoever unticked it by hand didn't write the time.
-        let is_believed =
+        // Whoever unticked it by hand didn't write the time; and one that several checkboxes share may be another one's.
+        let is_its_own =
             |told: &ActedAt| !settings.write_consent_time || changed_at.is_some_and(|at| is_one_write(*told, at));
-        return Consent::OptedIn { since: told.filter(is_believed).unwrap_or(ActedAt::UNKNOWN) };
+        let told = told.filter(|told| is_its_own(told) && !settings.shares_time(audience));
+        return Consent::OptedIn { since: told.unwrap_or(ActedAt::UNKNOWN) };
     }
     let since = match told {
         Some(told) if settings.write_consent_time => {

@@ -236,6 +236,26 @@ fn a_box_unticked_by_hand_is_no_opt_in_of_the_time_beside_it_where_only_the_gate
     assert_eq!(since(&kept, "2026-03-01", day), Some(at("2026-02-28T23:00:00Z")));
 }
 
+/// A form of one newsletter would else be an opt-in to all others that the person is in there, and may have left in Gigya.
+#[test]
+fn a_time_that_several_checkboxes_share_is_no_opt_ins() {
+    let route = |box_of: &str, lines: &str| {
+        format!("[[route]]\nsubscription = \"main/2\"\naudience = \"sales/{box_of}\"\n{lines}")
+    };
+    for (box_of, is_known) in [("Contact.News__c", false), ("Contact.HasOptedOutOfEmail", true), ("Lead.News__c", true)]
+    {
+        let config = read(TIME, &route(box_of, "")).unwrap();
+        let Some(Esp::Salesforce(settings)) = config.esps.into_values().next() else { panic!("it is one") };
+        let held = json!({ "HasOptedOutOfEmail": false, "Time__c": "2026-03-01T12:00:00.000+0000",
+            "LastModifiedDate": "2026-03-01T12:00:00.000+0000" });
+        let contacts = SalesforceAudience::parse("Contact").unwrap();
+        assert_eq!(is_told(consent(&settings, &contacts, &row(held))), is_known, "{box_of}");
+        let refused = read(TIME, &route(box_of, "accept_opt_ins = true")).err().map(|error| error.to_string());
+        let is_refused = refused.as_ref().is_some_and(|said| said.contains("share the time of consent"));
+        assert_eq!((is_refused, refused.is_none()), (!is_known, is_known), "{refused:?}");
+    }
+}
+
 /// Whoever unticks a box right after the gateway has ticked it doesn't opt in by the time that the gateway wrote.
 #[test]
 fn what_the_gateway_writes_is_believed_of_an_opt_in_and_never_of_an_opt_out_that_is_unticked_since() {
