@@ -51,6 +51,14 @@ pub struct Salesforce {
     pub audiences: BTreeMap<Audience, SalesforceAudience>,
 }
 
+impl Salesforce {
+    /// Whether another checkbox of the object has the same time of consent beside it, which then may be that one's.
+    #[must_use]
+    pub fn shares_time(&self, audience: &SalesforceAudience) -> bool {
+        self.audiences.values().any(|other| other.is_another_box(audience))
+    }
+}
+
 /// How tokens are had.
 #[derive(Clone, Debug)]
 pub enum SalesforceAuth {
@@ -90,6 +98,14 @@ impl SalesforceObject {
             Self::Lead => "Lead",
             Self::PersonAccount => "Account",
         }
+    }
+
+    /// The one that a callback names: without regard to case, and Person Accounts by either of their names.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        let is_it = |known: &Self| known.name().eq_ignore_ascii_case(text);
+        let person_account = text.eq_ignore_ascii_case("PersonAccount").then_some(Self::PersonAccount);
+        Self::ALL.into_iter().find(is_it).or(person_account)
     }
 
     /// The field that holds the address.
@@ -142,6 +158,12 @@ pub struct SalesforceAudience {
 }
 
 impl SalesforceAudience {
+    /// Whether this is another checkbox of the same object.
+    #[must_use]
+    pub fn is_another_box(&self, other: &Self) -> bool {
+        self.object == other.object && !self.opt_out_field.eq_ignore_ascii_case(&other.opt_out_field)
+    }
+
     /// Reads `Contact`, `Lead` or `Account`, and after a dot the checkbox if it isn't the standard one. `None` if it is none
     /// of these.
     #[must_use]

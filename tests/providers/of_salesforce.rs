@@ -45,6 +45,22 @@ async fn post(town: &Town, token: &str, body: String) -> (u16, String) {
     (answer.status, answer.body)
 }
 
+/// What Apex sends; the answer's status and body.
+async fn post_signed(town: &Town, secret: &str, body: &Value) -> (u16, String) {
+    use base64::Engine;
+    let body = body.to_string();
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
+    let signature = base64::prelude::BASE64_STANDARD.encode(aws_lc_rs::hmac::sign(&key, body.as_bytes()));
+    let url = format!("http://{}/webhooks/salesforce/sales", town.sandbox.gateways[0]);
+    let request = reqwest::Client::new()
+        .post(&url)
+        .header("content-type", "application/json")
+        .header("x-gateway-signature", signature)
+        .body(body);
+    let answer = ask(Port::Webhooks, request).await;
+    (answer.status, answer.body)
+}
+
 fn message(organization: &str, id: &str, fields: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\" \
@@ -163,21 +179,45 @@ async fn a_deletion_that_is_told_is_an_opt_out_and_a_wrong_signature_is_nobody_s
     assert!(sim.delete(&id));
     let body = json!({
         "object": "Contact", "id": id, "deleted": true, "fields": { "Email": address("ann"), "Gigya_UID__c": uid },
-    })
-    .to_string();
-    let url = format!("http://{}/webhooks/salesforce/sales", town.sandbox.gateways[0]);
+    });
     for (secret, expected) in [("another", 401), (CALLBACK_SECRET, 200)] {
-        use base64::Engine;
-        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
-        let signature = base64::prelude::BASE64_STANDARD.encode(aws_lc_rs::hmac::sign(&key, body.as_bytes()));
-        let request = reqwest::Client::new()
-            .post(&url)
-            .header("content-type", "application/json")
-            .header("x-gateway-signature", signature)
-            .body(body.clone());
-        assert_eq!(ask(Port::Webhooks, request).await.status, expected);
+        assert_eq!(post_signed(&town, secret, &body).await.0, expected);
         assert_eq!(town.gigya_says(&uid), Some(expected != 200));
     }
+}
+
+/// Whoever writes the Flow may spell the object as they like; what can't be told is kept for a person, and not taken for settled.
+#[tokio::test]
+async fn an_opt_out_of_an_object_that_is_spelled_otherwise_is_not_lost() {
+    let settings = SalesforceSettings { callbacks: Callbacks::Signed, ..SalesforceSettings::default() };
+    let (mut town, sim) = town(settings).await;
+    let uid = town.subscriber("ann").await;
+    let id = id_of(&sim, "ann");
+    sim.courier().pause(true);
+    sim.set_opted_out(&address("ann"), true);
+    let of = |object: &str| json!({ "object": object, "id": id, "fields": { "HasOptedOutOfEmail": true } });
+    for object in ["Contacts", "Individual", "PersonAccount"] {
+        let (status, answer) = post_signed(&town, CALLBACK_SECRET, &of(object)).await;
+        let expected = if object == "PersonAccount" { "no_route" } else { "malformed" };
+        assert!(status == 200 && answer.contains(expected), "{object}: {status} {answer}");
+        assert_eq!(answer.contains("\"rejected\":1"), object != "PersonAccount", "{answer}");
+        assert_eq!(town.gigya_says(&uid), Some(true));
+    }
+    post_signed(&town, CALLBACK_SECRET, &of("contact")).await;
+    assert_eq!(town.gigya_says(&uid), Some(false));
+}
+
+/// A message of another object is told of as one that nothing can be done with; one that comes again for ever would help nobody.
+#[tokio::test]
+async fn a_message_of_an_object_that_is_no_audience_is_set_aside() {
+    let (town, _) = town(SalesforceSettings::default()).await;
+    let body = message(ORGANIZATION, "0035e00000ZkM3hAAF", "").replace("sf:Contact", "sf:Individual");
+    let (status, answer) = post(&town, OUTBOUND_TOKEN, body).await;
+    assert!(status == 200 && answer.contains("<Ack>true</Ack>"), "{status} {answer}");
+    let metrics = format!("http://{}/metrics", town.sandbox.operations[0]);
+    let metrics = ask(Port::Operations, reqwest::Client::new().get(&metrics)).await.body;
+    let is_told = |line: &&str| line.contains("rejected") && line.contains("malformed") && line.ends_with(" 1");
+    assert!(metrics.lines().any(|line| is_told(&line)), "{metrics}");
 }
 
 /// Without the time of consent, an opt-out counts to the end of its day; an opt-in on another day is newer.
@@ -542,4 +582,72 @@ async fn who_leaves_while_their_record_has_no_address_is_out_when_it_has_one_aga
     town.quiet().await;
     assert_eq!(sim.at(&address("ann"))[0]["HasOptedOutOfEmail"], true);
     assert_eq!(town.gigya_says(&uid), Some(false));
+}
+
+/// An address that is none doesn't hide a record from the account whose UID it has.
+#[tokio::test]
+async fn who_leaves_while_their_records_address_is_none_is_opted_out_all_the_same() {
+    let (mut town, sim) = town(SalesforceSettings::default()).await;
+    let (ann, bea) = (town.subscriber("ann").await, town.subscriber("bea").await);
+    for name in ["ann", "bea"] {
+        sim.edit(&id_of(&sim, name), json!({ "Email": format!("{name} at example.org") }));
+    }
+    town.quiet().await;
+    town.sandbox.gigya.unsubscribe(&ann, "newsletter");
+    town.sandbox.gigya.fire_update_of(&bea);
+    town.quiet().await;
+    let said = |uid: &str| {
+        let rows = sim.records().into_iter().filter(|row| row["Gigya_UID__c"] == uid);
+        rows.map(|row| (row["Email"].clone(), row["HasOptedOutOfEmail"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&ann), [(json!("ann at example.org"), json!(true))], "{:?}", town.outcomes());
+    assert_eq!(said(&bea), [(json!(address("bea")), json!(false))], "who stays gets their own back");
+
+    // Of whom no address is known at either side, the record is there, too; and it isn't anybody's whose UID looks like it.
+    let (esp, audience) = connection(&town);
+    sim.create("Contact", json!({ "LastName": "C", "Email": "?", "Gigya_UID__c": "uid-Cid" }));
+    for (uid, is_there) in [("uid-Cid", true), ("uid-cid", false)] {
+        let uid = Uid::new(uid).unwrap();
+        let cid = Email::parse(&address("cid")).unwrap();
+        for addresses in [Vec::new(), vec![&cid]] {
+            let found = esp.find(&audience, &Whom { uids: vec![&uid], addresses, fields: &[] }, soon()).await.unwrap();
+            assert_eq!(found.len(), usize::from(is_there));
+        }
+    }
+}
+
+/// Gigya's opt-out is forwarded late, so what the gateway writes beside it is later than it was. Then somebody, or an import, unticks
+/// the box and leaves the time as it is: that is nobody's opt-in.
+#[tokio::test]
+async fn a_box_unticked_by_hand_is_no_opt_in_of_the_time_that_the_gateway_wrote() {
+    let settings = SalesforceSettings {
+        keeps_time: false,
+        lines: "consent_time_field = \"Consent_Time__c\"".to_owned(),
+        ..of_route("accept_opt_ins = true")
+    };
+    let (mut town, sim) = town(settings).await;
+    town.sandbox.clock.advance(SignedDuration::from_hours(-1));
+    let uid = town.subscriber("ann").await;
+    town.esp().faults().set_down(true);
+    town.sandbox.gigya.unsubscribe(&uid, "newsletter");
+    town.sandbox.clock.advance(SignedDuration::from_mins(59));
+    town.esp().faults().set_down(false);
+    town.quiet().await;
+    assert!(!town.mails("ann"), "{:?}", town.outcomes());
+    let id = id_of(&sim, "ann");
+    assert!(sim.at(&address("ann"))[0]["Consent_Time__c"].is_string());
+    sim.edit(&id, json!({ "HasOptedOutOfEmail": false }));
+    town.quiet().await;
+    assert_eq!(town.gigya_says(&uid), Some(false), "{:?}", town.outcomes());
+    town.sandbox.gigya.fire_update_of(&uid);
+    town.quiet().await;
+    assert!(!town.mails("ann"), "{:?}", town.outcomes());
+
+    // A page that asks for consent, and says when it was given, does.
+    let now = || town.sandbox.clock.now().strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string();
+    town.sandbox.clock.advance(SignedDuration::from_secs(30));
+    sim.edit(&id, json!({ "HasOptedOutOfEmail": false, "Consent_Time__c": now() }));
+    town.quiet().await;
+    assert_eq!(town.gigya_says(&uid), Some(true), "{:?}", town.outcomes());
+    assert!(town.mails("ann"));
 }

@@ -118,7 +118,7 @@ fn rules_by_name(
         .iter()
         .map(|(name, connection)| ("marketing_cloud", name, marketing_cloud::rules(connection.as_ref())));
     let sales = salesforce.iter();
-    let sales = sales.map(|(name, connection)| ("salesforce", name, salesforce::rules(connection.as_ref())));
+    let sales = sales.map(|(name, _)| ("salesforce", name, salesforce::rules()));
     let third = http.iter().map(|(name, connection)| ("http", name, http::rules(connection.as_ref())));
     for (table, name, rules) in second.chain(sales).chain(third) {
         if all.insert(name.clone(), rules).is_some() {

@@ -23,8 +23,8 @@ const FIRST_VERSION: u16 = 46;
 /// The shortest secret of a callback.
 const SHORTEST_SECRET: usize = 16;
 /// What an audience may be.
-const AUDIENCES: &str = "write \"CONNECTION/Contact\", \"CONNECTION/Lead\" or \"CONNECTION/Account\", and after a dot the API \
-                         name of a checkbox, if it isn't Email Opt Out that says who is out";
+const AUDIENCES: &str = "write \"CONNECTION/Contact\", \"CONNECTION/Lead\" or \"CONNECTION/Account\"; if another checkbox than \
+                         Email Opt Out says who is out, add a dot and its API name: \"CONNECTION/Contact.Newsletter_Opt_Out__c\"";
 /// Where a signature over a JSON callback is.
 const SIGNATURE_HEADER: HeaderName = HeaderName::from_static("x-gateway-signature");
 
@@ -47,7 +47,7 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Salesforce>
     let organization_id = organization(reader);
     let outbound_tokens = tokens(reader);
     let callback_secrets = secrets(reader);
-    let callback_auth = callback_auth(reader);
+    let callback_auth = callback_auth(reader, !callback_secrets.is_empty());
     if !outbound_tokens.is_empty() && organization_id.is_none() && !reader.reported("organization_id") {
         let remedy = "write the organization's id, which Outbound Messages name: Setup, Company Information";
         reader.report("organization_id", None, "is missing", remedy);
@@ -60,6 +60,11 @@ pub fn read(reader: &mut Reader<'_>, name: ConnectionName) -> Option<Salesforce>
     let uid_field = field(reader, "uid_field").unwrap_or_else(|| "Gigya_UID__c".to_owned());
     let consent_time_field = field(reader, "consent_time_field");
     let write_consent_time = reader.flag("write_consent_time", true);
+    if !write_consent_time && consent_time_field.is_none() && !reader.reported("consent_time_field") {
+        let remedy =
+            "set consent_time_field to the field that Salesforce keeps the time in, or leave write_consent_time out";
+        reader.report("write_consent_time", None, "does nothing without consent_time_field", remedy);
+    }
     let time_zone = time_zone(reader);
     let placeholder = reader.text("placeholder").map_or_else(|| "-".to_owned(), |(text, _)| text);
     let save_duplicates = reader.flag("save_duplicates", false);
@@ -158,9 +163,14 @@ fn secrets(reader: &mut Reader<'_>) -> Vec<SecretString> {
 }
 
 /// Apex can sign; a Flow can send a secret along only.
-fn callback_auth(reader: &mut Reader<'_>) -> Verification {
+fn callback_auth(reader: &mut Reader<'_>, has_secrets: bool) -> Verification {
     let ways = [("hmac-sha256", true), ("bearer", false)];
-    if reader.choice("callback_auth", &ways).unwrap_or(true) {
+    let is_signed = reader.choice("callback_auth", &ways).unwrap_or(true);
+    if !is_signed && !has_secrets && !reader.reported("callback_secrets") {
+        let remedy = "list in callback_secrets what JSON callbacks send along, or leave callback_auth out";
+        reader.report("callback_auth", None, "does nothing without callback_secrets", remedy);
+    }
+    if is_signed {
         let signature = Signature {
             header: SIGNATURE_HEADER,
             prefix: String::new(),
@@ -197,7 +207,7 @@ fn time_zone(reader: &mut Reader<'_>) -> Option<TimeZone> {
 }
 
 /// What routes to a connection may say.
-pub fn rules(connection: Option<&Salesforce>) -> Rules {
+pub fn rules() -> Rules {
     Rules {
         on_inactive: RemovalKind::Unsubscribe,
         no_delete: None,
@@ -205,8 +215,8 @@ pub fn rules(connection: Option<&Salesforce>) -> Rules {
             "\"suppress\" is not to be had at Salesforce",
             "choose \"unsubscribe\", which keeps the record opted out, or \"delete\"",
         )),
-        // Only where Salesforce says since when somebody is in can an opt-in there be newer than anything.
-        tells_opt_ins: connection.is_none_or(|connection| connection.consent_time_field.is_some()),
+        // With a field for their time, as `check_together` sees.
+        tells_opt_ins: true,
         tells_bounces: false,
         needs_field: None,
         reserved_fields: BTreeSet::new(),
@@ -214,15 +224,28 @@ pub fn rules(connection: Option<&Salesforce>) -> Rules {
     }
 }
 
-/// Reports fields that can't be any, and those that say who is out, which no profile may change.
+/// Reports opt-ins whose time nothing tells, fields that can't be any, and those that say who is out or since when, which no
+/// profile may change.
 pub fn check_together(
     root: &mut Reader<'_>,
     connections: &[(ConnectionName, Option<Salesforce>)],
     routes: &[Arc<Route>],
 ) {
     for (index, route) in routes.iter().enumerate() {
-        if connections.iter().all(|(name, _)| *name != route.esp) {
-            continue;
+        let Some((connection, read)) = connections.iter().find(|(name, _)| *name == route.esp) else { continue };
+        let time = read.as_ref().and_then(|read| read.consent_time_field.as_deref());
+        // Only where Salesforce says since when somebody is in can an opt-in there be newer than anything.
+        if route.accept_opt_ins && read.is_some() && time.is_none() {
+            let what = "can't work: nothing at Salesforce tells since when somebody is opted in";
+            let remedy = format!(
+                "set consent_time_field in [salesforce.{connection}] to a field with that time, or leave accept_opt_ins out"
+            );
+            root.report(&format!("route[{index}].accept_opt_ins"), None, what, remedy);
+        }
+        for name in route.fields.keys().filter(|name| time.is_some_and(|time| time.eq_ignore_ascii_case(name))) {
+            let remedy =
+                "remove it: it is the connection's consent_time_field, which is written with the checkbox alone";
+            root.report(&format!("route[{index}].fields.{name}"), None, "is the time of consent", remedy);
         }
         for name in route.fields.keys().filter(|name| !is_field(name)) {
             let remedy = "write the field's API name, for example FirstName or Loyalty_Tier__c";
@@ -230,9 +253,15 @@ pub fn check_together(
         }
         let Some(meaning) = SalesforceAudience::parse(route.audience.as_str()) else { continue };
         let others = routes.iter().filter(|other| other.esp == route.esp);
-        let others = others.filter_map(|other| SalesforceAudience::parse(other.audience.as_str()));
-        let mut boxes: Vec<String> =
-            others.filter(|other| other.object == meaning.object).map(|other| other.opt_out_field).collect();
+        let others: Vec<_> = others.filter_map(|other| SalesforceAudience::parse(other.audience.as_str())).collect();
+        if route.accept_opt_ins && others.iter().any(|other| other.is_another_box(&meaning)) {
+            let what = "can't work: several checkboxes of the object share the time of consent";
+            let remedy =
+                "give each a connection of its own, with its own consent_time_field, or leave accept_opt_ins out";
+            root.report(&format!("route[{index}].accept_opt_ins"), None, what, remedy);
+        }
+        let others = others.into_iter().filter(|other| other.object == meaning.object);
+        let mut boxes: Vec<String> = others.map(|other| other.opt_out_field).collect();
         boxes.push(meaning.object.standard_opt_out().to_owned());
         boxes.push("LastModifiedDate".to_owned());
         for name in route.fields.keys().filter(|name| boxes.iter().any(|own| own.eq_ignore_ascii_case(name))) {

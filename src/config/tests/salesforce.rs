@@ -53,6 +53,18 @@ fn what_can_not_work_is_told() {
         (good.clone(), "audience = \"sales/Contact\"\naccept_opt_ins = true", "accept_opt_ins: can't work"),
         (
             good.clone(),
+            "audience = \"sales/Contact\"\naccept_opt_ins = true",
+            "set consent_time_field in [salesforce.sales]",
+        ),
+        (good.clone(), "audience = \"sales/Opportunity\"", "if another checkbox than Email Opt Out says who is out"),
+        (
+            format!("{good}write_consent_time = false"),
+            CONTACTS,
+            "write_consent_time: does nothing without consent_time_field",
+        ),
+        (format!("{good}callback_auth = \"bearer\""), CONTACTS, "callback_auth: does nothing without callback_secrets"),
+        (
+            good.clone(),
             "audience = \"sales/Contact\"\nfields = { \"First Name\" = \"profile.firstName\" }",
             "is not the name of a field",
         ),
@@ -63,4 +75,7 @@ fn what_can_not_work_is_told() {
     }
     let timed = format!("{good}consent_time_field = \"Time__c\"");
     assert!(salesforce(&timed, "audience = \"sales/Contact\"\naccept_opt_ins = true").is_ok());
+    assert!(salesforce(&format!("{timed}\nwrite_consent_time = false"), CONTACTS).is_ok());
+    let bearer = "callback_auth = \"bearer\"\ncallback_secrets = [{ env = \"SF_OUTBOUND_TOKEN\" }]";
+    assert!(salesforce(&format!("{good}{bearer}"), CONTACTS).is_ok());
 }

@@ -33,7 +33,10 @@ fn one() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .description(Some("One record that was changed."))
-        .property("object", anything("`Contact`, `Lead` or `Account`; others are ignored."))
+        .property(
+            "object",
+            anything("`Contact`, `Lead` or `Account` (or `PersonAccount`), in any case; another one is `malformed`."),
+        )
         .property("id", anything("The record's id. The record is read."))
         .property("deleted", anything("True if it was deleted, which is an opt-out."))
         .property("fields", anything("What it says, by API names; counts if the record isn't there anymore."))

@@ -31,7 +31,9 @@ const MOST: usize = 1_000;
 pub struct Event {
     /// The notice's id; one of the record and what is said where it has none.
     pub id: String,
-    /// The kind of record; none if it is another one.
+    /// The kind of record, as it is named.
+    pub kind: String,
+    /// Which of those that can be an audience it is; none if it is another one.
     pub object: Option<SalesforceObject>,
     /// The record's id; none if it is malformed.
     pub record: Option<String>,
@@ -44,8 +46,7 @@ pub struct Event {
 impl Event {
     /// What was told, for a person to look at.
     pub fn said(&self) -> String {
-        let object = self.object.map(SalesforceObject::name);
-        json!({ "object": object, "id": self.record, "deleted": self.deleted, "fields": self.fields }).to_string()
+        json!({ "object": self.kind, "id": self.record, "deleted": self.deleted, "fields": self.fields }).to_string()
     }
 }
 

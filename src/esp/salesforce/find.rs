@@ -26,17 +26,25 @@ pub async fn find(
     let queries = if conditions.len() == 2 { vec![conditions.join(" OR ")] } else { conditions };
     for condition in queries {
         let rows = client.query_all(&soql::select(settings, audience, &condition), deadline).await?;
-        // Of whom Salesforce has no address, somebody may fill it in later: they are found by their UID all the same.
-        let address = whom.addresses.first().copied();
-        for record in rows.iter().filter_map(|row| wire::record_at(settings, audience, row, address)) {
-            let is_theirs = record.uid.as_ref().is_some_and(|uid| whom.uids.contains(&uid))
-                || whom.addresses.contains(&&record.address);
+        for row in &rows {
+            let uid = wire::text_of(row, &settings.uid_field).and_then(|uid| Uid::new(&uid));
+            let has_uid = uid.is_some_and(|uid| whom.uids.contains(&&uid));
+            // Of whom Salesforce has no address, or none that is one, somebody may mend it later: they are found by their UID all the
+            // same, under an address of theirs.
+            let address = has_uid.then(|| whom.addresses.first().map_or_else(no_address, |first| (*first).clone()));
+            let Some(record) = wire::record_at(settings, audience, row, address.as_ref()) else { continue };
+            let is_theirs = has_uid || whom.addresses.contains(&&record.address);
             if is_theirs && found.iter().all(|known| known.key != record.key) {
                 found.push(record);
             }
         }
     }
     Ok(found)
+}
+
+/// Stands for the address of somebody of whom neither side has one. Nobody has it (RFC 2606).
+fn no_address() -> Email {
+    Email::parse("no-address@example.invalid").expect("this is an address")
 }
 
 /// The same of many people at once.

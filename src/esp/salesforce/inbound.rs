@@ -104,13 +104,13 @@ fn of_event(settings: &Settings, read: &[(&(SalesforceAudience, Vec<Audience>), 
         Notice { id: event.id.clone(), audiences: Vec::new(), news: Err(outcome), said }
     };
     let (Some(object), Some(record)) = (event.object, &event.record) else {
-        let is_ours = event.record.is_none();
-        let outcome =
-            if is_ours { Outcome::Rejected(Reason::Malformed) } else { Outcome::Skipped(Reason::EventTypeIgnored) };
-        return vec![without(outcome)];
+        // Somebody had it sent here, and it may be an opt-out: a misspelt name, or an object by which people there say who is
+        // out. No route can be about it, so it is kept for a person to see, and isn't taken for settled.
+        return vec![without(Outcome::Rejected(Reason::Malformed))];
     };
     let concerned: Vec<_> = read.iter().filter(|((audience, _), _)| audience.object == object).collect();
     if concerned.is_empty() {
+        // One that routes can be about, and none is: what is kept in step is what they say, and this is nothing of it.
         return vec![without(Outcome::Skipped(Reason::NoRoute))];
     }
     let several = concerned.len() > 1;

@@ -65,7 +65,7 @@ pub fn offer() -> Offer {
         writes: vec!["subscribe", "unsubscribe", "update"],
         removal: vec!["delete", "unsubscribe"],
         tells: vec!["opt-outs", "opt-ins", "changes"],
-        verified_by: "token in the URL, or HMAC-SHA256".to_owned(),
+        verified_by: "token in the URL, HMAC-SHA256, or bearer token".to_owned(),
         reconcile: true,
         limits: "knows the day of an opt-out only, unless a field has its time".to_owned(),
     }

@@ -13,7 +13,6 @@ use crate::esp::{Bookmark, Esp, ListPage, NotTaken, Person, ProviderInfo, Receiv
 use crate::upstream::{Attempts, Deadline, Fault, Health, Transport};
 use async_trait::async_trait;
 use http::HeaderMap;
-use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -43,10 +42,10 @@ impl Salesforce {
         self.settings.audiences.get(audience).ok_or(Fault::Configuration { code: 404 })
     }
 
-    /// Says that consent was written now, where the gateway is to say so.
-    pub(super) fn stamp(&self, row: &mut wire::Row) {
+    /// Says when the consent was given or taken back that is written, where the gateway is to say so.
+    fn stamp(&self, row: &mut wire::Row, is_out: bool) {
         if let Some(field) = self.settings.consent_time_field.as_ref().filter(|_| self.settings.write_consent_time) {
-            row.insert(field.clone(), json!(wire::spelled(Timestamp::now())));
+            row.insert(field.clone(), json!(wire::stamp(is_out)));
         }
     }
 
@@ -171,7 +170,7 @@ impl Esp for Salesforce {
         let mut row = wire::written(&self.settings, audience, person, false);
         row.insert(self.settings.uid_field.clone(), json!(person.uid.expose()));
         row.insert(audience.opt_out_field.clone(), json!(false));
-        self.stamp(&mut row);
+        self.stamp(&mut row, false);
         // Whoever has said something since must not be overruled unheard.
         let since = unchanged_since(record);
         let (since, once) = (since.as_deref(), Attempts::Once);
@@ -206,7 +205,7 @@ impl Esp for Salesforce {
 
     async fn opt_out(&self, audience: &Audience, record: &Record, deadline: Deadline) -> Result<Written, Fault> {
         let mut row = wire::Row::new();
-        self.stamp(&mut row);
+        self.stamp(&mut row, true);
         self.tick(self.meaning(audience)?, record, row, None, deadline).await
     }
 

@@ -3,7 +3,8 @@
 //! A checkbox has no time. What is known of an opt-out is that it is no later than the record's last change, which may be
 //! about something else: so it counts to the end of that change's day, and an opt-in, which may be as old as the record,
 //! as older than anything. A field with the consent's time, where there is one, says it better; unless it's only the gateway
-//! that writes it: a box ticked by somebody else has the time of an older act then, and counts up to the record's last change.
+//! that writes it. Then a box that somebody else ticks or unticks has the time of an older act beside it: an opt-out counts up to
+//! the record's last change, and an opt-in has its time only if the record hasn't been changed since that was written.
 
 use crate::config::salesforce::{Salesforce as Settings, SalesforceAudience};
 use crate::domain::{ActedAt, Consent, Email, OptOutReason, Uid};
@@ -21,12 +22,20 @@ pub const LAST_MODIFIED: &str = "LastModifiedDate";
 /// How exact [`LAST_MODIFIED`] is.
 const A_SECOND: SignedDuration = SignedDuration::from_secs(1);
 
+/// How far the time of an opt-in and the change that wrote it may be apart: clocks differ, and a call takes a while.
+const ONE_WRITE: SignedDuration = SignedDuration::from_mins(1);
+/// How long before it is written the gateway has an opt-out be. The person said so earlier, and nobody knows by how much. It is more
+/// than [`ONE_WRITE`], so that a box that is unticked right after the gateway's write isn't taken for an opt-in of that time.
+const OPT_OUT_WAS: SignedDuration = SignedDuration::from_mins(2);
+/// Marks a record whose address can't be one, and is to be written. No field has such a name.
+const ANOTHER_ADDRESS: &str = "another address";
+
 /// What a record says; none if it has no id or no address, to which nothing could be sent.
 pub fn record(settings: &Settings, audience: &SalesforceAudience, row: &Row) -> Option<Record> {
     record_at(settings, audience, row, None)
 }
 
-/// The same; `address` is taken for that of a record that has none.
+/// The same; `address` is taken for that of a record that has none, or one that can't be an address.
 pub fn record_at(
     settings: &Settings,
     audience: &SalesforceAudience,
@@ -35,12 +44,14 @@ pub fn record_at(
 ) -> Option<Record> {
     let id = text_of(row, "Id").filter(|id| super::callback::is_id(id))?;
     let stated = text_of(row, audience.object.address_field());
-    let address = match stated {
-        Some(stated) => Email::parse(&stated).ok()?,
-        None => address?.clone(),
-    };
+    let parsed = stated.as_ref().and_then(|stated| Email::parse(stated).ok());
+    let is_another = stated.is_some() && parsed.is_none();
+    let address = parsed.or_else(|| address.cloned())?;
     let mut fields: Vec<_> =
         audience.fields.iter().map(|name| (name.clone(), text_of(row, name).unwrap_or_default())).collect();
+    if is_another {
+        fields.push((ANOTHER_ADDRESS.to_owned(), String::new()));
+    }
     fields.push((LAST_MODIFIED.to_owned(), text_of(row, LAST_MODIFIED).unwrap_or_default()));
     if is_out_of_everything(audience, row) {
         fields.push((audience.object.standard_opt_out().to_owned(), true.to_string()));
@@ -59,15 +70,20 @@ pub fn record_at(
 /// What the checkbox says, or else Email Opt Out, and since when.
 pub fn consent(settings: &Settings, audience: &SalesforceAudience, row: &Row) -> Consent {
     let told = settings.consent_time_field.as_ref().and_then(|name| time(&text_of(row, name)?, &settings.time_zone));
+    let changed = text_of(row, LAST_MODIFIED);
+    let changed_at = changed.as_deref().and_then(instant);
     if is_in(row, &audience.opt_out_field) && !is_out_of_everything(audience, row) {
+        // Whoever unticked it by hand didn't write the time; and one that several checkboxes share may be another one's.
+        let is_its_own =
+            |told: &ActedAt| !settings.write_consent_time || changed_at.is_some_and(|at| is_one_write(*told, at));
+        let told = told.filter(|told| is_its_own(told) && !settings.shares_time(audience));
         return Consent::OptedIn { since: told.unwrap_or(ActedAt::UNKNOWN) };
     }
-    let changed = text_of(row, LAST_MODIFIED);
     let since = match told {
         Some(told) if settings.write_consent_time => {
-            // Whoever ticked it by hand didn't write the time.
-            let changed = changed.and_then(|text| instant(&text)).and_then(|at| at.checked_add(A_SECOND).ok());
-            ActedAt::within(told.earliest(), told.latest().max(changed))
+            // Whoever ticked it by hand didn't write the time. Where the last change isn't known, it may have been just now.
+            let changed = changed_at.and_then(|at| at.checked_add(A_SECOND).ok());
+            ActedAt::within(told.earliest(), changed.map(|changed| told.latest().map_or(changed, |at| at.max(changed))))
         }
         Some(told) => told,
         None => changed
@@ -75,6 +91,18 @@ pub fn consent(settings: &Settings, audience: &SalesforceAudience, row: &Row) ->
             .map_or(ActedAt::UNKNOWN, ActedAt::no_later_than),
     };
     Consent::OptedOut { since, reason: OptOutReason::Unsubscribed }
+}
+
+/// Whether a time was written by a record's last change, as far as can be known. A whole day never is.
+fn is_one_write(told: ActedAt, changed: Timestamp) -> bool {
+    let is_near = |at: Timestamp| at.duration_since(changed).abs() <= ONE_WRITE;
+    told.earliest().is_some_and(is_near) && told.latest().is_some_and(is_near)
+}
+
+/// The time of consent that the gateway writes: now of an opt-in, of an opt-out a little earlier.
+pub fn stamp(is_out: bool) -> String {
+    let now = Timestamp::now();
+    spelled(if is_out { now.checked_sub(OPT_OUT_WAS).unwrap_or(now) } else { now })
 }
 
 /// Whether a checkbox is a plain "no"; whatever else it is, is taken for out.
@@ -124,7 +152,7 @@ pub fn instant(text: &str) -> Option<Timestamp> {
 }
 
 /// An instant as a date-and-time field takes it.
-pub fn spelled(at: Timestamp) -> String {
+fn spelled(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string()
 }
 
@@ -207,6 +235,9 @@ pub fn differs(settings: &Settings, audience: &SalesforceAudience, record: &Reco
         let held = record.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         held.map_or("", |(_, value)| value.as_str())
     };
+    if record.fields.iter().any(|(name, _)| name == ANOTHER_ADDRESS) {
+        return true;
+    }
     let mut fields = mapped(settings, audience, person);
     fields.any(|field| match &field.value {
         FieldValue::Missing => !held(&field.name).is_empty() && !is_required(audience, &field.name),

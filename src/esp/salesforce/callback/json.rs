@@ -23,15 +23,16 @@ pub fn parse(body: &[u8], key: Option<&SecretString>) -> Result<Vec<Event>, Stri
 }
 
 fn event(value: &Value, key: &[u8]) -> Event {
-    let object = value["object"].as_str();
+    let kind = value["object"].as_str().unwrap_or_default().trim();
     let record = value["id"].as_str().map(str::trim).filter(|id| is_id(id)).map(ToOwned::to_owned);
     let fields = value["fields"].as_object().into_iter().flatten();
     let fields = fields.filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect();
     let digest = hex::encode(&Sha256::new().chain_update(key).chain_update(value.to_string()).finalize()[..6]);
     Event {
         id: record.as_ref().map_or_else(|| digest.clone(), |record| format!("{record}-{digest}")),
-        object: SalesforceObject::ALL.into_iter().find(|known| Some(known.name()) == object),
-        record: record.filter(|_| object.is_some()),
+        kind: kind.to_owned(),
+        object: SalesforceObject::named(kind),
+        record,
         deleted: value["deleted"] == true,
         fields,
     }

@@ -148,10 +148,10 @@ impl Parsing {
 impl Notification {
     fn into_event(self) -> Event {
         let Self { id, kind, fields } = self;
-        let object = SalesforceObject::ALL.into_iter().find(|object| object.name() == kind);
+        let object = SalesforceObject::named(&kind);
         let record = fields.get("Id").filter(|id| is_id(id)).cloned();
         let made = || hex::encode(&Sha256::digest(format!("{fields:?}"))[..12]);
         let id = if is_id(&id) { id } else { record.clone().unwrap_or_else(made) };
-        Event { id, object, record, deleted: false, fields }
+        Event { id, kind, object, record, deleted: false, fields }
     }
 }

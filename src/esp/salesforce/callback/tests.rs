@@ -76,6 +76,24 @@ fn what_is_not_a_message_is_refused() {
 }
 
 #[test]
+fn an_object_is_named_without_regard_to_case_and_what_another_was_called_is_kept() {
+    for (named, object) in [
+        ("Contact", Some(SalesforceObject::Contact)),
+        ("contact", Some(SalesforceObject::Contact)),
+        (" LEAD ", Some(SalesforceObject::Lead)),
+        ("Account", Some(SalesforceObject::PersonAccount)),
+        ("personAccount", Some(SalesforceObject::PersonAccount)),
+        ("Contacts", None),
+        ("", None),
+    ] {
+        let body = format!(r#"{{"object":"{named}","id":"{ID}"}}"#);
+        let read = parse_json(body.as_bytes(), None).unwrap().remove(0);
+        assert_eq!((read.object, read.record.as_deref()), (object, Some(ID)), "{named}");
+        assert!(read.said().contains(&format!("\"object\":\"{}\"", named.trim())), "{}", read.said());
+    }
+}
+
+#[test]
 fn json_is_one_record_or_a_list_of_them() {
     let one =
         format!(r#"{{"object":"Lead","id":"{ID}","fields":{{"Email":"a@example.org","HasOptedOutOfEmail":true}}}}"#);

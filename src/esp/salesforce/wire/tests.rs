@@ -32,6 +32,17 @@ fn no_route_maps_a_field_that_says_who_is_out() {
         read("", &route).err().map(|error| error.to_string())
     };
     assert_eq!(with("Nickname__c"), None);
+    let timed = |field: &str| {
+        let route = format!(
+            "[[route]]\nsubscription = \"main/2\"\naudience = \"sales/Contact.News__c\"\nfields = {{ {field} = \"data.x\" }}"
+        );
+        read(TIME, &route).err().map(|error| error.to_string())
+    };
+    assert_eq!(timed("Nickname__c"), None);
+    for wrong in ["Time__c", "time__C"] {
+        let problem = timed(wrong).unwrap();
+        assert!(problem.contains("is the time of consent") && problem.contains("consent_time_field"), "{problem}");
+    }
     for wrong in ["HasOptedOutOfEmail", "hasoptedoutofemail", "News__c", "LastModifiedDate"] {
         let problem = with(wrong).unwrap();
         assert!(problem.contains(wrong) && problem.contains("says who is out"), "{problem}");
@@ -194,6 +205,78 @@ fn a_box_ticked_by_hand_is_as_new_as_the_record_where_only_the_gateway_writes_th
     assert_eq!(latest(&settings(TIME)), Some(at("2026-03-05T09:00:01Z")));
     let kept = settings(&format!("{TIME}\nwrite_consent_time = false"));
     assert_eq!(latest(&kept), Some(at("2026-03-01T12:00:00.999Z")), "Salesforce keeps it, whoever ticks");
+}
+
+#[test]
+fn a_box_unticked_by_hand_is_no_opt_in_of_the_time_beside_it_where_only_the_gateway_writes_that() {
+    let since = |settings: &Settings, time: &str, changed: Value| {
+        let held = json!({ "HasOptedOutOfEmail": false, "Time__c": time, "LastModifiedDate": changed });
+        let consent = consent(settings, audience(settings), &row(held));
+        assert!(consent.is_opted_in());
+        consent.since().and_then(ActedAt::earliest)
+    };
+    let (settings, kept) = (settings(TIME), settings(&format!("{TIME}\nwrite_consent_time = false")));
+    let told = "2026-03-01T12:00:00.000+0000";
+    for (changed, is_known) in [
+        (json!("2026-03-01T12:00:00.000+0000"), true),
+        (json!("2026-03-01T12:00:59.000+0000"), true),
+        (json!("2026-03-01T11:59:30.000+0000"), true),
+        (json!("2026-03-01T12:02:00.000+0000"), false),
+        (json!("2026-03-05T09:00:00.000+0000"), false),
+        // A time that is ahead of the change that wrote it is nobody's.
+        (json!("2026-02-01T12:00:00.000+0000"), false),
+        (Value::Null, false),
+    ] {
+        let known = Some(at("2026-03-01T12:00:00Z"));
+        assert_eq!(since(&settings, told, changed.clone()), known.filter(|_| is_known), "{changed}");
+        assert_eq!(since(&kept, told, changed), known, "Salesforce keeps it, whoever unticks");
+    }
+    let day = json!("2026-03-01T12:00:00.000+0000");
+    assert_eq!(since(&settings, "2026-03-01", day.clone()), None, "a day is not the time of one write");
+    assert_eq!(since(&kept, "2026-03-01", day), Some(at("2026-02-28T23:00:00Z")));
+}
+
+/// A form of one newsletter would else be an opt-in to all others that the person is in there, and may have left in Gigya.
+#[test]
+fn a_time_that_several_checkboxes_share_is_no_opt_ins() {
+    let route = |box_of: &str, lines: &str| {
+        format!("[[route]]\nsubscription = \"main/2\"\naudience = \"sales/{box_of}\"\n{lines}")
+    };
+    for (box_of, is_known) in [("Contact.News__c", false), ("Contact.HasOptedOutOfEmail", true), ("Lead.News__c", true)]
+    {
+        let config = read(TIME, &route(box_of, "")).unwrap();
+        let Some(Esp::Salesforce(settings)) = config.esps.into_values().next() else { panic!("it is one") };
+        let held = json!({ "HasOptedOutOfEmail": false, "Time__c": "2026-03-01T12:00:00.000+0000",
+            "LastModifiedDate": "2026-03-01T12:00:00.000+0000" });
+        let contacts = SalesforceAudience::parse("Contact").unwrap();
+        assert_eq!(is_told(consent(&settings, &contacts, &row(held))), is_known, "{box_of}");
+        let refused = read(TIME, &route(box_of, "accept_opt_ins = true")).err().map(|error| error.to_string());
+        let is_refused = refused.as_ref().is_some_and(|said| said.contains("share the time of consent"));
+        assert_eq!((is_refused, refused.is_none()), (!is_known, is_known), "{refused:?}");
+    }
+}
+
+/// Whoever unticks a box right after the gateway has ticked it doesn't opt in by the time that the gateway wrote.
+#[test]
+fn what_the_gateway_writes_is_believed_of_an_opt_in_and_never_of_an_opt_out_that_is_unticked_since() {
+    let settings = settings(TIME);
+    let now = spelled(Timestamp::now());
+    for (is_out, is_known) in [(false, true), (true, false)] {
+        let held = json!({ "HasOptedOutOfEmail": false, "Time__c": stamp(is_out), "LastModifiedDate": now });
+        assert_eq!(is_told(consent(&settings, audience(&settings), &row(held))), is_known, "{is_out}");
+    }
+}
+
+/// What a message says of a record that is gone: when the box was ticked isn't in it.
+#[test]
+fn a_tick_whose_change_has_no_time_may_be_as_late_as_now() {
+    let (settings, kept) = (settings(TIME), settings(&format!("{TIME}\nwrite_consent_time = false")));
+    let latest = |settings: &Settings| {
+        let held = json!({ "HasOptedOutOfEmail": "true", "Time__c": "2020-03-01T12:00:00.000+0000" });
+        consent(settings, audience(settings), &row(held)).since().unwrap().latest()
+    };
+    assert_eq!(latest(&settings), None);
+    assert_eq!(latest(&kept), Some(at("2020-03-01T12:00:00.999Z")));
 }
 
 #[test]
