@@ -138,9 +138,9 @@ impl Subscriber<'_> {
         if !is_known && !self.is_written_down(address, course).await {
             return Ok(Step::settled(Outcome::Deferred(Reason::JournalUnavailable)));
         }
-        let held = self.look().await?;
-        course.rests_at = Some(vec![address.clone()]);
         let person = self.person(address);
+        let held = self.look_with(&person.fields).await?;
+        course.rests_at = Some(vec![address.clone()]);
         let (esp, audience) = (&self.ends.esp, &self.route().audience);
         let mut strays = held.strays;
         // Where each UID has a record of its own, theirs is the one that can move.

@@ -4,6 +4,7 @@
 
 use super::account::{Account, Handle};
 use super::auth::{Authenticator, BadCredentials, Form};
+use super::envelope::Envelope;
 use super::errors::{Meaning, meaning};
 use super::keys::WireKeys;
 use super::tag::OptInTag;
@@ -22,6 +23,8 @@ use url::form_urlencoded;
 /// What it is when an answer can't be read.
 const NOT_UNDERSTOOD: Fault = Fault::Unavailable { cause: "answer_not_understood" };
 
+/// What reads an account.
+const READ: &str = "accounts.getAccountInfo";
 /// What changes accounts, and whose ids receipts tell.
 const WRITES: [&str; 2] = ["accounts.setAccountInfo", "accounts.unsubscribe"];
 /// What to read of an account. Sent always, as its default has changed over time.
@@ -48,14 +51,6 @@ pub enum Reading {
     Found(Box<Account>),
     /// There is none, or none anymore.
     NotFound,
-}
-
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(rename = "errorCode", default)]
-    error_code: Option<i64>,
-    #[serde(rename = "callId", default)]
-    call_id: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -177,7 +172,7 @@ impl Client {
         api_key: Option<&str>,
         deadline: Deadline,
     ) -> Result<Reading, Fault> {
-        let Some(body) = self.call("accounts.getAccountInfo", Attempts::Few, form, api_key, deadline).await? else {
+        let Some(body) = self.call(READ, Attempts::Few, form, api_key, deadline).await? else {
             return Ok(Reading::NotFound);
         };
         let text = std::str::from_utf8(&body).map_err(|_| NOT_UNDERSTOOD)?;
@@ -376,7 +371,9 @@ impl Client {
     }
 
     fn judge(&self, operation: &str, response: &Response<Bytes>) -> Verdict<Answer> {
-        let envelope = serde_json::from_slice::<Envelope<'_>>(response.body()).ok();
+        let body = response.body();
+        // An account is read to its end in any case.
+        let envelope = if operation == READ { Envelope::before(body) } else { Envelope::of(body) };
         let code = envelope.as_ref().and_then(|envelope| envelope.error_code);
         let Some(code) = code else {
             // Not Gigya's envelope: something in between answered.
@@ -394,7 +391,7 @@ impl Client {
                 if WRITES.contains(&operation) {
                     upstream::note(call_id);
                 }
-                Verdict::Answer(Answer::Done(response.body().clone()))
+                Verdict::Answer(Answer::Done(body.clone()))
             }
             Meaning::NoSuchAccount => Verdict::Answer(Answer::NoSuchAccount),
             Meaning::NoSuchAccountOrKey => Verdict::Answer(Answer::NoSuchAccountOrKey),

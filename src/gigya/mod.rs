@@ -6,6 +6,7 @@
 mod account;
 mod auth;
 mod client;
+mod envelope;
 mod errors;
 mod keys;
 mod listing;

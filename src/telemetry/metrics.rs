@@ -10,8 +10,6 @@ pub use families::{FAMILIES, Family, Kind};
 use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -106,16 +104,18 @@ pub fn connection_gone(connection: &str, kind: &'static str) {
 }
 
 /// Series whose labels are a few words of ours, each looked up once: to find a series by its labels takes longer than
-/// to count.
-struct Known<K, S>(RwLock<HashMap<K, S>>);
+/// to count. There are so few that to go through them takes less than to hash one's labels.
+struct Known<K, S>(RwLock<Vec<(K, S)>>);
 
-impl<K: Eq + Hash, S: Clone> Known<K, S> {
+impl<K: PartialEq, S: Clone> Known<K, S> {
     fn get(&self, labels: K, look_up: impl FnOnce() -> S) -> S {
-        if let Some(series) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&labels) {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, series)) = known.iter().find(|(known, _)| *known == labels) {
             return series.clone();
         }
+        drop(known);
         let series = look_up();
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(labels, series.clone());
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push((labels, series.clone()));
         series
     }
 }

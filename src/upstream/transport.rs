@@ -92,7 +92,8 @@ impl HttpTransport {
 
     fn url(&self, uri: &Uri) -> Option<Url> {
         let text = uri.to_string();
-        let (place, query) = text.split_once('?').map_or((text.as_str(), None), |(place, query)| (place, Some(query)));
+        let query = uri.query();
+        let place = query.map_or(text.as_str(), |query| &text[..text.len() - query.len() - 1]);
         let known = self.urls.read().unwrap_or_else(PoisonError::into_inner).get(place).cloned();
         let mut url = match known {
             Some(url) => url,

@@ -2,7 +2,7 @@
 
 use super::Subscriber;
 use crate::domain::{Email, Uid};
-use crate::esp::{Record, Whom};
+use crate::esp::{Field, Record, Whom};
 use crate::gigya::{Account, Reading, fields_of};
 use crate::mutation::{self, Mutation};
 use crate::upstream::Fault;
@@ -21,6 +21,11 @@ pub struct Held {
 
 impl Subscriber<'_> {
     pub(super) async fn look(&self) -> Result<Held, Fault> {
+        self.look_with(&fields_of(self.route(), self.account)).await
+    }
+
+    /// The same for somebody whose fields are known.
+    pub(super) async fn look_with(&self, fields: &[Field]) -> Result<Held, Fault> {
         let present = self.account.address.as_ref();
         let mut addresses: Vec<&Email> = present.into_iter().collect();
         let linked = self.links.at(self.ends);
@@ -30,8 +35,7 @@ impl Subscriber<'_> {
             }
         }
         let uids = std::iter::once(&self.account.uid).chain(self.formerly).collect();
-        let fields = fields_of(self.route(), self.account);
-        let whom = Whom { uids, addresses: addresses.clone(), fields: &fields };
+        let whom = Whom { uids, addresses: addresses.clone(), fields };
         let found = self.ends.esp.find(&self.route().audience, &whom, self.deadline).await?;
         let (mut ours, mut others): (Vec<_>, Vec<_>) = found.into_iter().partition(|record| self.is_ours(record));
         // Without anybody's UID, at an address that was sent for this account, or to which the ESP says that their subscriber
