@@ -25,6 +25,7 @@ use futures_util::StreamExt;
 use futures_util::future::join;
 use jiff::SignedDuration;
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 use tracing::Instrument;
 
 /// How long after an account was said to be deleted that is taken at its word, though the account should be readable.
@@ -267,9 +268,7 @@ async fn settle(gateway: &Gateway, side: &GigyaSide, work: &Work, index: usize, 
     let settle = Box::pin(settle_account(gateway, side, work, deadline)).instrument(span.clone());
     let settled = match (&side.journal, &work.task) {
         (None, Task::Forward(_) | Task::Remove(_)) => {
-            // Who waits for half the time that is left has the other half for work of their own.
-            let patience = deadline.left().unwrap_or_default() / 2;
-            match side.turns.take(work, patience, AccountOutcome::is_settled, settle).await {
+            match side.turns.take(work, patience(deadline), AccountOutcome::is_settled, settle).await {
                 (settled, Whose::Own) => settled,
                 (settled, Whose::Shared) => settled.told_by_another(),
             }
@@ -320,8 +319,7 @@ async fn settle_account(gateway: &Gateway, side: &GigyaSide, work: &Work, deadli
             // One act is told by several events. Of two that come at once, the second is to find what the first one did.
             let person = account.uid.clone();
             let forward = Box::pin(forward(side, *account, formerly, &links, api_key, deadline));
-            let patience = deadline.left().unwrap_or_default() / 2;
-            let routes = side.people.alone(&person, patience, forward).await;
+            let routes = side.people.alone(&person, patience(deadline), forward).await;
             AccountOutcome { routes, subscriber: Some(subscriber), uid, address }
         }
         Ok(Reading::NotFound) => {
@@ -331,6 +329,16 @@ async fn settle_account(gateway: &Gateway, side: &GigyaSide, work: &Work, deadli
         }
         Err(fault) => AccountOutcome { uid: uid.cloned(), ..every_route(side, fault.outcome()) },
     }
+}
+
+/// How long to wait for others who work on the same: whoever has waited for half of the time that is left has the other half for
+/// work of their own.
+fn patience(deadline: Deadline) -> Duration {
+    // Between replicas nobody waits. What holds there is to be seen to hold without this.
+    if mutation::is(Mutation::DropTheRereadAfterOptOut) || mutation::is(Mutation::ForgetOwnLinks) {
+        return Duration::ZERO;
+    }
+    deadline.left().unwrap_or_default() / 2
 }
 
 fn every_route(side: &GigyaSide, outcome: Outcome) -> AccountOutcome {

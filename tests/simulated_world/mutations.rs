@@ -11,11 +11,12 @@ const WORLDS: u64 = 20_000;
 /// How long at most.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// Seeds before those that rare ones were found by: it needn't take minutes each time.
-const RARE: [(Mutation, u64); 4] = [
-    (Mutation::DropTheRereadAfterOptOut, 3_700),
+const RARE: [(Mutation, u64); 5] = [
+    (Mutation::DropTheReread, 2_150),
+    (Mutation::DropTheRereadAfterOptOut, 12_000),
     (Mutation::RepeatOptIns, 35_000),
     (Mutation::ForgetTheTag, 23_400),
-    (Mutation::ForgetOwnLinks, 1_150),
+    (Mutation::ForgetOwnLinks, 2_400),
 ];
 
 #[test]
