@@ -153,6 +153,7 @@ fn each_slip_is_told() {
         ("{ equals = \"in\"", "{ any = {}", "states[0].any: asks for nothing"),
         ("{ equals = \"in\"", "{ equals = \"in\", exists = true", "states[0].exists: is there beside equals"),
         ("{ equals = \"in\", means", "{ means", "states[1]: is never reached"),
+        ("{ equals = \"in\", means", "{ means", "states[0]: takes whatever is said for an opt-in"),
         ("{ equals = \"stop\", means = \"opted_out\"", "{ means = \"ignored\"", "kinds[0]: ignores whatever comes"),
         ("\"/state\"", "\"/states/*\"", "read.state: has a * where one isn't known"),
         ("status = 404", "status = [404, 503]", "answers[0].status: can't mean that"),

@@ -155,7 +155,12 @@ fn states(reader: &mut Reader<'_>, usual: Option<&Template>, allowed: Allowed, s
             }
             (means, None) => means,
         };
-        seen.push((name, conditions.is_empty() && !rule.is_reported()));
+        let fits_all = conditions.is_empty() && !rule.is_reported();
+        if fits_all && means == Some(Standing::OptedIn) {
+            let remedy = "say by equals, contains, any or exists what an opt-in is";
+            rule.report("", None, "takes whatever is said for an opt-in, an opt-out too", remedy);
+        }
+        seen.push((name, fits_all));
         rule.end();
         rules.extend(means.map(|means| StateRule { conditions, means, times }));
     }
