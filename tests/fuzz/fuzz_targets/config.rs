@@ -68,11 +68,15 @@ fuzz_target!(|input: &[u8]| {
         assert!(!said.contains(secret), "a secret is shown");
     }
     for misplaced in tree.iter().flat_map(|tree| texts(tree, &SECRET)) {
-        // What also stands elsewhere is no secret.
-        let is_long = misplaced.len() >= 8 && text.matches(misplaced.as_str()).count() == 1;
+        // What also stands elsewhere is no secret, nor is what messages give as an example.
+        let is_elsewhere = text.matches(misplaced.as_str()).count() > 1 || EXAMPLES.contains(&misplaced.as_str());
+        let is_long = misplaced.len() >= 8 && !is_elsewhere;
         assert!(!(is_long && config.is_err() && said.contains(&misplaced)), "{misplaced:?} is shown: {said}");
     }
 });
+
+/// What is to be written instead, as messages have it.
+const EXAMPLES: [&str; 4] = ["eu1.gigya.com", "main/newsletter", "news/LIST-ID", "https://api.example.com/v1"];
 
 /// The texts under one of these keys, also in lists.
 fn texts(tree: &Table, keys: &[&str]) -> Vec<String> {
