@@ -1,12 +1,15 @@
 //! What a described connection does that no other provider has.
 
 use crate::suite::{Provider, Town, address};
+use async_trait::async_trait;
+use bytes::Bytes;
 use gigya_esp_gateway::config::{Config, Environment};
 use gigya_esp_gateway::domain::{Audience, Consent};
 use gigya_esp_gateway::esp::{self, Esp, Whom};
 use gigya_esp_gateway::sandbox::Setup;
 use gigya_esp_gateway::sandbox::described::DescribedSettings;
-use gigya_esp_gateway::upstream::{Deadline, HttpTransport};
+use gigya_esp_gateway::upstream::{Deadline, Fault, HttpTransport, Transport, TransportError};
+use http::{Request, Response};
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;
@@ -131,11 +134,39 @@ fn sign(body: &str) -> (String, String) {
 
 /// The provider itself, connected to where the town's ESP is.
 fn connected(town: &Town) -> Arc<dyn Esp> {
+    connected_by(town, Arc::new(HttpTransport::new().unwrap()))
+}
+
+fn connected_by(town: &Town, transport: Arc<dyn Transport>) -> Arc<dyn Esp> {
     let outfit = town.sandbox.outfit();
     let environment: Environment = outfit.environment.clone().into_iter().collect();
     let config = Config::parse(&outfit.configuration, Path::new("town.toml"), &environment).unwrap();
     let settings = config.esps.into_values().next().unwrap();
-    esp::connect(&settings, Arc::new(HttpTransport::new().unwrap()))
+    esp::connect(&settings, transport)
+}
+
+/// Answers whatever it is asked by 200 and this.
+struct Answers(&'static str);
+
+#[async_trait]
+impl Transport for Answers {
+    async fn send(&self, _: Request<Bytes>, _: Duration) -> Result<Response<Bytes>, TransportError> {
+        Ok(Response::new(Bytes::from_static(self.0.as_bytes())))
+    }
+}
+
+/// Else `reconcile` would take everybody to be missing there.
+#[tokio::test]
+async fn a_list_that_is_none_is_not_an_audience_with_nobody_in_it() {
+    let town = Town::of(described(DescribedSettings::default())).await;
+    let audience = Audience::new("7");
+    let nobody = connected_by(&town, Arc::new(Answers(r#"{ "people": [], "total": 0 }"#)));
+    assert!(nobody.list(&audience, None, soon()).await.unwrap().parts.is_empty());
+    for other in ["null", "[]", "{}", r#"{ "people": null }"#, r#"{ "error": "down for maintenance" }"#] {
+        let esp = connected_by(&town, Arc::new(Answers(other)));
+        let listed = esp.list(&audience, None, soon()).await.map(|page| page.parts.len());
+        assert_eq!(listed, Err(Fault::Unavailable { cause: "answer_not_understood" }), "{other}");
+    }
 }
 
 fn soon() -> Deadline {

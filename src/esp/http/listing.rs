@@ -63,11 +63,10 @@ impl Described {
             Some(url) => self.client.read_at(url, &list.call, &known, doing).await?,
             None => self.client.read(&list.call, &known, doing).await?,
         };
-        // An audience that isn't there is nobody: by a rule of the description alone.
-        let answer = answer.unwrap_or_default();
-        let document = Document { value: &answer, known: &known };
+        let document = Document { value: answer.as_ref().unwrap_or(&Value::Null), known: &known };
         let Place::Each(rows) = &list.shape.place else { return Err(NO_PLACE) };
-        let rows = if answer.is_null() { &[] } else { record::rows(rows, &document)? };
+        // An audience that isn't there is nobody: by a rule of the description alone, and by no answer that says nothing.
+        let rows = if answer.is_some() { record::rows(rows, &document)? } else { &[] };
         let parts = rows.iter().map(|row| self.part(spot.list, row, &known));
         let parts = parts.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
         let read = spot.rows + rows.len() as u64;
