@@ -2,6 +2,8 @@
 
 use super::{Condition, Signed, Template, Time};
 use crate::domain::OptOutReason;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use http::HeaderName;
 use std::time::Duration;
 
@@ -149,4 +151,16 @@ pub enum SignatureText {
     Hex,
     /// In base64.
     Base64,
+}
+
+/// The uncompressed point that a public key for P-256 is: by itself, or at the end of a `SubjectPublicKeyInfo` (RFC 5480), in base64 as
+/// senders show it. None if it is no such key.
+#[must_use]
+pub fn p256_point(text: &str) -> Option<Vec<u8>> {
+    const UNCOMPRESSED: u8 = 4;
+    const LENGTH: usize = 65;
+    const WITH_INFO: usize = 91;
+    let bytes = BASE64_STANDARD.decode(text).ok()?;
+    let point = bytes.get(bytes.len().checked_sub(LENGTH)?..)?;
+    (matches!(bytes.len(), LENGTH | WITH_INFO) && point.first() == Some(&UNCOMPRESSED)).then(|| point.to_vec())
 }

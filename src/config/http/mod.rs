@@ -9,7 +9,9 @@
 mod callback;
 mod template;
 
-pub use callback::{Callback, Happening, HttpBody, KindRule, Signature, SignatureText, Timestamp, Verification};
+pub use callback::{
+    Callback, Happening, HttpBody, KindRule, Signature, SignatureText, Timestamp, Verification, p256_point,
+};
 pub use template::{Allowed, Filter, Hole, Json, Piece, Signed, Source, Template, shown};
 
 use super::model::Common;

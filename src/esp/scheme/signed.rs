@@ -2,7 +2,7 @@
 //! only the public key is here.
 
 use super::{Shown, is_fresh, only};
-use crate::config::http::{Signature, SignatureText, Signed, Timestamp};
+use crate::config::http::{Signature, SignatureText, Signed, Timestamp, p256_point};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -11,9 +11,6 @@ use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
-
-/// How an uncompressed point begins that a DER public key for P-256 ends in, and how long it is.
-const POINT: (u8, usize) = (4, 65);
 
 /// By an HMAC under one of the secrets.
 pub fn hmac(
@@ -39,7 +36,7 @@ pub fn hmac(
 /// By ECDSA, in ASN.1 or as two numbers side by side, which have different shapes.
 pub fn ecdsa(signature: &Signature, keys: &[SecretString], shown: &Shown<'_>) -> Result<(), &'static str> {
     let (stated, message) = stated(signature, shown)?;
-    let points = keys.iter().filter_map(|key| point(key.expose_secret()));
+    let points = keys.iter().filter_map(|key| p256_point(key.expose_secret()));
     let fits = points.into_iter().any(|point| {
         stated.iter().any(|stated| {
             let fits = |algorithm| UnparsedPublicKey::new(algorithm, &point).verify(&message, stated).is_ok();
@@ -47,13 +44,6 @@ pub fn ecdsa(signature: &Signature, keys: &[SecretString], shown: &Shown<'_>) ->
         })
     });
     if fits { Ok(()) } else { Err("signature_wrong") }
-}
-
-/// The key itself, out of base64 of what is usually a `SubjectPublicKeyInfo`, which ends in it.
-fn point(text: &str) -> Option<Vec<u8>> {
-    let bytes = BASE64_STANDARD.decode(text).ok()?;
-    let point = bytes.get(bytes.len().checked_sub(POINT.1)?..)?;
-    (point.first() == Some(&POINT.0)).then(|| point.to_vec())
 }
 
 /// The signatures that the header states, and what they are said to be made over.

@@ -5,7 +5,7 @@ use super::shape::{reason, times};
 use super::{Scope, is_token, tables};
 use crate::config::http::{
     Allowed, Callback, Happening, HttpBody, KindRule, Signature, SignatureText, Signed, Template, Timestamp,
-    Verification,
+    Verification, p256_point,
 };
 use crate::config::reader::Reader;
 use crate::domain::OptOutReason;
@@ -259,12 +259,6 @@ pub fn secrets(reader: &mut Reader<'_>, callback: Option<&Callback>) -> Option<V
 /// Whether a secret can be what this scheme has.
 fn fits(secret: &SecretString, verification: &Verification) -> Result<(), (&'static str, &'static str)> {
     let is_base64 = |text: &str| BASE64_STANDARD.decode(text).is_ok_and(|bytes| !bytes.is_empty());
-    // A `SubjectPublicKeyInfo`, or the uncompressed point that it ends in.
-    let is_p256 = |text: &str| {
-        BASE64_STANDARD
-            .decode(text)
-            .is_ok_and(|bytes| matches!(bytes.len(), 65 | 91) && bytes.get(bytes.len() - 65) == Some(&4))
-    };
     let text = secret.expose_secret();
     match verification {
         Verification::UrlToken if !is_token(secret) => Err((
@@ -291,7 +285,7 @@ fn fits(secret: &SecretString, verification: &Verification) -> Result<(), (&'sta
         Verification::StandardWebhooks { .. } if !is_base64(text.strip_prefix("whsec_").unwrap_or(text)) => {
             Err(("is not base64 after whsec_", "copy it as the ESP shows it"))
         }
-        Verification::Ecdsa { .. } if !is_p256(text) => {
+        Verification::Ecdsa { .. } if p256_point(text).is_none() => {
             Err(("is not a public key for P-256 in base64", "copy the verification key as the ESP shows it"))
         }
         Verification::Hmac { .. } | Verification::StandardWebhooks { .. } if text.len() < 16 => {
