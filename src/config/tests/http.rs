@@ -39,6 +39,13 @@ subscription = "main/newsletter"
 audience = "mail/1"
 "#;
 
+/// The tables with these lines for the connection, in place of its own.
+fn connected_by(connection: &str) -> String {
+    let begin = TABLES.find("title = \"Mail\"").unwrap();
+    let end = TABLES.find("[[route]]").unwrap();
+    format!("{}{connection}\n\n{}", &TABLES[..begin], &TABLES[end..])
+}
+
 fn mail(text: &str) -> Http {
     match parse(text).unwrap().esps.into_values().next().unwrap() {
         Esp::Http(connection) => *connection,
@@ -215,10 +222,8 @@ fn what_may_be_a_secret_is_not_shown() {
 /// A setting that is a number in a shipped description.
 #[test]
 fn a_number_is_one() {
-    let begin = TABLES.find("title = \"Mail\"").unwrap();
-    let end = TABLES.find("[[route]]").unwrap();
-    let connection = "provider = \"sendgrid\"\nsettings = { group = \"news\" }\nsecrets = { api_key = { env = \"CM_API_KEY\" } }\ncallback_secrets = [{ env = \"ECDSA_KEY\" }]\n\n";
-    let message = problem_of(&format!("{}{connection}{}", &TABLES[..begin], &TABLES[end..]));
+    let connection = "provider = \"sendgrid\"\nsettings = { group = \"news\" }\nsecrets = { api_key = { env = \"CM_API_KEY\" } }\ncallback_secrets = [{ env = \"ECDSA_KEY\" }]";
+    let message = problem_of(&connected_by(connection));
     assert!(message.contains("settings.group: is not a number") && message.contains("1 problem"), "{message}");
 }
 
@@ -264,9 +269,7 @@ fn shipped_descriptions_are_right() {
         let connection = format!(
             "provider = \"{name}\"\nsettings = {{ {settings} }}\nsecrets = {{ {secrets} }}\ncallback_secrets = [{{ env = \"{callback_secret}\" }}]"
         );
-        let begin = TABLES.find("title = \"Mail\"").unwrap();
-        let end = TABLES.find("[[route]]").unwrap();
-        let text = format!("{}{connection}\n\n{}", &TABLES[..begin], &TABLES[end..]);
+        let text = connected_by(&connection);
         parse(&text).unwrap_or_else(|errors| panic!("{name}: {errors}"));
         // What a connection leaves out or says wrongly is told, and nothing that only follows from it.
         let slips = [
