@@ -58,11 +58,9 @@ impl RouteEffect {
     pub fn nowhere(outcome: Outcome) -> Self {
         Self { route: None, effect: outcome.into(), mark: Mark::default() }
     }
-}
 
-impl RouteEffect {
-    /// Somebody else tells of the change.
-    pub fn is_told_already(&mut self) {
+    /// Leaves the change to another event to tell of.
+    pub fn leave_untold(&mut self) {
         self.effect.change = None;
         if self.effect.outcome == Outcome::Applied {
             self.effect.outcome = Outcome::Unchanged;

@@ -62,7 +62,7 @@ impl AccountOutcome {
 
     /// The same for whoever comes after the change was made, which is told once.
     fn told_by_another(mut self) -> Self {
-        self.routes.iter_mut().for_each(RouteEffect::is_told_already);
+        self.routes.iter_mut().for_each(RouteEffect::leave_untold);
         self
     }
 }
@@ -108,7 +108,7 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
             let mut settled = settled.clone();
             // Several events of one account are one change, which the first of them tells.
             if !told_before.insert((work, route)) {
-                settled.is_told_already();
+                settled.leave_untold();
             }
             summary.events.push(tell(gateway, side, event, &settled, results[work].subscriber.clone()));
         }
