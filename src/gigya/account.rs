@@ -9,6 +9,7 @@ use crate::domain::{ActedAt, Consent, Email, OptOutReason, SubscriptionId, Uid};
 use crate::mutation::{self, Mutation};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -27,7 +28,7 @@ pub struct Account {
     pub is_active: bool,
     is_gone: bool,
     /// What was said about every subscription.
-    subscriptions: Value,
+    subscriptions: Arc<Value>,
     /// The whole answer, for field mappings.
     whole: Whole,
     /// When it was read.
@@ -65,7 +66,7 @@ impl Account {
         }
         let is_active = whole.get("isActive")?.and_then(|flag| flag.as_bool()).unwrap_or(true);
         let handle = reg_token.map_or_else(|| Handle::Uid(uid.clone()), Handle::RegToken);
-        let subscriptions = whole.get("subscriptions")?.unwrap_or_default();
+        let subscriptions = whole.get("subscriptions")?.unwrap_or_default().into();
         Ok(Some(Self {
             handle,
             uid,
@@ -79,6 +80,13 @@ impl Account {
         }))
     }
 
+    /// The same account, if this answer says nothing else than the one that it was read from. `None` if it does, and of an account
+    /// that is gone, of which more is told than was read.
+    #[must_use]
+    pub fn read_again(&self, json: &str) -> Option<Self> {
+        (!self.is_gone && self.whole.is_repeated_by(json)).then(|| Self { read: Instant::now(), ..self.clone() })
+    }
+
     /// An account of which nothing is left but its UID: nobody may be mailed on its behalf.
     #[must_use]
     pub fn gone(uid: &Uid) -> Self {
@@ -89,7 +97,7 @@ impl Account {
             address: None,
             other_addresses: Vec::new(),
             is_active: false,
-            subscriptions: Value::Null,
+            subscriptions: Arc::default(),
             whole: Whole::empty(),
             read: Instant::now(),
         }
@@ -129,8 +137,8 @@ impl Account {
     #[must_use]
     pub fn has_moved(&self, now: &Self, route: &Route) -> bool {
         let consent = |account: &Self| account.consent(&route.subscription, route.double_opt_in);
-        let identity = |account: &Self| (account.uid.clone(), account.address.clone(), account.is_active);
-        identity(self) != identity(now) || consent(self) != consent(now)
+        let is_same_person = (&self.uid, &self.address, self.is_active) == (&now.uid, &now.address, now.is_active);
+        !is_same_person || !self.whole.is(&now.whole) && consent(self) != consent(now)
     }
 
     /// What the person said about a subscription. With `double_opt_in`, an opt-in that awaits confirmation is

@@ -111,8 +111,7 @@ impl Client {
 
     /// Reads an account by UID.
     pub async fn account(&self, uid: &Uid, api_key: Option<&str>, deadline: Deadline) -> Result<Reading, Fault> {
-        let form = vec![("UID", uid.expose().to_owned()), ("include", INCLUDE.to_owned())];
-        self.read_account(form, None, api_key, deadline).await
+        self.read_account(by_uid(uid), None, None, api_key, deadline).await
     }
 
     /// Reads an email account by the token that `subscriptionUpdated` carries.
@@ -140,10 +139,10 @@ impl Client {
         deadline: Deadline,
     ) -> Result<Reading, Fault> {
         match &account.handle {
-            Handle::Uid(uid) => self.account(uid, api_key, deadline).await,
+            Handle::Uid(uid) => self.read_account(by_uid(uid), None, Some(account), api_key, deadline).await,
             Handle::RegToken(token) => {
                 let form = vec![("regToken", token.clone()), ("include", INCLUDE.to_owned())];
-                match self.read_account(form, Some(token.clone()), api_key, deadline).await? {
+                match self.read_account(form, Some(token.clone()), Some(account), api_key, deadline).await? {
                     Reading::Found(same) if same.uid == account.uid => Ok(Reading::Found(same)),
                     Reading::Found(_) | Reading::NotFound => self.account(&account.uid, api_key, deadline).await,
                 }
@@ -162,13 +161,15 @@ impl Client {
         let Some(body) = missing_is_none(answer)? else { return Ok(Reading::NotFound) };
         let token = parse::<LiteToken>(&body)?.token;
         let form = vec![("regToken", token.clone()), ("include", INCLUDE.to_owned())];
-        self.read_account(form, Some(token), api_key, deadline).await
+        self.read_account(form, Some(token), None, api_key, deadline).await
     }
 
+    /// `before` is the account as this very call has read it before, if it has.
     async fn read_account(
         &self,
         form: Form,
         reg_token: Option<String>,
+        before: Option<&Account>,
         api_key: Option<&str>,
         deadline: Deadline,
     ) -> Result<Reading, Fault> {
@@ -176,6 +177,9 @@ impl Client {
             return Ok(Reading::NotFound);
         };
         let text = std::str::from_utf8(&body).map_err(|_| NOT_UNDERSTOOD)?;
+        if let Some(same) = before.and_then(|before| before.read_again(text)) {
+            return Ok(Reading::Found(Box::new(same)));
+        }
         let is_by_uid = reg_token.is_none();
         match Account::read(text, reg_token).map_err(|_| NOT_UNDERSTOOD)? {
             Some(account) => Ok(Reading::Found(Box::new(account))),
@@ -403,6 +407,10 @@ impl Client {
             Meaning::Refused => Verdict::Fail(Fault::Refused { code }),
         }
     }
+}
+
+fn by_uid(uid: &Uid) -> Form {
+    vec![("UID", uid.expose().to_owned()), ("include", INCLUDE.to_owned())]
 }
 
 /// For calls that look somebody up: a refusal of the data means that there is nobody.

@@ -8,44 +8,94 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Something is there, but can't be read: half a surrogate pair, say, or lists in lists without end, which is passed over
 /// unnoticed until it is asked for. It is never the same as nothing: a subscription that can't be read may be an opt-out.
 pub type Unread = serde_json::Error;
 
 /// The members whose places are kept; others are looked for.
-const KEPT: [&str; 7] = ["UID", "isActive", "profile", "emails", "loginIDs", "data", "subscriptions"];
+const KEPT: [&str; 9] =
+    ["UID", "isActive", "profile", "emails", "loginIDs", "data", "subscriptions", OF_THE_CALL[0], OF_THE_CALL[1]];
+/// What an answer says of the call that it answers, and not of the account.
+const OF_THE_CALL: [&str; 2] = ["callId", "time"];
+/// The members of which several values are asked for: their own members' places are kept, once the first is.
+const MAPPED: [&str; 2] = ["profile", "data"];
 
 /// A JSON object. Clones share its text. `Debug` hides it.
 #[derive(Clone)]
-pub struct Whole {
-    text: Arc<str>,
+pub struct Whole(Arc<Read>);
+
+struct Read {
+    text: Box<str>,
     /// Where the values of [`KEPT`] are; empty for those that aren't there.
     places: [Range<usize>; KEPT.len()],
+    /// Where the members of [`MAPPED`] have theirs; none for one in which each must be looked for.
+    members: [OnceLock<Option<Members>>; MAPPED.len()],
 }
+
+/// The places of names and values.
+type Members = Vec<(Range<usize>, Range<usize>)>;
 
 impl Whole {
     /// Takes a text, which has to be a JSON object.
-    pub fn new(text: impl Into<Arc<str>>) -> Result<Self, Unread> {
+    pub fn new(text: impl Into<Box<str>>) -> Result<Self, Unread> {
         let text = text.into();
         let mut deserializer = serde_json::Deserializer::from_str(&text);
         let places = Index(&text).deserialize(&mut deserializer)?;
         deserializer.end()?;
-        Ok(Self { text, places })
+        Ok(Self(Arc::new(Read { text, places, members: Default::default() })))
     }
 
     /// An object without members.
     pub fn empty() -> Self {
-        Self { text: "{}".into(), places: [const { 0..0 }; KEPT.len()] }
+        let places = [const { 0..0 }; KEPT.len()];
+        Self(Arc::new(Read { text: "{}".into(), places, members: Default::default() }))
+    }
+
+    /// Whether both are one text, read once.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether this text is the same answer, to another call: nothing else is different than what is said of the call itself.
+    pub fn is_repeated_by(&self, text: &str) -> bool {
+        let (ours, theirs) = (self.0.text.as_bytes(), text.as_bytes());
+        let mut of_the_call = OF_THE_CALL.map(|name| self.place(name).unwrap_or_default());
+        of_the_call.sort_by_key(|place| place.start);
+        let mut from = 0;
+        ours.len() == theirs.len()
+            && of_the_call.into_iter().filter(|place| !place.is_empty()).all(|place| {
+                let before = std::mem::replace(&mut from, place.end)..place.start;
+                ours[before.clone()] == theirs[before]
+                    && is_plain_string(&ours[place.clone()])
+                    && is_plain_string(&theirs[place])
+            })
+            && ours[from..] == theirs[from..]
+    }
+
+    fn place(&self, name: &str) -> Option<Range<usize>> {
+        KEPT.iter().position(|kept| *kept == name).map(|nth| self.0.places[nth].clone())
     }
 
     /// The text of a member of the object itself.
     fn member(&self, name: &str) -> Result<Option<&str>, Unread> {
-        match KEPT.iter().position(|kept| *kept == name) {
-            Some(nth) => Ok(self.text.get(self.places[nth].clone()).filter(|text| !text.is_empty())),
-            None => member(&self.text, name),
+        match self.place(name) {
+            Some(place) => Ok(self.0.text.get(place).filter(|text| !text.is_empty())),
+            None => member(&self.0.text, name),
         }
+    }
+
+    /// The text of a member of a member.
+    fn member_of(&self, outer: &str, inner: &str) -> Result<Option<&str>, Unread> {
+        let Some(text) = self.member(outer)? else { return Ok(None) };
+        let kept = MAPPED.iter().position(|mapped| *mapped == outer).and_then(|nth| {
+            // What can't be read at all is looked at once more, for who asks to hear why.
+            self.0.members[nth].get_or_init(|| Index(&self.0.text).members_of(text).ok().flatten()).as_ref()
+        });
+        let Some(kept) = kept else { return member(text, inner) };
+        let last = kept.iter().rev().find(|(name, _)| self.0.text[name.clone()] == *inner);
+        Ok(last.map(|(_, value)| &self.0.text[value.clone()]))
     }
 
     /// A member of the object itself; `None` if it isn't there.
@@ -55,14 +105,23 @@ impl Whole {
 
     /// The value at a place, each name a member or a number in a list; `None` if it isn't there.
     pub fn value<S: AsRef<str>>(&self, path: &[S]) -> Result<Option<Value>, Unread> {
-        let Some((first, rest)) = path.split_first() else { return serde_json::from_str(&self.text).map(Some) };
-        let mut found = self.member(first.as_ref())?;
+        let (mut found, rest) = match path {
+            [] => (Some(&*self.0.text), path),
+            [one] => (self.member(one.as_ref())?, &path[1..]),
+            [outer, inner, ..] => (self.member_of(outer.as_ref(), inner.as_ref())?, &path[2..]),
+        };
         for name in rest {
             let Some(text) = found else { return Ok(None) };
             found = member(text, name.as_ref())?;
         }
         found.map(serde_json::from_str).transpose()
     }
+}
+
+/// A JSON string in which nothing is escaped, nor has to be.
+fn is_plain_string(text: &[u8]) -> bool {
+    let inside = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
+    inside.is_some_and(|inside| inside.iter().all(|byte| *byte >= b' ' && !b"\"\\".contains(byte)))
 }
 
 impl fmt::Debug for Whole {
@@ -86,6 +145,22 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 struct Index<'a>(&'a str);
 
+impl<'de> Index<'de> {
+    /// Where a part of the text is.
+    fn place(&self, part: &'de str) -> Range<usize> {
+        let from = part.as_ptr().addr() - self.0.as_ptr().addr();
+        from..from + part.len()
+    }
+
+    /// The places of all members of an object that is a part of the text; none if a name has to be unescaped, or it is no object.
+    fn members_of(&self, object: &'de str) -> Result<Option<Members>, Unread> {
+        match (MembersOf { index: self }).deserialize(&mut serde_json::Deserializer::from_str(object)) {
+            Err(error) if error.is_data() => Ok(None),
+            read => read,
+        }
+    }
+}
+
 impl<'de> DeserializeSeed<'de> for Index<'de> {
     type Value = [Range<usize>; KEPT.len()];
 
@@ -108,12 +183,41 @@ impl<'de> Visitor<'de> for Index<'de> {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
-            let value = map.next_value::<&RawValue>()?.get();
-            // The value is a part of the text.
-            let from = value.as_ptr().addr() - self.0.as_ptr().addr();
-            places[nth] = from..from + value.len();
+            places[nth] = self.place(map.next_value::<&RawValue>()?.get());
         }
         Ok(places)
+    }
+}
+
+struct MembersOf<'a, 'de> {
+    index: &'a Index<'de>,
+}
+
+impl<'de> DeserializeSeed<'de> for MembersOf<'_, 'de> {
+    type Value = Option<Members>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for MembersOf<'_, 'de> {
+    type Value = Option<Members>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Some(Members::new());
+        while let Some(Name(name)) = map.next_key()? {
+            let value = self.index.place(map.next_value::<&RawValue>()?.get());
+            match (name, &mut members) {
+                (Cow::Borrowed(name), Some(members)) => members.push((self.index.place(name), value)),
+                _ => members = None,
+            }
+        }
+        Ok(members)
     }
 }
 
@@ -195,6 +299,31 @@ mod tests {
     }
 
     #[test]
+    fn the_same_answer_to_another_call_is_known() {
+        let first = r#"{"callId":"0a1b","errorCode":0,"time":"2026-01-01T00:00:00Z","UID":"u1","profile":{"a":"b"}}"#;
+        let whole = Whole::new(first).unwrap();
+        assert!(whole.is_repeated_by(first));
+        assert!(whole.is_repeated_by(&first.replace("0a1b", "ffff").replace("2026-01", "2031-12")));
+        for (what, with) in [
+            ("u1", "u2"),
+            ("\"a\"", "\"A\""),
+            ("\"errorCode\":0", "\"errorCode\":1"),
+            // Of another length, or of another shape.
+            ("0a1b", "0a1bc"),
+            ("0a1b", "0\\\"1"),
+            ("0a1b", "0\",\""),
+            ("\"0a1b\"", "123456"),
+            ("}}", "} "),
+        ] {
+            assert!(!whole.is_repeated_by(&first.replace(what, with)), "{what} {with}");
+        }
+        let silent = Whole::new(r#"{"UID":"u1"}"#).unwrap();
+        assert!(silent.is_repeated_by(r#"{"UID":"u1"}"#) && !silent.is_repeated_by(r#"{"UID":"u2"}"#));
+        let odd = r#"{"callId":17,"UID":"u1"}"#;
+        assert!(!Whole::new(odd).unwrap().is_repeated_by(odd), "what is of no known shape is read again");
+    }
+
+    #[test]
     fn what_is_no_object_is_none() {
         for text in ["", "null", "[]", "1", "{", "{}x", r#"{"UID":}"#, r#"{"UID":1"#] {
             assert!(Whole::new(text).is_err(), "{text}");
@@ -249,7 +378,9 @@ mod tests {
                 value => value.get(name).cloned(),
             };
             let expected = path.iter().try_fold(all, |value, name| step(&value, name));
-            prop_assert_eq!(Whole::new(text).unwrap().value(&path).unwrap(), expected);
+            let whole = Whole::new(text).unwrap();
+            prop_assert_eq!(whole.value(&path).unwrap(), expected.clone());
+            prop_assert_eq!(whole.value(&path).unwrap(), expected, "asked again");
         }
     }
 }

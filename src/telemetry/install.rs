@@ -3,7 +3,7 @@
 //! Log lines have spans of their own (`request`), traces have others ([`traces::TARGET`]); neither sees the other's. So
 //! the log's filter decides nothing about traces, and where there are none, their spans are never made.
 
-use super::lines::{JsonLines, TextLines};
+use super::lines::{JsonLines, Members, TextLines};
 use super::metrics;
 use super::traces::{self, Exporting};
 use crate::config::{LogFormat, Telemetry};
@@ -12,12 +12,12 @@ use std::panic::PanicHookInfo;
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::{DefaultFields, JsonFields};
+use tracing_subscriber::fmt::format::DefaultFields;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+use tracing_subscriber::{Registry, fmt, reload};
 
 /// What the lines of this crate are called.
 const OURS: &str = env!("CARGO_CRATE_NAME");
@@ -42,7 +42,7 @@ pub enum TelemetryError {
 
 /// Logs and traces, set up. Dropping it changes nothing.
 pub struct Installed {
-    filter: reload::Handle<EnvFilter, Registry>,
+    filter: reload::Handle<Targets, Registry>,
     exporting: Option<Exporting>,
 }
 
@@ -75,7 +75,7 @@ where
     let told = chosen.and(filter_fn(may_be_told)).or(filter_fn(is_request).with_max_level_hint(LevelFilter::INFO));
     let lines = fmt::layer().with_writer(writer);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match telemetry.log_format {
-        LogFormat::Json => Box::new(lines.fmt_fields(JsonFields::new()).event_format(JsonLines).with_filter(told)),
+        LogFormat::Json => Box::new(lines.fmt_fields(Members).event_format(JsonLines).with_filter(told)),
         LogFormat::Text => Box::new(lines.fmt_fields(DefaultFields::new()).event_format(TextLines).with_filter(told)),
     };
     let exporting = telemetry.traces.as_ref().map(Exporting::start).transpose().map_err(TelemetryError::Exporter)?;
@@ -117,8 +117,10 @@ impl Installed {
     }
 }
 
-fn parsed(filter: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::try_new(filter).map_err(|_| TelemetryError::Filter)
+fn parsed(filter: &str) -> Result<Targets, TelemetryError> {
+    // Of nothing, the parser would make a filter that lets nothing through.
+    let filter = Some(filter).filter(|filter| !filter.trim().is_empty()).ok_or(TelemetryError::Filter)?;
+    filter.parse().map_err(|_| TelemetryError::Filter)
 }
 
 /// Addresses and secrets have types that don't print. Two things remain: libraries, which know nothing of that (an

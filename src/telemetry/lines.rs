@@ -3,14 +3,17 @@
 
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
-use std::fmt;
+use std::fmt::{self, Write};
+use tracing::field::{Field, Visit};
+use tracing::span::Record;
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// One JSON object a line; for fields formatted as JSON objects.
+/// One JSON object a line; for fields formatted as [`Members`].
 pub struct JsonLines;
 
 impl<S, N> FormatEvent<S, N> for JsonLines
@@ -19,14 +22,16 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut members = String::new();
-        ctx.field_format().format_fields(Writer::new(&mut members), event)?;
         line.write_str("{\"timestamp\":\"")?;
         SystemTime.format_time(&mut line)?;
-        write!(line, "\",\"level\":\"{}\"", event.metadata().level())?;
-        append(&mut line, &members)?;
-        write!(line, ",\"target\":\"{}\"", event.metadata().target())?;
-        each_span(ctx, |members| append(&mut line, members))?;
+        line.write_str("\",\"level\":\"")?;
+        line.write_str(event.metadata().level().as_str())?;
+        line.write_char('"')?;
+        ctx.field_format().format_fields(line.by_ref(), event)?;
+        line.write_str(",\"target\":\"")?;
+        line.write_str(event.metadata().target())?;
+        line.write_char('"')?;
+        each_span(ctx, |members| line.write_str(members))?;
         if let Some((trace, span)) = trace() {
             write!(line, ",\"trace_id\":\"{trace}\",\"span_id\":\"{span}\"")?;
         }
@@ -34,10 +39,90 @@ where
     }
 }
 
-/// Adds an object's members to one that has some.
-fn append(line: &mut Writer<'_>, object: &str) -> fmt::Result {
-    let members = object.trim().trim_start_matches('{').strip_suffix('}').unwrap_or_default();
-    if members.is_empty() { Ok(()) } else { write!(line, ",{members}") }
+/// Fields as members of a JSON object that has some already: `,"name":value` each, written as they come.
+pub struct Members;
+
+impl<'w> FormatFields<'w> for Members {
+    fn format_fields<R: RecordFields>(&self, line: Writer<'w>, fields: R) -> fmt::Result {
+        let mut members = Written { line, result: Ok(()) };
+        fields.record(&mut members);
+        members.result
+    }
+
+    fn add_fields(&self, current: &'w mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+        self.format_fields(current.as_writer(), fields)
+    }
+}
+
+struct Written<'w> {
+    line: Writer<'w>,
+    result: fmt::Result,
+}
+
+impl Written<'_> {
+    fn member(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        // A field's name is a word of this program's, or of a library's.
+        self.result = self.result.and_then(|()| write!(self.line, ",\"{}\":{value}", field.name()));
+    }
+
+    fn text(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        self.member(field, format_args!("\""));
+        self.result = self.result.and_then(|()| Escaped(&mut self.line).write_fmt(value));
+        self.result = self.result.and_then(|()| self.line.write_char('"'));
+    }
+}
+
+impl Visit for Written<'_> {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.member(field, format_args!("{value}"));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.member(field, format_args!("{value}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.member(field, format_args!("{value}"));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // JSON knows no infinity, nor what is no number.
+        if value.is_finite() {
+            self.member(field, format_args!("{value:?}"))
+        } else {
+            self.member(field, format_args!("null"))
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field, format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.text(field, format_args!("{value:?}"));
+    }
+}
+
+/// Takes text and writes it as the inside of a JSON string.
+struct Escaped<'a, 'w>(&'a mut Writer<'w>);
+
+impl Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut plain = 0;
+        for (place, character) in text.bytes().enumerate() {
+            if character >= 0x20 && character != b'"' && character != b'\\' {
+                continue;
+            }
+            self.0.write_str(&text[plain..place])?;
+            plain = place + 1;
+            match character {
+                b'"' | b'\\' => write!(self.0, "\\{}", char::from(character))?,
+                b'\n' => self.0.write_str("\\n")?,
+                _ => write!(self.0, "\\u{character:04x}")?,
+            }
+        }
+        self.0.write_str(&text[plain..])
+    }
 }
 
 /// A line for people, in colours unless `NO_COLOR` is set.
@@ -96,4 +181,83 @@ fn trace() -> Option<(opentelemetry::TraceId, opentelemetry::SpanId)> {
         let ids = span.span_context();
         ids.is_valid().then(|| (ids.trace_id(), ids.span_id()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::sync::{Arc, Mutex};
+    use tracing_subscriber::fmt::MakeWriter;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Lines {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
+    }
+
+    fn told(tell: impl FnOnce()) -> String {
+        let lines = Lines::default();
+        let subscriber =
+            tracing_subscriber::fmt().with_writer(lines.clone()).fmt_fields(Members).event_format(JsonLines).finish();
+        tracing::subscriber::with_default(subscriber, tell);
+        let text = lines.0.lock().unwrap().clone();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn whatever_is_told_a_line_is_one_json_object_that_says_it() {
+        let odd: String = (0..0x180).filter_map(char::from_u32).chain("\u{2028}\u{1F600}".chars()).collect();
+        let line = told(|| {
+            let span = tracing::info_span!("request", endpoint = odd.as_str(), later = tracing::field::Empty);
+            let _here = span.enter();
+            span.record("later", "a \"word\"");
+            let (yes, below, most, half, none, shown) =
+                (true, i64::MIN, u64::MAX, 1.5, f64::NAN, tracing::field::display(&odd));
+            let absent: Option<&str> = None;
+            tracing::warn!(yes, below, most, half, none, shown, debugged = ?odd, absent, "it says {odd}");
+        });
+        assert_eq!(line.matches('\n').count(), 1, "{line}");
+        let line: Value = serde_json::from_str(&line).expect("JSON");
+        for (member, value) in [
+            ("level", Value::from("WARN")),
+            ("target", module_path!().into()),
+            ("yes", true.into()),
+            ("below", i64::MIN.into()),
+            ("most", u64::MAX.into()),
+            ("half", 1.5.into()),
+            ("none", Value::Null),
+            ("shown", odd.as_str().into()),
+            ("debugged", format!("{odd:?}").into()),
+            ("message", format!("it says {odd}").into()),
+            ("endpoint", odd.as_str().into()),
+            ("later", "a \"word\"".into()),
+        ] {
+            assert_eq!(line[member], value, "{member}");
+        }
+        assert!(line.get("absent").is_none());
+    }
+
+    #[test]
+    fn a_line_without_fields_is_json_too() {
+        let line = told(|| tracing::info!(target: "here", {}, ""));
+        let line: Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!((&line["target"], &line["message"]), (&"here".into(), &"".into()));
+    }
 }

@@ -3,7 +3,7 @@
 use crate::config::{Config, GigyaAuth};
 use crate::domain::{Email, Uid};
 use hmac::{Hmac, KeyInit, Mac};
-use secrecy::{ExposeSecret, SecretSlice};
+use secrecy::ExposeSecret;
 use sha2::Sha256;
 use std::fmt;
 
@@ -17,15 +17,15 @@ impl fmt::Display for Pseudonym {
     }
 }
 
-/// Gives people their pseudonyms.
+/// Gives people their pseudonyms. Keeps no key, but what hashing by it begins with; that is wiped when it goes.
 #[derive(Clone)]
-pub struct Pseudonyms(SecretSlice<u8>);
+pub struct Pseudonyms(Hmac<Sha256>);
 
 impl Pseudonyms {
     /// With a key of any length.
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
-        Self(key.to_vec().into())
+        Self(keyed(key))
     }
 
     /// With the configured key, or one derived from the first Gigya connection's credentials, so that replicas
@@ -39,8 +39,8 @@ impl Pseudonyms {
             GigyaAuth::Secret { secret, .. } | GigyaAuth::Signed { secret, .. } => secret.expose_secret(),
             GigyaAuth::Bearer { private_key, .. } => private_key.expose_secret(),
         });
-        let derived = hmac(secret.unwrap_or_default().as_bytes(), &[b"gigya-esp-gateway address hash"]);
-        Self::new(&derived)
+        let derived = keyed(secret.unwrap_or_default().as_bytes()).chain_update(b"gigya-esp-gateway address hash");
+        Self::new(&derived.finalize().into_bytes())
     }
 
     /// A person known by address; its case doesn't matter.
@@ -56,19 +56,15 @@ impl Pseudonyms {
     }
 
     fn of(&self, kind: &[u8], text: &str) -> Pseudonym {
-        let hash = hmac(self.0.expose_secret(), &[kind, text.as_bytes()]);
+        let hash = self.0.clone().chain_update(kind).chain_update(text).finalize().into_bytes();
         let mut short = [0; 8];
         short.copy_from_slice(&hash[..8]);
         Pseudonym(short)
     }
 }
 
-fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
 #[cfg(test)]

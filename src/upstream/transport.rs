@@ -1,18 +1,27 @@
 //! How a request gets to the other side: one small seam, so that tests can put anything behind it.
 
+mod straight;
+mod winding;
+
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
-use http::{Request, Response, Uri};
-use std::collections::HashMap;
+use bytes::Bytes;
+use http::{Request, Response};
+use std::env;
 use std::error::Error;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use url::Url;
+use straight::Straight;
+use winding::Winding;
 
 /// The largest answer read, in bytes. A search page of Gigya or Campaign Monitor stays far below.
 const MAX_ANSWER: usize = 32 << 20;
-/// As many addresses as are remembered parsed. Some paths have somebody's key in them, so that there is no end to them.
-const MOST_URLS: usize = 64;
+/// How long may pass until a connection is there, TLS and all.
+const TO_CONNECT: Duration = Duration::from_secs(3);
+/// How long a connection is kept that nobody uses.
+const KEPT_IDLE: Duration = Duration::from_mins(1);
+/// What the gateway calls itself.
+const USER_AGENT: &str = concat!("gigya-esp-gateway/", env!("CARGO_PKG_VERSION"));
+/// Where the environment names a proxy.
+const PROXY: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
 /// Sends one request and returns its whole answer, whatever its status.
 #[async_trait]
@@ -53,101 +62,59 @@ impl TransportError {
 
 /// The real network: pooled connections, TLS by the platform's trust store, no redirects.
 #[derive(Clone, Debug)]
-pub struct HttpTransport {
-    client: reqwest::Client,
-    /// Addresses without their queries, as they were parsed: there are few, and parsing one takes longer than all else that is
-    /// done with it.
-    urls: Arc<RwLock<HashMap<String, Url>>>,
+pub struct HttpTransport(Way);
+
+#[derive(Clone, Debug)]
+enum Way {
+    Straight(Straight),
+    Winding(Winding),
 }
+
+/// The TLS set-up of this machine can't be used, for want of CA certificates for example.
+#[derive(Debug, thiserror::Error)]
+#[error("TLS can't be set up: {0}; install this machine's CA certificates (package ca-certificates)")]
+pub struct NoTls(Box<dyn Error + Send + Sync>);
 
 impl HttpTransport {
     /// A client for all upstreams. Answers come as they are: those that a webhook waits for are small, and to inflate them takes
-    /// longer than to receive them.
+    /// longer than to receive them. Calls go straight, unless the environment names a proxy.
     ///
     /// # Errors
-    /// The TLS set-up of this machine can't be used, for want of CA certificates for example.
-    pub fn new() -> Result<Self, reqwest::Error> {
-        Self::with(false)
+    /// No TLS.
+    pub fn new() -> Result<Self, NoTls> {
+        if PROXY.into_iter().any(|name| env::var_os(name).is_some_and(|proxy| !proxy.is_empty())) {
+            return Winding::new(false).map(Way::Winding).map(Self);
+        }
+        Straight::new().map(Way::Straight).map(Self)
     }
 
     /// The same for large answers, which may come compressed.
     ///
     /// # Errors
-    /// As [`HttpTransport::new`].
-    pub fn for_large_answers() -> Result<Self, reqwest::Error> {
-        Self::with(true)
-    }
-
-    fn with(gzip: bool) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
-            .gzip(gzip)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(3))
-            .pool_idle_timeout(Duration::from_mins(1))
-            .tcp_nodelay(true)
-            .user_agent(concat!("gigya-esp-gateway/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { client, urls: Arc::default() })
-    }
-
-    fn url(&self, uri: &Uri) -> Option<Url> {
-        let text = uri.to_string();
-        let query = uri.query();
-        let place = query.map_or(text.as_str(), |query| &text[..text.len() - query.len() - 1]);
-        let known = self.urls.read().unwrap_or_else(PoisonError::into_inner).get(place).cloned();
-        let mut url = match known {
-            Some(url) => url,
-            None => {
-                let url = Url::parse(place).ok()?;
-                let mut urls = self.urls.write().unwrap_or_else(PoisonError::into_inner);
-                if urls.len() >= MOST_URLS {
-                    urls.clear();
-                }
-                urls.insert(place.to_owned(), url.clone());
-                url
-            }
-        };
-        url.set_query(query);
-        Some(url)
+    /// No TLS.
+    pub fn for_large_answers() -> Result<Self, NoTls> {
+        Winding::new(true).map(Way::Winding).map(Self)
     }
 }
 
 #[async_trait]
 impl Transport for HttpTransport {
     async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response<Bytes>, TransportError> {
-        let (head, body) = request.into_parts();
-        let url = self.url(&head.uri).ok_or(TransportError::Broken)?;
-        let mut request = reqwest::Request::new(head.method, url);
-        *request.headers_mut() = head.headers;
-        *request.body_mut() = Some(body.into());
-        *request.timeout_mut() = Some(timeout);
-        let mut answer = self.client.execute(request).await.map_err(sorted)?;
-        let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(sorted)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(TransportError::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
+        match &self.0 {
+            Way::Straight(client) => client.send(request, timeout).await,
+            Way::Winding(client) => client.send(request, timeout).await,
         }
-        let mut response = Response::new(body.freeze());
-        *response.status_mut() = answer.status();
-        *response.headers_mut() = std::mem::take(answer.headers_mut());
-        Ok(response)
     }
 }
 
-fn sorted(error: reqwest::Error) -> TransportError {
-    if error.is_connect() {
-        // Nothing was sent yet, so the innermost cause (DNS, TCP, TLS) speaks of the host only.
-        let error = error.without_url();
-        let mut cause: &dyn Error = &error;
-        while let Some(inner) = cause.source() {
-            cause = inner;
-        }
-        TransportError::NotConnected(cause.to_string())
-    } else if error.is_timeout() {
-        TransportError::TimedOut
-    } else {
-        TransportError::Broken
+/// No connection came about. Nothing was sent yet, so the innermost cause (DNS, TCP, TLS) speaks of the host only.
+fn not_connected(error: &dyn Error) -> TransportError {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
     }
+    TransportError::NotConnected(cause.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,19 @@ fn reads_who_it_is() {
 }
 
 #[test]
+fn the_same_answer_is_the_same_account_read_again() {
+    let account = account();
+    let again = account.read_again(ACCOUNT).expect("the same answer");
+    assert_eq!(format!("{again:?}").replace(&format!("{:?}", again.read), ""), {
+        format!("{account:?}").replace(&format!("{:?}", account.read), "")
+    });
+    assert!(again.read >= account.read && !account.has_moved(&again, &route("news", "list1")));
+    assert!(account.read_again(&ACCOUNT.replacen("true", "TRUE", 1)).is_none());
+    let gone = account.into_gone();
+    assert!(gone.read_again(ACCOUNT).is_none(), "it is back");
+}
+
+#[test]
 fn an_account_without_uid_is_none() {
     assert!(Account::read(r#"{ "isActive": true }"#, None).unwrap().is_none());
 }

@@ -1,0 +1,193 @@
+//! Both ways against a peer that says, over a real socket, what a test tells it to.
+
+use super::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+const LONG: Duration = Duration::from_secs(20);
+const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\nx-told: yes\r\n\r\ndone";
+
+fn ways() -> [(&'static str, HttpTransport); 2] {
+    let straight = HttpTransport(Way::Straight(Straight::new().expect("this machine has TLS")));
+    let winding = HttpTransport(Way::Winding(Winding::new(false).expect("this machine has TLS")));
+    [("straight", straight), ("winding", winding)]
+}
+
+/// A connection of a peer, on which one request was read: its head, with the body.
+async fn asked(connection: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    loop {
+        let seen = String::from_utf8_lossy(&text).to_lowercase();
+        if let Some((head, body)) = seen.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
+            if body.len() >= length.parse().expect("a number") {
+                return seen;
+            }
+        }
+        assert_ne!(connection.read_buf(&mut text).await.expect("readable"), 0, "the client went away");
+    }
+}
+
+async fn peer() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let place = format!("http://{}", listener.local_addr().expect("bound"));
+    (listener, place)
+}
+
+/// A peer that reads one request and answers with these bytes, then closes.
+async fn answers(with: Vec<u8>) -> (String, JoinHandle<String>) {
+    let (listener, place) = peer().await;
+    let told = tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.expect("a connection");
+        let asked = asked(&mut connection).await;
+        // The client may have heard enough.
+        connection.write_all(&with).await.ok();
+        asked
+    });
+    (place, told)
+}
+
+fn post(place: &str) -> Request<Bytes> {
+    let request = Request::post(format!("{place}/accounts.getAccountInfo?a=b%20c"));
+    request.header("content-type", "application/x-www-form-urlencoded").body("UID=u1".into()).expect("a request")
+}
+
+#[tokio::test]
+async fn a_request_arrives_as_it_was_made_and_the_answer_as_it_was_given() {
+    for (way, transport) in ways() {
+        let (place, told) = answers(FINE.into()).await;
+        let answer = transport.send(post(&place), LONG).await.expect(way);
+        assert_eq!((answer.status().as_u16(), answer.body().as_ref()), (200, &b"done"[..]), "{way}");
+        assert_eq!(answer.headers()["x-told"], "yes", "{way}");
+        let asked = told.await.expect("told");
+        let host = place.trim_start_matches("http://");
+        for expected in [
+            "post /accounts.getaccountinfo?a=b%20c http/1.1\r\n",
+            "\r\ncontent-type: application/x-www-form-urlencoded\r\n",
+            "\r\ncontent-length: 6\r\n",
+            "\r\naccept: */*\r\n",
+            &format!("\r\nhost: {host}\r\n"),
+            &format!("\r\nuser-agent: {USER_AGENT}\r\n"),
+            "\r\n\r\nuid=u1",
+        ] {
+            assert!(asked.contains(expected), "{way}: {expected} not in {asked}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_caller_accepts_is_kept() {
+    for (way, transport) in ways() {
+        let (place, told) = answers(FINE.into()).await;
+        let request = Request::get(place).header("accept", "text/xml").body(Bytes::new()).expect("a request");
+        transport.send(request, LONG).await.expect(way);
+        let asked = told.await.expect("told");
+        assert_eq!(asked.matches("accept: ").count(), 1, "{way}: {asked}");
+        assert!(asked.contains("\r\naccept: text/xml\r\n"), "{way}: {asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_like_any_other() {
+    for (way, transport) in ways() {
+        let (place, _told) = answers(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\n\r\n".into()).await;
+        assert_eq!(transport.send(post(&place), LONG).await.expect(way).status().as_u16(), 302, "{way}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_pieces_is_put_together() {
+    for (way, transport) in ways() {
+        let pieces = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n";
+        let (place, _told) = answers(pieces.into()).await;
+        assert_eq!(transport.send(post(&place), LONG).await.expect(way).body().as_ref(), b"abcdefg", "{way}");
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_listens_nothing_was_sent_and_the_reason_tells_no_address() {
+    for (way, transport) in ways() {
+        let (listener, place) = peer().await;
+        drop(listener);
+        let failed = transport.send(post(&format!("{place}/ann@example.com")), LONG).await.expect_err(way);
+        let TransportError::NotConnected(reason) = failed else { panic!("{way}: {failed:?}") };
+        assert!(reason.to_lowercase().contains("refused") && !reason.contains("ann"), "{way}: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn who_speaks_no_tls_is_not_connected() {
+    for (way, transport) in ways() {
+        let (listener, place) = peer().await;
+        let told = tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.expect("a connection");
+            connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("written");
+            let mut hello = Vec::new();
+            connection.read_to_end(&mut hello).await.ok();
+        });
+        let failed = transport.send(post(&place.replace("http:", "https:")), LONG).await.expect_err(way);
+        assert!(matches!(failed, TransportError::NotConnected(_)), "{way}: {failed:?}");
+        told.abort();
+    }
+}
+
+#[tokio::test]
+async fn no_answer_in_time_is_told_apart_from_a_broken_connection() {
+    for (way, transport) in ways() {
+        for (with, ends, expected) in [
+            ("", false, TransportError::TimedOut),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf", false, TransportError::TimedOut),
+            ("", true, TransportError::Broken),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf", true, TransportError::Broken),
+            ("SMTP, perhaps\r\n\r\n", true, TransportError::Broken),
+        ] {
+            let (listener, place) = peer().await;
+            let told = tokio::spawn(async move {
+                let (mut connection, _) = listener.accept().await.expect("a connection");
+                asked(&mut connection).await;
+                connection.write_all(with.as_bytes()).await.expect("written");
+                if !ends {
+                    std::future::pending::<()>().await;
+                }
+            });
+            let timeout = if ends { LONG } else { Duration::from_millis(50) };
+            let failed = transport.send(post(&place), timeout).await.expect_err(way);
+            assert_eq!(failed, expected, "{way}: {with} {ends}");
+            told.abort();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_given_up() {
+    for (way, transport) in ways() {
+        let mut endless = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", MAX_ANSWER + 1).into_bytes();
+        endless.resize(endless.len() + MAX_ANSWER + 1, b' ');
+        let (place, _told) = answers(endless).await;
+        assert_eq!(transport.send(post(&place), LONG).await.expect_err(way), TransportError::TooLarge, "{way}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_serves_many_calls_until_the_peer_says_that_it_closes_it() {
+    for (way, transport) in ways() {
+        let (listener, place) = peer().await;
+        let told = tokio::spawn(async move {
+            for _ in 0..2 {
+                let (mut connection, _) = listener.accept().await.expect("a connection");
+                for last in [false, false, true] {
+                    asked(&mut connection).await;
+                    let more = if last { "\r\nconnection: close" } else { "" };
+                    let fine = FINE.replacen("\r\nx-told", &format!("{more}\r\nx-told"), 1);
+                    connection.write_all(fine.as_bytes()).await.expect("written");
+                }
+            }
+        });
+        for call in 0..6 {
+            let answer = transport.send(post(&place), LONG).await;
+            assert_eq!(answer.map(|answer| answer.status().as_u16()), Ok(200), "{way}: call {call}");
+        }
+        told.await.expect("six requests on two connections");
+    }
+}
