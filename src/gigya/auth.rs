@@ -7,6 +7,7 @@ use crate::config::GigyaAuth;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use http::HeaderValue;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -71,7 +72,7 @@ impl Authenticator {
     }
 
     /// Adds to `form` what proves the call to `url`; returns an `Authorization` header where one is needed.
-    pub fn sign(&self, url: &str, form: &mut Form, now: Timestamp) -> Option<String> {
+    pub fn sign(&self, url: &str, form: &mut Form, now: Timestamp) -> Option<HeaderValue> {
         let now = now.as_second() + self.clock_offset.load(Ordering::Relaxed);
         match &self.method {
             Method::Secret(secret) => {
@@ -92,7 +93,9 @@ impl Authenticator {
                 header.kid = Some(self.user_key.clone());
                 let claims = BearerClaims { iat: now, jti: Uuid::new_v4().to_string() };
                 let token = jsonwebtoken::encode(&header, &claims, key).expect("an RSA key that was parsed signs");
-                Some(format!("Bearer {token}"))
+                let mut proof = HeaderValue::try_from(format!("Bearer {token}")).expect("a token is base64 and dots");
+                proof.set_sensitive(true);
+                Some(proof)
             }
         }
     }

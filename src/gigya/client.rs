@@ -12,7 +12,7 @@ use crate::config::{self, GigyaEndpoint};
 use crate::domain::{Email, SubscriptionId, Uid};
 use crate::upstream::{self, Again, Attempts, Deadline, Fault, Upstream, Verdict, WallClock};
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use serde::Deserialize;
@@ -29,6 +29,8 @@ const READ: &str = "accounts.getAccountInfo";
 const WRITES: [&str; 2] = ["accounts.setAccountInfo", "accounts.unsubscribe"];
 /// What to read of an account. Sent always, as its default has changed over time.
 const INCLUDE: &str = "profile,emails,loginIDs,data,subscriptions,preferences";
+/// About as long as a form is, in bytes; a longer one grows.
+const FORM: usize = 512;
 /// The most accounts looked at that share one address.
 const MAX_SHARING: usize = 20;
 
@@ -351,15 +353,16 @@ impl Client {
                 form.push(("apiKey", api_key.to_owned()));
                 self.auth.sign(&url, &mut form, self.clock.now())
             });
-            let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&form).finish();
-            let mut request = Request::builder()
-                .method(Method::POST)
-                .uri(&url)
-                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            let body = form_urlencoded::Serializer::new(String::with_capacity(FORM)).extend_pairs(&form).finish();
+            let mut request = Request::new(Bytes::from(body));
+            *request.method_mut() = Method::POST;
+            *request.uri_mut() = url.parse().expect("the URL was checked when the configuration was");
+            let headers = request.headers_mut();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
             if let Some(authorization) = authorization {
-                request = request.header(header::AUTHORIZATION, authorization);
+                headers.insert(header::AUTHORIZATION, authorization);
             }
-            request.body(Bytes::from(body)).expect("the URL was checked when the configuration was")
+            request
         };
         self.upstream.call(operation, attempts, deadline, build, |response| self.judge(operation, response)).await
     }

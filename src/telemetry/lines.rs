@@ -60,46 +60,51 @@ struct Written<'w> {
 }
 
 impl Written<'_> {
-    fn member(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+    /// Writes a member's name, and then its value.
+    fn member(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        let line = &mut self.line;
         // A field's name is a word of this program's, or of a library's.
-        self.result = self.result.and_then(|()| write!(self.line, ",\"{}\":{value}", field.name()));
+        let name = |line: &mut Writer<'_>| {
+            line.write_str(",\"")?;
+            line.write_str(field.name())?;
+            line.write_str("\":")
+        };
+        self.result = self.result.and_then(|()| name(line)).and_then(|()| value(line));
     }
 
-    fn text(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        self.member(field, format_args!("\""));
-        self.result = self.result.and_then(|()| Escaped(&mut self.line).write_fmt(value));
-        self.result = self.result.and_then(|()| self.line.write_char('"'));
+    fn text(&mut self, field: &Field, text: impl FnOnce(&mut Escaped<'_, '_>) -> fmt::Result) {
+        self.member(field, |line| {
+            line.write_char('"')?;
+            text(&mut Escaped(line))?;
+            line.write_char('"')
+        });
     }
 }
 
 impl Visit for Written<'_> {
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.member(field, format_args!("{value}"));
+        self.member(field, |line| write!(line, "{value}"));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.member(field, format_args!("{value}"));
+        self.member(field, |line| write!(line, "{value}"));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.member(field, format_args!("{value}"));
+        self.member(field, |line| write!(line, "{value}"));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON knows no infinity, nor what is no number.
-        if value.is_finite() {
-            self.member(field, format_args!("{value:?}"))
-        } else {
-            self.member(field, format_args!("null"))
-        }
+        self.member(field, |line| if value.is_finite() { write!(line, "{value:?}") } else { line.write_str("null") });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field, format_args!("{value}"));
+        self.text(field, |text| text.write_str(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.text(field, format_args!("{value:?}"));
+        self.text(field, |text| write!(text, "{value:?}"));
     }
 }
 
@@ -108,20 +113,17 @@ struct Escaped<'a, 'w>(&'a mut Writer<'w>);
 
 impl Write for Escaped<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut plain = 0;
-        for (place, character) in text.bytes().enumerate() {
-            if character >= 0x20 && character != b'"' && character != b'\\' {
-                continue;
-            }
-            self.0.write_str(&text[plain..place])?;
-            plain = place + 1;
-            match character {
-                b'"' | b'\\' => write!(self.0, "\\{}", char::from(character))?,
+        let mut rest = text;
+        while let Some(place) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+            self.0.write_str(&rest[..place])?;
+            match rest.as_bytes()[place] {
+                byte @ (b'"' | b'\\') => write!(self.0, "\\{}", char::from(byte))?,
                 b'\n' => self.0.write_str("\\n")?,
-                _ => write!(self.0, "\\u{character:04x}")?,
+                byte => write!(self.0, "\\u{byte:04x}")?,
             }
+            rest = &rest[place + 1..];
         }
-        self.0.write_str(&text[plain..])
+        self.0.write_str(rest)
     }
 }
 

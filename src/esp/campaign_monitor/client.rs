@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -137,14 +137,16 @@ impl CampaignMonitor {
     }
 
     pub(super) fn request(&self, method: &Method, path: &str, body: Option<&Bytes>) -> Request<Bytes> {
-        Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.settings.base_url.as_str().trim_end_matches('/')))
-            .header(header::AUTHORIZATION, &self.authorization)
-            .header(header::ACCEPT, "application/json")
-            .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
-            .body(body.cloned().unwrap_or_default())
-            .expect("the base URL was checked when the configuration was, and the rest is percent-encoded")
+        let place = format!("{}{path}", self.settings.base_url.as_str().trim_end_matches('/'));
+        let mut request = Request::new(body.cloned().unwrap_or_default());
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = Uri::from_maybe_shared(Bytes::from(place))
+            .expect("the base URL was checked when the configuration was, and the rest is percent-encoded");
+        let headers = request.headers_mut();
+        headers.insert(header::AUTHORIZATION, self.authorization.clone());
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        request
     }
 
     pub(super) fn judge(&self, operation: &str, response: &Response<Bytes>) -> Verdict<Answer> {

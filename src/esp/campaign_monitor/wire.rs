@@ -208,12 +208,15 @@ fn custom(name: &str, value: &str) -> WireField {
 
 /// The key as the vendor's SDKs send it: without brackets and spaces.
 fn key(name: &str) -> String {
-    name.chars().filter(|c| !c.is_whitespace() && !matches!(c, '[' | ']')).collect()
+    let mut key = name.to_owned();
+    key.retain(|c| !c.is_whitespace() && !matches!(c, '[' | ']'));
+    key
 }
 
 /// At most 250 characters: more would refuse the whole subscriber for the sake of one field.
 fn shortened(value: &str) -> String {
-    value.chars().take(MAX_VALUE).collect()
+    let end = value.char_indices().nth(MAX_VALUE).map_or(value.len(), |(end, _)| end);
+    value[..end].to_owned()
 }
 
 fn text(value: &FieldValue) -> String {
