@@ -22,7 +22,7 @@ secret = { env = "GIGYA_SECRET" }
 webhook_auth = "hmac-sha1"
 signature_max_age = "10000d" # the rig's events are of 2015
 webhook_secrets = [{ env = "GIGYA_SECRET" }]
-max_concurrent_calls = 1024
+
 
 [campaign_monitor.news]
 api_key = { env = "ESP_API_KEY" }
@@ -30,7 +30,7 @@ callback_tokens = [{ env = "CALLBACK_TOKEN" }]
 time_zone = "UTC"
 base_url = "$ESP_BASE_URL/api/v3.3"
 allow_http = true
-max_concurrent_calls = 1024
+
 
 [[route]]
 subscription = "main/newsletter"

@@ -297,13 +297,14 @@ impl Client {
         deadline: Deadline,
     ) -> Result<Option<Bytes>, Fault> {
         let api_key = api_key.unwrap_or(&self.default_api_key);
-        match self.call_signed(operation, attempts, &form, api_key, deadline).await? {
+        // On the heap while it lasts: what holds it, and is held by thousands of events, stays small for the rest of their time.
+        match Box::pin(self.call_signed(operation, attempts, &form, api_key, deadline)).await? {
             Answer::Done(body) => {
                 self.proven.store(true, Ordering::Relaxed);
                 Ok(Some(body))
             }
             Answer::NoSuchAccount => Ok(None),
-            Answer::NoSuchAccountOrKey if self.is_proven(api_key, deadline).await? => Ok(None),
+            Answer::NoSuchAccountOrKey if Box::pin(self.is_proven(api_key, deadline)).await? => Ok(None),
             Answer::NoSuchAccountOrKey => Err(Fault::Configuration { code: 403_005 }),
             Answer::Clock(_) => Err(Fault::Configuration { code: 403_002 }),
         }

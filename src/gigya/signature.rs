@@ -184,7 +184,8 @@ impl Verifier {
         match &self.scheme {
             Scheme::Jwt { issuers, keys, validation } => {
                 let token = only_value(headers, JWT_HEADER)?;
-                let claims = self.check_token(token, issuers, keys, validation, now, deadline).await?;
+                // On the heap, as it may have to fetch a key: an event that isn't signed so shouldn't keep the room for it.
+                let claims = Box::pin(self.check_token(token, issuers, keys, validation, now, deadline)).await?;
                 check_digest(claims.sub.as_deref(), body)?;
                 Ok(claims.jti)
             }

@@ -35,7 +35,24 @@ struct Read {
 }
 
 /// The places of names and values.
-type Members = Vec<(Range<usize>, Range<usize>)>;
+type Members = Vec<(Place, Place)>;
+
+/// A part of the text, in bytes. An answer is far from 4 GiB.
+#[derive(Clone, Copy)]
+struct Place {
+    from: u32,
+    to: u32,
+}
+
+impl Place {
+    fn of(place: Range<usize>) -> Option<Self> {
+        Some(Self { from: place.start.try_into().ok()?, to: place.end.try_into().ok()? })
+    }
+
+    const fn range(self) -> Range<usize> {
+        self.from as usize..self.to as usize
+    }
+}
 
 impl Whole {
     /// Takes a text, which has to be a JSON object.
@@ -94,8 +111,8 @@ impl Whole {
             self.0.members[nth].get_or_init(|| Index(&self.0.text).members_of(text).ok().flatten()).as_ref()
         });
         let Some(kept) = kept else { return member(text, inner) };
-        let last = kept.iter().rev().find(|(name, _)| self.0.text[name.clone()] == *inner);
-        Ok(last.map(|(_, value)| &self.0.text[value.clone()]))
+        let last = kept.iter().rev().find(|(name, _)| self.0.text[name.range()] == *inner);
+        Ok(last.map(|(_, value)| &self.0.text[value.range()]))
     }
 
     /// A member of the object itself; `None` if it isn't there.
@@ -211,9 +228,13 @@ impl<'de> Visitor<'de> for MembersOf<'_, 'de> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Some(Members::new());
         while let Some(Name(name)) = map.next_key()? {
-            let value = self.index.place(map.next_value::<&RawValue>()?.get());
-            match (name, &mut members) {
-                (Cow::Borrowed(name), Some(members)) => members.push((self.index.place(name), value)),
+            let value = Place::of(self.index.place(map.next_value::<&RawValue>()?.get()));
+            let name = match name {
+                Cow::Borrowed(name) => Place::of(self.index.place(name)),
+                Cow::Owned(_) => None,
+            };
+            match (name.zip(value), &mut members) {
+                (Some(member), Some(members)) => members.push(member),
                 _ => members = None,
             }
         }
