@@ -3,13 +3,13 @@
 //! Source: SAP, "accounts.getAccountInfo", "Subscriptions Object", "Email Accounts Object".
 
 use super::tag::{self, Confirmed, OptInTag, PlaceMark};
+use super::tree::Part;
 use super::whole::{Unread, Whole};
 use crate::config::Route;
 use crate::domain::{ActedAt, Consent, Email, OptOutReason, SubscriptionId, Uid};
 use crate::mutation::{self, Mutation};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -27,8 +27,6 @@ pub struct Account {
     /// Whether it is active. A deactivated account must not be mailed, whatever its flags say.
     pub is_active: bool,
     is_gone: bool,
-    /// What was said about every subscription.
-    subscriptions: Arc<Value>,
     /// The whole answer, for field mappings.
     whole: Whole,
     /// When it was read.
@@ -51,30 +49,30 @@ impl Account {
     /// It isn't a JSON object, or what decides can't be read.
     pub fn read(json: &str, reg_token: Option<String>) -> Result<Option<Self>, Unread> {
         let whole = Whole::new(json)?;
-        let Some(uid) = whole.get("UID")?.and_then(|uid| Uid::new(uid.as_str()?)) else { return Ok(None) };
-        let text = |value: &Value| Email::parse(value.as_str()?).ok();
-        let address = whole.value(&["profile", "email"])?.as_ref().and_then(text);
+        let Some(uid) = whole.part("UID")?.and_then(|uid| Uid::new(uid.as_str()?)) else { return Ok(None) };
+        let address = |part: Part<'_>| Email::parse(part.as_str()?).ok();
+        let email = whole.value(&["profile", "email"])?;
+        let present = email.as_ref().and_then(|email| Email::parse(email.as_str()?).ok());
         let mut other_addresses: Vec<Email> = Vec::new();
         for (member, lists) in [("emails", ["verified", "unverified"]), ("loginIDs", ["emails", "unverifiedEmails"])] {
-            let Some(member) = whole.get(member)? else { continue };
-            let texts = lists.iter().filter_map(|list| member.get(list)?.as_array()).flatten();
-            for other in texts.filter_map(text) {
-                if Some(&other) != address.as_ref() && !other_addresses.contains(&other) {
+            let Some(member) = whole.part(member)? else { continue };
+            for other in lists.iter().filter_map(|list| member.get(list)).flat_map(Part::items).filter_map(address) {
+                if Some(&other) != present.as_ref() && !other_addresses.contains(&other) {
                     other_addresses.push(other);
                 }
             }
         }
-        let is_active = whole.get("isActive")?.and_then(|flag| flag.as_bool()).unwrap_or(true);
+        let is_active = whole.part("isActive")?.and_then(Part::as_bool).unwrap_or(true);
+        // May be an opt-out: if it can't be read, the account can't.
+        whole.part("subscriptions")?;
         let handle = reg_token.map_or_else(|| Handle::Uid(uid.clone()), Handle::RegToken);
-        let subscriptions = whole.get("subscriptions")?.unwrap_or_default().into();
         Ok(Some(Self {
             handle,
             uid,
-            address,
+            address: present,
             other_addresses,
             is_active,
             is_gone: false,
-            subscriptions,
             whole,
             read: Instant::now(),
         }))
@@ -97,7 +95,6 @@ impl Account {
             address: None,
             other_addresses: Vec::new(),
             is_active: false,
-            subscriptions: Arc::default(),
             whole: Whole::empty(),
             read: Instant::now(),
         }
@@ -146,7 +143,7 @@ impl Account {
     #[must_use]
     pub fn consent(&self, id: &SubscriptionId, double_opt_in: bool) -> Consent {
         let Some(state) = self.subscription(id) else { return Consent::Unknown };
-        let Some(subscribed) = state.get("isSubscribed").and_then(Value::as_bool) else { return Consent::Unknown };
+        let Some(subscribed) = state.get("isSubscribed").and_then(Part::as_bool) else { return Consent::Unknown };
         let updated = time(state.get("lastUpdatedSubscriptionState"));
         if !subscribed {
             let since = updated.map_or(ActedAt::UNKNOWN, ActedAt::exactly);
@@ -157,10 +154,10 @@ impl Account {
             // The person opted in at the ESP, and it is the ESP's to confirm.
             return Consent::OptedIn { since: ActedAt::exactly(tag.acted) };
         }
-        let confirmation = state.get("doubleOptIn").unwrap_or(&Value::Null);
-        let is = |key: &str| confirmation.get(key).and_then(Value::as_bool).unwrap_or(false);
+        let confirmation = |key: &str| state.get("doubleOptIn")?.get(key);
+        let is = |key: &str| confirmation(key).and_then(Part::as_bool).unwrap_or(false);
         // "Pending" alone awaits confirmation; "NotConfirmed" with isSubscribed=true means that none is needed.
-        let status = confirmation.get("status").and_then(Value::as_str).unwrap_or_default();
+        let status = confirmation("status").and_then(Part::as_str).unwrap_or_default();
         let vouched_for = is("doiConditionallyConfirmed") || is("isExternallyVerified");
         let double_opt_in = double_opt_in && !mutation::is(Mutation::ForgetTheConfirmation);
         let asked = tag.map(|tag| tag.acted);
@@ -168,8 +165,7 @@ impl Account {
             return Consent::Pending { since: asked.or(updated).map_or(ActedAt::UNKNOWN, ActedAt::exactly) };
         }
         // Confirming is the act that counts, where it came last.
-        let confirmed =
-            if status.eq_ignore_ascii_case("confirmed") { time(confirmation.get("confirmTime")) } else { None };
+        let confirmed = if status.eq_ignore_ascii_case("confirmed") { time(confirmation("confirmTime")) } else { None };
         let acted = asked.or(updated).max(confirmed);
         Consent::OptedIn { since: acted.map_or(ActedAt::UNKNOWN, ActedAt::exactly) }
     }
@@ -195,26 +191,31 @@ impl Account {
     pub fn subscription_change(&self, id: &SubscriptionId, subscribed: bool, tag: Option<OptInTag>) -> Value {
         let email = match tag {
             Some(tag) => {
-                let kept = self.subscription(id).and_then(|state| state.get("tags")).and_then(Value::as_array);
-                let kept = kept.into_iter().flatten().filter_map(Value::as_str);
-                tag.opt_in(kept)
+                let kept = self.subscription(id).and_then(|state| state.get("tags"));
+                tag.opt_in(kept.into_iter().flat_map(Part::items).filter_map(Part::as_str))
             }
             None => json!({ "isSubscribed": subscribed }),
         };
         let change = json!({ "email": email });
-        let keys = find(&self.subscriptions, id.as_str()).map_or_else(|| vec![id.as_str()], |(keys, _)| keys);
+        let there = self.subscriptions().and_then(|all| find(all, id.as_str()));
+        let keys = there.map_or_else(|| vec![id.as_str()], |(keys, _)| keys);
         keys.into_iter().rev().fold(change, |inner, key| json!({ key: inner }))
     }
 
-    fn subscription(&self, id: &SubscriptionId) -> Option<&Value> {
-        find(&self.subscriptions, id.as_str())?.1.get("email")
+    fn subscription(&self, id: &SubscriptionId) -> Option<Part<'_>> {
+        find(self.subscriptions()?, id.as_str())?.1.get("email")
+    }
+
+    /// What was said about every subscription. That it could be read was seen when the account was.
+    fn subscriptions(&self) -> Option<Part<'_>> {
+        self.whole.part("subscriptions").ok().flatten()
     }
 }
 
 /// Finds a subscription by its dotted id, however the dots are spread over keys and nesting; with its keys.
-fn find<'a, 'b>(within: &'a Value, id: &'b str) -> Option<(Vec<&'b str>, &'a Value)> {
-    let here = within.get(id).filter(|found| found.pointer("/email/isSubscribed").is_some());
-    if let Some(found) = here {
+fn find<'a, 'b>(within: Part<'a>, id: &'b str) -> Option<(Vec<&'b str>, Part<'a>)> {
+    let is_one = |found: &Part<'_>| found.get("email").and_then(|email| email.get("isSubscribed")).is_some();
+    if let Some(found) = within.get(id).filter(is_one) {
         return Some((vec![id], found));
     }
     id.match_indices('.').find_map(|(dot, _)| {
@@ -225,11 +226,11 @@ fn find<'a, 'b>(within: &'a Value, id: &'b str) -> Option<(Vec<&'b str>, &'a Val
 }
 
 /// A time as Gigya writes it: ISO 8601, or Unix milliseconds.
-fn time(value: Option<&Value>) -> Option<Timestamp> {
-    match value? {
-        Value::String(text) => text.parse().ok(),
-        Value::Number(number) => Timestamp::from_millisecond(number.as_i64()?).ok(),
-        _ => None,
+fn time(part: Option<Part<'_>>) -> Option<Timestamp> {
+    let part = part?;
+    match part.as_str() {
+        Some(text) => text.parse().ok(),
+        None => Timestamp::from_millisecond(part.as_i64()?).ok(),
     }
 }
 

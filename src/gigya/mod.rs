@@ -14,6 +14,7 @@ mod mapping;
 mod setup;
 mod signature;
 mod tag;
+mod tree;
 mod webhook;
 mod whole;
 

@@ -1,5 +1,6 @@
 //! What is written beside an opt-in that the gateway brings from an ESP.
 
+use super::tree::Part;
 use crate::config::Route;
 use crate::domain::SubscriptionId;
 use jiff::{SignedDuration, Timestamp};
@@ -98,14 +99,14 @@ impl OptInTag {
 }
 
 /// Whether the opt-in that stands there was made at a place, and is Gigya's to have confirmed.
-pub(super) fn was_made_at(place: PlaceMark, state: &Value, updated: Option<Timestamp>) -> bool {
+pub(super) fn was_made_at(place: PlaceMark, state: Part<'_>, updated: Option<Timestamp>) -> bool {
     let tag = of_this_change(state, updated).filter(|tag| tag.confirmed == Confirmed::InGigya(place));
     tag.zip(updated).is_some_and(|(tag, updated)| updated.duration_since(tag.written).abs() <= SHORT_TOLERANCE)
 }
 
 /// The gateway's own tag in a subscription's state, if the state's time says that it is about this very change.
-pub(super) fn of_this_change(state: &Value, updated: Option<Timestamp>) -> Option<OptInTag> {
-    let tags = state.get("tags")?.as_array()?.iter().filter_map(Value::as_str);
+pub(super) fn of_this_change(state: Part<'_>, updated: Option<Timestamp>) -> Option<OptInTag> {
+    let tags = state.get("tags")?.items().filter_map(Part::as_str);
     let tag = tags.filter_map(OptInTag::parse).next_back()?;
     let apart = updated?.duration_since(tag.written).abs();
     (apart <= TOLERANCE).then_some(tag)

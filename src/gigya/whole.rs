@@ -1,6 +1,7 @@
-//! A JSON object as it was read, of which only what is asked for is parsed: an account has hundreds of values, and a route
-//! maps a few.
+//! A JSON object as it was read: what is asked of accounts in any case is read once, and the rest, of which an account has
+//! hundreds of values, looked for where a route maps it.
 
+use super::tree::{Node, Part, Reads};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::Value;
@@ -8,19 +9,16 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// Something is there, but can't be read: half a surrogate pair, say, or lists in lists without end, which is passed over
 /// unnoticed until it is asked for. It is never the same as nothing: a subscription that can't be read may be an opt-out.
 pub type Unread = serde_json::Error;
 
-/// The members whose places are kept; others are looked for.
-const KEPT: [&str; 9] =
-    ["UID", "isActive", "profile", "emails", "loginIDs", "data", "subscriptions", OF_THE_CALL[0], OF_THE_CALL[1]];
+/// The members that are read; others are looked for.
+const KEPT: [&str; 7] = ["UID", "isActive", "profile", "emails", "loginIDs", "data", "subscriptions"];
 /// What an answer says of the call that it answers, and not of the account.
 const OF_THE_CALL: [&str; 2] = ["callId", "time"];
-/// The members of which several values are asked for: their own members' places are kept, once the first is.
-const MAPPED: [&str; 2] = ["profile", "data"];
 
 /// A JSON object. Clones share its text. `Debug` hides it.
 #[derive(Clone)]
@@ -28,46 +26,51 @@ pub struct Whole(Arc<Read>);
 
 struct Read {
     text: Box<str>,
-    /// Where the values of [`KEPT`] are; empty for those that aren't there.
-    places: [Range<usize>; KEPT.len()],
-    /// Where the members of [`MAPPED`] have theirs; none for one in which each must be looked for.
-    members: [OnceLock<Option<Members>>; MAPPED.len()],
+    members: Members,
 }
 
-/// The places of names and values.
-type Members = Vec<(Place, Place)>;
-
-/// A part of the text, in bytes. An answer is far from 4 GiB.
-#[derive(Clone, Copy)]
-struct Place {
-    from: u32,
-    to: u32,
+#[derive(Default)]
+struct Members {
+    /// Those of [`KEPT`].
+    kept: [Member; KEPT.len()],
+    /// Where those of [`OF_THE_CALL`] are; empty for one that isn't there.
+    of_the_call: [Range<usize>; OF_THE_CALL.len()],
 }
 
-impl Place {
-    fn of(place: Range<usize>) -> Option<Self> {
-        Some(Self { from: place.start.try_into().ok()?, to: place.end.try_into().ok()? })
-    }
-
-    const fn range(self) -> Range<usize> {
-        self.from as usize..self.to as usize
-    }
+#[derive(Default)]
+enum Member {
+    #[default]
+    Missing,
+    Read(Node),
+    /// Its place. Something in it can't be read, which may not be what is asked for.
+    Unread(Range<usize>),
 }
 
 impl Whole {
     /// Takes a text, which has to be a JSON object.
     pub fn new(text: impl Into<Box<str>>) -> Result<Self, Unread> {
         let text = text.into();
-        let mut deserializer = serde_json::Deserializer::from_str(&text);
-        let places = Index(&text).deserialize(&mut deserializer)?;
-        deserializer.end()?;
-        Ok(Self(Arc::new(Read { text, places, members: Default::default() })))
+        let members = match Members::read(&text, Kind::Trees) {
+            Ok(members) => members,
+            // Once more: something is odd, perhaps in a value that nobody asks for.
+            Err(_) => {
+                let mut members = Members::read(&text, Kind::Places)?;
+                for member in &mut members.kept {
+                    if let Member::Unread(place) = member
+                        && let Ok(node) = tree(&text, place.clone())
+                    {
+                        *member = Member::Read(node);
+                    }
+                }
+                members
+            }
+        };
+        Ok(Self(Arc::new(Read { text, members })))
     }
 
     /// An object without members.
     pub fn empty() -> Self {
-        let places = [const { 0..0 }; KEPT.len()];
-        Self(Arc::new(Read { text: "{}".into(), places, members: Default::default() }))
+        Self(Arc::new(Read { text: "{}".into(), members: Members::default() }))
     }
 
     /// Whether both are one text, read once.
@@ -78,7 +81,7 @@ impl Whole {
     /// Whether this text is the same answer, to another call: nothing else is different than what is said of the call itself.
     pub fn is_repeated_by(&self, text: &str) -> bool {
         let (ours, theirs) = (self.0.text.as_bytes(), text.as_bytes());
-        let mut of_the_call = OF_THE_CALL.map(|name| self.place(name).unwrap_or_default());
+        let mut of_the_call = self.0.members.of_the_call.clone();
         of_the_call.sort_by_key(|place| place.start);
         let mut from = 0;
         ours.len() == theirs.len()
@@ -91,41 +94,31 @@ impl Whole {
             && ours[from..] == theirs[from..]
     }
 
-    fn place(&self, name: &str) -> Option<Range<usize>> {
-        KEPT.iter().position(|kept| *kept == name).map(|nth| self.0.places[nth].clone())
+    fn kept(&self, name: &str) -> Option<&Member> {
+        KEPT.iter().position(|kept| *kept == name).map(|nth| &self.0.members.kept[nth])
     }
 
-    /// The text of a member of the object itself.
-    fn member(&self, name: &str) -> Result<Option<&str>, Unread> {
-        match self.place(name) {
-            Some(place) => Ok(self.0.text.get(place).filter(|text| !text.is_empty())),
-            None => member(&self.0.text, name),
+    /// One of the members that are read; `None` if it isn't there, or is none of them.
+    pub fn part(&self, name: &str) -> Result<Option<Part<'_>>, Unread> {
+        match self.kept(name) {
+            None | Some(Member::Missing) => Ok(None),
+            Some(Member::Read(node)) => Ok(Some(Part::new(&self.0.text, node))),
+            Some(Member::Unread(place)) => tree(&self.0.text, place.clone()).map(|_| None),
         }
-    }
-
-    /// The text of a member of a member.
-    fn member_of(&self, outer: &str, inner: &str) -> Result<Option<&str>, Unread> {
-        let Some(text) = self.member(outer)? else { return Ok(None) };
-        let kept = MAPPED.iter().position(|mapped| *mapped == outer).and_then(|nth| {
-            // What can't be read at all is looked at once more, for who asks to hear why.
-            self.0.members[nth].get_or_init(|| Index(&self.0.text).members_of(text).ok().flatten()).as_ref()
-        });
-        let Some(kept) = kept else { return member(text, inner) };
-        let last = kept.iter().rev().find(|(name, _)| self.0.text[name.range()] == *inner);
-        Ok(last.map(|(_, value)| &self.0.text[value.range()]))
-    }
-
-    /// A member of the object itself; `None` if it isn't there.
-    pub fn get(&self, name: &str) -> Result<Option<Value>, Unread> {
-        self.member(name)?.map(serde_json::from_str).transpose()
     }
 
     /// The value at a place, each name a member or a number in a list; `None` if it isn't there.
     pub fn value<S: AsRef<str>>(&self, path: &[S]) -> Result<Option<Value>, Unread> {
-        let (mut found, rest) = match path {
-            [] => (Some(&*self.0.text), path),
-            [one] => (self.member(one.as_ref())?, &path[1..]),
-            [outer, inner, ..] => (self.member_of(outer.as_ref(), inner.as_ref())?, &path[2..]),
+        let Some((first, rest)) = path.split_first() else { return serde_json::from_str(&self.0.text).map(Some) };
+        let mut found = match self.kept(first.as_ref()) {
+            Some(Member::Missing) => return Ok(None),
+            Some(Member::Read(node)) => {
+                let part = Part::new(&self.0.text, node);
+                let found = rest.iter().try_fold(part, |part, name| part.step(name.as_ref()));
+                return Ok(found.map(Part::to_value));
+            }
+            Some(Member::Unread(place)) => Some(&self.0.text[place.clone()]),
+            None => member(&self.0.text, first.as_ref())?,
         };
         for name in rest {
             let Some(text) = found else { return Ok(None) };
@@ -147,6 +140,11 @@ impl fmt::Debug for Whole {
     }
 }
 
+/// Reads all of a part of the text.
+fn tree(text: &str, place: Range<usize>) -> Result<Node, Unread> {
+    Reads(text).deserialize(&mut serde_json::Deserializer::from_str(&text[place]))
+}
+
 /// The text of a member of an object, or of an item of a list; `None` if there is none, or it is neither.
 fn member<'a>(text: &'a str, name: &str) -> Result<Option<&'a str>, Unread> {
     match Find(name).deserialize(&mut serde_json::Deserializer::from_str(text)) {
@@ -160,82 +158,55 @@ fn member<'a>(text: &'a str, name: &str) -> Result<Option<&'a str>, Unread> {
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct Index<'a>(&'a str);
-
-impl<'de> Index<'de> {
-    /// Where a part of the text is.
-    fn place(&self, part: &'de str) -> Range<usize> {
-        let from = part.as_ptr().addr() - self.0.as_ptr().addr();
-        from..from + part.len()
-    }
-
-    /// The places of all members of an object that is a part of the text; none if a name has to be unescaped, or it is no object.
-    fn members_of(&self, object: &'de str) -> Result<Option<Members>, Unread> {
-        match (MembersOf { index: self }).deserialize(&mut serde_json::Deserializer::from_str(object)) {
-            Err(error) if error.is_data() => Ok(None),
-            read => read,
-        }
+impl Members {
+    fn read(text: &str, kind: Kind) -> Result<Self, Unread> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let members = Index { text, kind }.deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok(members)
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Index<'de> {
-    type Value = [Range<usize>; KEPT.len()];
+/// As what members are read.
+#[derive(Clone, Copy)]
+enum Kind {
+    Trees,
+    Places,
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+struct Index<'a> {
+    text: &'a str,
+    kind: Kind,
+}
+
+impl<'de> DeserializeSeed<'de> for Index<'de> {
+    type Value = Members;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Members, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for Index<'de> {
-    type Value = [Range<usize>; KEPT.len()];
+    type Value = Members;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut places = [const { 0..0 }; KEPT.len()];
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let reads = Reads(self.text);
+        let mut members = Members::default();
         while let Some(Name(name)) = map.next_key()? {
-            let Some(nth) = KEPT.iter().position(|kept| *kept == name) else {
+            if let Some(nth) = KEPT.iter().position(|kept| *kept == name) {
+                members.kept[nth] = match self.kind {
+                    Kind::Trees => Member::Read(map.next_value_seed(reads)?),
+                    Kind::Places => Member::Unread(reads.range(map.next_value::<&RawValue>()?.get())),
+                };
+            } else if let Some(nth) = OF_THE_CALL.iter().position(|told| *told == name) {
+                members.of_the_call[nth] = reads.range(map.next_value::<&RawValue>()?.get());
+            } else {
                 map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            places[nth] = self.place(map.next_value::<&RawValue>()?.get());
-        }
-        Ok(places)
-    }
-}
-
-struct MembersOf<'a, 'de> {
-    index: &'a Index<'de>,
-}
-
-impl<'de> DeserializeSeed<'de> for MembersOf<'_, 'de> {
-    type Value = Option<Members>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for MembersOf<'_, 'de> {
-    type Value = Option<Members>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Some(Members::new());
-        while let Some(Name(name)) = map.next_key()? {
-            let value = Place::of(self.index.place(map.next_value::<&RawValue>()?.get()));
-            let name = match name {
-                Cow::Borrowed(name) => Place::of(self.index.place(name)),
-                Cow::Owned(_) => None,
-            };
-            match (name.zip(value), &mut members) {
-                (Some(member), Some(members)) => members.push(member),
-                _ => members = None,
             }
         }
         Ok(members)
@@ -358,9 +329,9 @@ mod tests {
         let deep = "[".repeat(200) + &"]".repeat(200);
         for bad in [r#""\ud800""#, r#"{"\ud800":1}"#, "1e999", &deep] {
             let whole = Whole::new(format!(r#"{{"subscriptions":{bad},"profile":{{"email":{bad}}}}}"#)).unwrap();
-            assert!(whole.get("subscriptions").is_err(), "{bad}");
+            assert!(whole.part("subscriptions").is_err(), "{bad}");
             assert!(whole.value(&["profile", "email"]).is_err(), "{bad}");
-            assert_eq!(whole.get("emails").unwrap(), None);
+            assert!(whole.part("emails").unwrap().is_none());
         }
         let whole = Whole::new(r#"{"profile":{"\ud800":1,"email":"ann@example.org"}}"#).unwrap();
         assert!(whole.value(&["profile", "email"]).is_err());

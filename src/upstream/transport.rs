@@ -66,7 +66,7 @@ pub struct HttpTransport(Way);
 
 #[derive(Clone, Debug)]
 enum Way {
-    Straight(Straight),
+    Straight(Box<Straight>),
     Winding(Winding),
 }
 
@@ -85,7 +85,7 @@ impl HttpTransport {
         if PROXY.into_iter().any(|name| env::var_os(name).is_some_and(|proxy| !proxy.is_empty())) {
             return Winding::new(false).map(Way::Winding).map(Self);
         }
-        Straight::new().map(Way::Straight).map(Self)
+        Straight::new().map(Box::new).map(Way::Straight).map(Self)
     }
 
     /// The same for large answers, which may come compressed.

@@ -9,7 +9,7 @@ const LONG: Duration = Duration::from_secs(20);
 const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\nx-told: yes\r\n\r\ndone";
 
 fn ways() -> [(&'static str, HttpTransport); 2] {
-    let straight = HttpTransport(Way::Straight(Straight::new().expect("this machine has TLS")));
+    let straight = HttpTransport(Way::Straight(Box::new(Straight::new().expect("this machine has TLS"))));
     let winding = HttpTransport(Way::Winding(Winding::new(false).expect("this machine has TLS")));
     [("straight", straight), ("winding", winding)]
 }
