@@ -191,3 +191,29 @@ async fn a_connection_serves_many_calls_until_the_peer_says_that_it_closes_it() 
         told.await.expect("six requests on two connections");
     }
 }
+
+/// Nobody's host is called: without a proxy that is no connection, and with one it is the proxy's to know better.
+#[tokio::test]
+async fn a_host_that_is_nowhere_is_reached_by_a_proxy_only() {
+    let answer = HttpTransport::new().expect("this machine has TLS").send(post("http://gigya.invalid"), LONG).await;
+    match answer {
+        Ok(answer) => assert!(answer.status() == 200 && env::var_os("HTTP_PROXY").is_some()),
+        Err(failed) => assert!(matches!(failed, TransportError::NotConnected(_)), "{failed:?}"),
+    }
+}
+
+/// By the test before, in a process that has a proxy in its environment.
+#[tokio::test]
+async fn calls_go_through_the_proxy_that_the_environment_names() {
+    let (proxy, told) = answers(FINE.into()).await;
+    let again = tokio::task::spawn_blocking(move || {
+        std::process::Command::new(env::current_exe().expect("this very file"))
+            .args(["--exact", "upstream::transport::tests::a_host_that_is_nowhere_is_reached_by_a_proxy_only"])
+            .env("HTTP_PROXY", proxy)
+            .output()
+    });
+    let ran = again.await.expect("ran").expect("ran");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+    let asked = told.await.expect("told");
+    assert!(asked.starts_with("post http://gigya.invalid/accounts.getaccountinfo?a=b%20c http/1.1\r\n"), "{asked}");
+}
