@@ -54,6 +54,29 @@ fn says_what_it_says(account: &Account, id: &SubscriptionId) {
         None => assert_eq!((strict, lenient), (Consent::Unknown, Consent::Unknown)),
     }
 
+    // What a route may map is what is there.
+    for path in
+        ["UID", "profile", "profile.email", "data.a.b", "subscriptions.newsletter.email", "emails.verified.0", "callId"]
+    {
+        let path: Vec<String> = path.split('.').map(ToOwned::to_owned).collect();
+        let step = |value: &Value, name: &String| match value {
+            Value::Array(items) => items.get(name.parse::<usize>().ok()?).cloned(),
+            value => value.get(name).cloned(),
+        };
+        assert_eq!(account.value(&path), path.iter().try_fold(whole.clone(), |value, name| step(&value, name)));
+    }
+
+    // Whoever says the same again has said nothing new; whoever says it of somebody else, has.
+    let text = whole.to_string();
+    if let Ok(Some(read)) = Account::read(&text, None) {
+        if let Some(again) = read.read_again(&text) {
+            assert_eq!((again.consent(id, true), again.address), (read.consent(id, true), read.address.clone()));
+        }
+        let mut other = whole.clone();
+        other["UID"] = "somebody else's".into();
+        assert!(read.read_again(&other.to_string()).is_none_or(|again| again.uid.expose() == "somebody else's"));
+    }
+
     // What is written of a subscription is read again, as if Gigya had merged and timed it.
     let written = tag(1_760_000_000);
     let change = account.subscription_change(id, true, Some(written));
