@@ -5,6 +5,9 @@ use serde_json::{Number, Value};
 use std::fmt;
 use std::ops::Range;
 
+/// As many members as most objects have at most. What room is left over is given back.
+const FEW: usize = 16;
+
 /// A value, all of which could be read.
 pub enum Node {
     Null,
@@ -188,7 +191,7 @@ impl<'de> Visitor<'de> for Reads<'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Node, A::Error> {
-        let mut members = Vec::new();
+        let mut members = Vec::with_capacity(FEW);
         while let Some(name) = object.next_key_seed(Name(self))? {
             members.push((name, object.next_value_seed(self)?));
         }

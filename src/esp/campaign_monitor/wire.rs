@@ -71,7 +71,9 @@ const CONSENT_TO_SEND_SMS: &str = "consenttosendsms";
 /// A field's name as it compares: writes take keys, reads give names, and the key is the name without spaces,
 /// in brackets.
 pub fn folded(name: &str) -> String {
-    name.chars().filter(|c| !c.is_whitespace() && !matches!(c, '[' | ']')).flat_map(char::to_lowercase).collect()
+    let key = key(name);
+    // As a rule; and far quicker.
+    if key.is_ascii() { key.to_ascii_lowercase() } else { key.chars().flat_map(char::to_lowercase).collect() }
 }
 
 /// Whether a mapped name is a custom field, and not a field of the subscriber itself.
@@ -272,6 +274,9 @@ fn held_values(record: &Record, name: &str) -> Vec<String> {
 /// hyphens).
 fn values<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let one_spelling = |text: &str| {
+        if !text.contains('/') {
+            return text.to_owned();
+        }
         let hyphened = text.replace('/', "-");
         if hyphened.parse::<Date>().is_ok() { hyphened } else { text.to_owned() }
     };
