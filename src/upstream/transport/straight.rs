@@ -24,14 +24,7 @@ pub(super) struct Straight(Client<Connector, Full<Bytes>>);
 impl Straight {
     pub(super) fn new() -> Result<Self, NoTls> {
         let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        // A peer that is gone without a word is noticed, as by reqwest.
-        tcp.set_keepalive(Some(Duration::from_secs(15)));
-        tcp.set_keepalive_interval(Some(Duration::from_secs(15)));
-        tcp.set_keepalive_retries(Some(3));
-        #[cfg(target_os = "linux")]
-        tcp.set_tcp_user_timeout(Some(Duration::from_secs(30)));
+        set_up(&mut tcp);
         let https = HttpsConnectorBuilder::new()
             .try_with_platform_verifier()
             .map_err(|error| NoTls(error.into()))?
@@ -72,6 +65,20 @@ fn sorted(error: &Error) -> TransportError {
     if error.is_connect() { not_connected(error) } else { TransportError::Broken }
 }
 
+/// Sets up how connections are made, as reqwest does.
+fn set_up<R>(tcp: &mut HttpConnector<R>) {
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    // Of a host's addresses, each gets its share of the time: one that is silent leaves some to the next.
+    tcp.set_connect_timeout(Some(TO_CONNECT));
+    // A peer that is gone without a word is noticed.
+    tcp.set_keepalive(Some(Duration::from_secs(15)));
+    tcp.set_keepalive_interval(Some(Duration::from_secs(15)));
+    tcp.set_keepalive_retries(Some(3));
+    #[cfg(target_os = "linux")]
+    tcp.set_tcp_user_timeout(Some(Duration::from_secs(30)));
+}
+
 /// Connects in [`TO_CONNECT`], or not at all.
 #[derive(Clone, Debug)]
 struct Connector(HttpsConnector<HttpConnector>);
@@ -91,5 +98,39 @@ impl Service<Uri> for Connector {
             let too_late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("not within {TO_CONNECT:?}"));
             tokio::time::timeout(TO_CONNECT, connecting).await.map_err(too_late)?
         })
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+    use tokio::net::{TcpListener, TcpSocket};
+
+    /// An address of this machine at which nobody answers, not even by a refusal; and what keeps it so.
+    async fn silent() -> (SocketAddr, impl Sized) {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let listener = socket.listen(0).expect("listening");
+        let address = listener.local_addr().expect("bound");
+        let mut waiting = Vec::new();
+        while let Ok(one) = tokio::time::timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
+            waiting.push(one.expect("a place in the queue"));
+        }
+        (address, (listener, waiting))
+    }
+
+    #[tokio::test]
+    async fn a_silent_address_of_a_host_leaves_time_for_its_next() {
+        let (nobody, _kept) = silent().await;
+        let somebody = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addresses = [nobody, somebody.local_addr().expect("bound")];
+        let mut tcp = HttpConnector::new_with_resolver(tower::service_fn(move |_| async move {
+            Ok::<_, io::Error>(addresses.into_iter())
+        }));
+        set_up(&mut tcp);
+        let connecting = tcp.call(Uri::from_static("http://of-two-addresses.example"));
+        let connected = tokio::time::timeout(TO_CONNECT, connecting).await.expect("in time").expect("connected");
+        assert_eq!(connected.inner().peer_addr().expect("connected"), addresses[1]);
     }
 }
