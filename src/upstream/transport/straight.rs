@@ -43,7 +43,7 @@ impl Straight {
     ) -> Result<Response<Bytes>, TransportError> {
         let mut request = request.map(Full::new);
         let headers = request.headers_mut();
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
         headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         let answered = async {
             let answer = self.0.request(request).await.map_err(|error| sorted(&error))?;

@@ -77,14 +77,16 @@ async fn a_request_arrives_as_it_was_made_and_the_answer_as_it_was_given() {
 }
 
 #[tokio::test]
-async fn what_a_caller_accepts_is_kept() {
+async fn what_a_caller_accepts_and_calls_itself_is_kept() {
     for (way, transport) in ways() {
         let (place, told) = answers(FINE.into()).await;
-        let request = Request::get(place).header("accept", "text/xml").body(Bytes::new()).expect("a request");
-        transport.send(request, LONG).await.expect(way);
+        let request = Request::get(place).header("accept", "text/xml").header("user-agent", "described");
+        transport.send(request.body(Bytes::new()).expect("a request"), LONG).await.expect(way);
         let asked = told.await.expect("told");
-        assert_eq!(asked.matches("accept: ").count(), 1, "{way}: {asked}");
-        assert!(asked.contains("\r\naccept: text/xml\r\n"), "{way}: {asked}");
+        for (name, value) in [("accept", "text/xml"), ("user-agent", "described")] {
+            assert_eq!(asked.matches(&format!("\r\n{name}: ")).count(), 1, "{way}: {asked}");
+            assert!(asked.contains(&format!("\r\n{name}: {value}\r\n")), "{way}: {asked}");
+        }
     }
 }
 
