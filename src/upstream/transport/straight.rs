@@ -1,7 +1,7 @@
 //! Calls by the client that is inside of reqwest (hyper-util's), without what reqwest does around it: it parses the address of
 //! every call three times and copies its head twice, which is as much work as the call itself.
 
-use super::{KEPT_IDLE, MAX_ANSWER, NoTls, TO_CONNECT, TransportError, USER_AGENT, not_connected};
+use super::{KEPT_IDLE, MAX_ANSWER, NoTls, TO_CONNECT, TransportError, USER_AGENT, innermost, not_connected};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -35,7 +35,7 @@ impl Straight {
         set_up(&mut tcp);
         let https = HttpsConnectorBuilder::new()
             .try_with_platform_verifier()
-            .map_err(|error| NoTls(error.into()))?
+            .map_err(|error| NoTls(innermost(&error)))?
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(tcp);
