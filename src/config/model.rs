@@ -76,7 +76,7 @@ pub struct Server {
 pub struct Telemetry {
     /// How log lines look (`json`).
     pub log_format: LogFormat,
-    /// Which lines are logged, in `tracing`'s filter notation (`info`).
+    /// Which lines are logged: levels, of all or of a target's (`info`).
     pub log_filter: String,
     /// The key of the hash that stands for addresses in logs. Replicas that share it give one person one
     /// pseudonym. Without it, one is derived from the first Gigya connection's secret.

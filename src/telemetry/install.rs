@@ -117,10 +117,26 @@ impl Installed {
     }
 }
 
+/// Reads a filter: levels, alone or of a target. The library's own parser would take the nothing after a last comma for "error", and
+/// brackets, which elsewhere choose spans, or a blank for a part of a target's name, so that lines would be missing without a word.
 fn parsed(filter: &str) -> Result<Targets, TelemetryError> {
-    // Of nothing, the parser would make a filter that lets nothing through.
-    let filter = Some(filter).filter(|filter| !filter.trim().is_empty()).ok_or(TelemetryError::Filter)?;
-    filter.parse().map_err(|_| TelemetryError::Filter)
+    let is_target = |text: &str| {
+        let may_stand = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '/');
+        !text.is_empty() && text.chars().all(may_stand)
+    };
+    let mut told = Targets::new();
+    let mut is_none = true;
+    for directive in filter.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
+        is_none = false;
+        let (target, level) = directive.split_once('=').unwrap_or((directive, ""));
+        let level = Some(level).filter(|level| !level.is_empty()).map_or(Ok(LevelFilter::TRACE), str::parse);
+        told = match (directive.parse::<LevelFilter>(), level) {
+            (Ok(level), _) => told.with_default(level),
+            (Err(_), Ok(level)) if is_target(target) => told.with_target(target, level),
+            _ => return Err(TelemetryError::Filter),
+        };
+    }
+    if is_none { Err(TelemetryError::Filter) } else { Ok(told) }
 }
 
 /// Addresses and secrets have types that don't print. Two things remain: libraries, which know nothing of that (an

@@ -72,6 +72,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_kept_of_the_key_is_wiped() {
+        fn is_wiped<T: hmac::digest::zeroize::ZeroizeOnDrop>() {}
+        is_wiped::<<Sha256 as hmac::EagerHash>::Core>();
+    }
+
+    #[test]
     fn one_person_has_one_pseudonym_whatever_the_case() {
         let pseudonyms = Pseudonyms::new(b"key");
         let of = |text| pseudonyms.of_email(&Email::parse(text).unwrap());

@@ -73,7 +73,7 @@ enum Way {
 /// The TLS set-up of this machine can't be used, for want of CA certificates for example.
 #[derive(Debug, thiserror::Error)]
 #[error("TLS can't be set up: {0}; install this machine's CA certificates (package ca-certificates)")]
-pub struct NoTls(Box<dyn Error + Send + Sync>);
+pub struct NoTls(String);
 
 impl HttpTransport {
     /// A client for all upstreams. Answers come as they are: those that a webhook waits for are small, and to inflate them takes
@@ -109,11 +109,15 @@ impl Transport for HttpTransport {
 
 /// No connection came about. Nothing was sent yet, so the innermost cause (DNS, TCP, TLS) speaks of the host only.
 fn not_connected(error: &dyn Error) -> TransportError {
+    TransportError::NotConnected(innermost(error))
+}
+
+fn innermost(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    TransportError::NotConnected(cause.to_string())
+    cause.to_string()
 }
 
 #[cfg(test)]

@@ -149,3 +149,25 @@ fn the_filter_can_be_changed_and_a_wrong_one_changes_nothing() {
     let told: Vec<_> = ["before", "after", "still", "later"].into_iter().filter(|what| text.contains(what)).collect();
     assert_eq!(told, ["after", "still"]);
 }
+
+#[test]
+fn a_filter_means_what_it_says_or_is_none() {
+    for (filter, meaning) in [
+        ("info", "info"),
+        ("WARN", "warn"),
+        ("3", "info"),
+        ("off", "off"),
+        ("info,", "info"),
+        (",info,,gigya_esp_gateway=debug,", "gigya_esp_gateway=debug,info"),
+        ("warn, gigya_esp_gateway::forward=debug", "gigya_esp_gateway::forward=debug,warn"),
+        ("gigya_esp_gateway", "gigya_esp_gateway=trace"),
+        ("gigya_esp_gateway=", "gigya_esp_gateway=trace"),
+    ] {
+        assert_eq!(parsed(filter).unwrap().to_string(), meaning, "{filter}");
+    }
+    let none = ["", " ", ",", "=", "=debug", "a=b=c", "a=verbose", "a = debug", "a b", "info;a=debug"];
+    let of_spans = ["gigya_esp_gateway[request]=debug", "[request]=debug", "a[{uid}]=debug", "a[request{uid=1}]=debug"];
+    for filter in none.into_iter().chain(of_spans) {
+        assert!(matches!(parsed(filter), Err(TelemetryError::Filter)), "{filter}");
+    }
+}

@@ -77,14 +77,16 @@ async fn a_request_arrives_as_it_was_made_and_the_answer_as_it_was_given() {
 }
 
 #[tokio::test]
-async fn what_a_caller_accepts_is_kept() {
+async fn what_a_caller_accepts_and_calls_itself_is_kept() {
     for (way, transport) in ways() {
         let (place, told) = answers(FINE.into()).await;
-        let request = Request::get(place).header("accept", "text/xml").body(Bytes::new()).expect("a request");
-        transport.send(request, LONG).await.expect(way);
+        let request = Request::get(place).header("accept", "text/xml").header("user-agent", "described");
+        transport.send(request.body(Bytes::new()).expect("a request"), LONG).await.expect(way);
         let asked = told.await.expect("told");
-        assert_eq!(asked.matches("accept: ").count(), 1, "{way}: {asked}");
-        assert!(asked.contains("\r\naccept: text/xml\r\n"), "{way}: {asked}");
+        for (name, value) in [("accept", "text/xml"), ("user-agent", "described")] {
+            assert_eq!(asked.matches(&format!("\r\n{name}: ")).count(), 1, "{way}: {asked}");
+            assert!(asked.contains(&format!("\r\n{name}: {value}\r\n")), "{way}: {asked}");
+        }
     }
 }
 
@@ -202,18 +204,41 @@ async fn a_host_that_is_nowhere_is_reached_by_a_proxy_only() {
     }
 }
 
+/// Runs one of these tests in a process of its own.
+fn in_another_process(test: &str, environment: &[(&str, &str)]) -> std::process::Output {
+    std::process::Command::new(env::current_exe().expect("this very file"))
+        .args(["--nocapture", "--exact", &format!("upstream::transport::tests::{test}")])
+        .envs(environment.iter().copied())
+        .output()
+        .expect("ran")
+}
+
 /// By the test before, in a process that has a proxy in its environment.
 #[tokio::test]
 async fn calls_go_through_the_proxy_that_the_environment_names() {
     let (proxy, told) = answers(FINE.into()).await;
     let again = tokio::task::spawn_blocking(move || {
-        std::process::Command::new(env::current_exe().expect("this very file"))
-            .args(["--exact", "upstream::transport::tests::a_host_that_is_nowhere_is_reached_by_a_proxy_only"])
-            .env("HTTP_PROXY", proxy)
-            .output()
+        in_another_process("a_host_that_is_nowhere_is_reached_by_a_proxy_only", &[("HTTP_PROXY", &proxy)])
     });
-    let ran = again.await.expect("ran").expect("ran");
+    let ran = again.await.expect("ran");
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
     let asked = told.await.expect("told");
     assert!(asked.starts_with("post http://gigya.invalid/accounts.getaccountinfo?a=b%20c http/1.1\r\n"), "{asked}");
+}
+
+#[test]
+fn what_keeps_tls_from_being_set_up_is_told() {
+    for error in [Straight::new().err(), Winding::new(false).err()].into_iter().flatten() {
+        println!("{error}");
+    }
+}
+
+/// By the test before, in a process that finds no CA certificates.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_machine_without_ca_certificates_is_told_so() {
+    let nowhere = [("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", "/nowhere")];
+    let ran = in_another_process("what_keeps_tls_from_being_set_up_is_told", &nowhere);
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(told.matches("No CA certificates were loaded").count(), 2, "{told}");
 }

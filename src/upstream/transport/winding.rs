@@ -1,6 +1,6 @@
 //! Calls by reqwest, which knows what the straight way doesn't: proxies and compressed answers.
 
-use super::{KEPT_IDLE, MAX_ANSWER, NoTls, TO_CONNECT, TransportError, USER_AGENT, not_connected};
+use super::{KEPT_IDLE, MAX_ANSWER, NoTls, TO_CONNECT, TransportError, USER_AGENT, innermost, not_connected};
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use std::time::Duration;
@@ -20,7 +20,7 @@ impl Winding {
             .tcp_nodelay(true)
             .user_agent(USER_AGENT)
             .build();
-        client.map(Self).map_err(|error| NoTls(error.into()))
+        client.map(Self).map_err(|error| NoTls(innermost(&error)))
     }
 
     pub(super) async fn send(
