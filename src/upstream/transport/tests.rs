@@ -199,7 +199,7 @@ async fn a_connection_serves_many_calls_until_the_peer_says_that_it_closes_it() 
 async fn a_host_that_is_nowhere_is_reached_by_a_proxy_only() {
     let answer = HttpTransport::new().expect("this machine has TLS").send(post("http://gigya.invalid"), LONG).await;
     match answer {
-        Ok(answer) => assert!(answer.status() == 200 && env::var_os("HTTP_PROXY").is_some()),
+        Ok(_) => assert!(env::var_os("HTTP_PROXY").is_some()),
         Err(failed) => assert!(matches!(failed, TransportError::NotConnected(_)), "{failed:?}"),
     }
 }
