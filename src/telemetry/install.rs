@@ -157,4 +157,4 @@ fn tell_panic(panic: &PanicHookInfo<'_>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

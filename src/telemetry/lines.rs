@@ -187,40 +187,12 @@ fn trace() -> Option<(opentelemetry::TraceId, opentelemetry::SpanId)> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::config::Telemetry;
+    use crate::telemetry::install::tests::heard;
     use serde_json::Value;
-    use std::sync::{Arc, Mutex};
-    use tracing_subscriber::fmt::MakeWriter;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl MakeWriter<'_> for Lines {
-        type Writer = Self;
-
-        fn make_writer(&self) -> Self {
-            self.clone()
-        }
-    }
 
     fn told(tell: impl FnOnce()) -> String {
-        let lines = Lines::default();
-        let subscriber =
-            tracing_subscriber::fmt().with_writer(lines.clone()).fmt_fields(Members).event_format(JsonLines).finish();
-        tracing::subscriber::with_default(subscriber, tell);
-        let text = lines.0.lock().unwrap().clone();
-        String::from_utf8(text).unwrap()
+        heard(&Telemetry::default(), |_| tell())
     }
 
     #[test]
@@ -258,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_line_without_fields_is_json_too() {
-        let line = told(|| tracing::info!(target: "here", {}, ""));
+        let line = told(|| tracing::warn!(target: "here", {}, ""));
         let line: Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!((&line["target"], &line["message"]), (&"here".into(), &"".into()));
     }

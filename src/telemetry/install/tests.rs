@@ -23,7 +23,7 @@ impl Write for Heard {
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// What is logged while something happens.
-fn heard(telemetry: &Telemetry, happens: impl FnOnce(&Installed)) -> String {
+pub fn heard(telemetry: &Telemetry, happens: impl FnOnce(&Installed)) -> String {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let heard = Heard::default();
     let writer = heard.clone();
