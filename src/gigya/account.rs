@@ -50,14 +50,14 @@ impl Account {
     pub fn read(json: &str, reg_token: Option<String>) -> Result<Option<Self>, Unread> {
         let whole = Whole::new(json)?;
         let Some(uid) = whole.part("UID")?.and_then(|uid| Uid::new(uid.as_str()?)) else { return Ok(None) };
-        let address = |part: Part<'_>| Email::parse(part.as_str()?).ok();
-        let email = whole.value(&["profile", "email"])?;
-        let present = email.as_ref().and_then(|email| Email::parse(email.as_str()?).ok());
+        let parsed = |text: &str| Email::parse(text).ok();
+        let address = whole.value(&["profile", "email"])?.as_ref().and_then(Value::as_str).and_then(parsed);
         let mut other_addresses: Vec<Email> = Vec::new();
         for (member, lists) in [("emails", ["verified", "unverified"]), ("loginIDs", ["emails", "unverifiedEmails"])] {
             let Some(member) = whole.part(member)? else { continue };
-            for other in lists.iter().filter_map(|list| member.get(list)).flat_map(Part::items).filter_map(address) {
-                if Some(&other) != present.as_ref() && !other_addresses.contains(&other) {
+            let texts = lists.iter().filter_map(|list| member.get(list)).flat_map(Part::items).filter_map(Part::as_str);
+            for other in texts.filter_map(parsed) {
+                if Some(&other) != address.as_ref() && !other_addresses.contains(&other) {
                     other_addresses.push(other);
                 }
             }
@@ -66,16 +66,7 @@ impl Account {
         // May be an opt-out: if it can't be read, the account can't.
         whole.part("subscriptions")?;
         let handle = reg_token.map_or_else(|| Handle::Uid(uid.clone()), Handle::RegToken);
-        Ok(Some(Self {
-            handle,
-            uid,
-            address: present,
-            other_addresses,
-            is_active,
-            is_gone: false,
-            whole,
-            read: Instant::now(),
-        }))
+        Ok(Some(Self { handle, uid, address, other_addresses, is_active, is_gone: false, whole, read: Instant::now() }))
     }
 
     /// The same account, if this answer says nothing else than the one that it was read from. `None` if it does, and of an account

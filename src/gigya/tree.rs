@@ -1,7 +1,9 @@
 //! JSON as it was read, in little room: what is text there stays where it is, and is pointed to.
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -119,6 +121,10 @@ impl<'a> Part<'a> {
     }
 }
 
+/// A member's name, borrowed where it needs no unescaping.
+#[derive(Deserialize)]
+pub struct Name<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
 /// Reads a value of this text, or of a part of it.
 #[derive(Clone, Copy)]
 pub struct Reads<'a>(pub &'a str);
@@ -130,9 +136,11 @@ impl<'de> Reads<'de> {
         from..from + part.len()
     }
 
-    /// Text that needs no unescaping.
-    fn plain<E: Error>(self, part: &'de str) -> Result<Text, E> {
-        let range = self.range(part);
+    fn text<E: Error>(self, text: Cow<'de, str>) -> Result<Text, E> {
+        let range = match text {
+            Cow::Borrowed(part) => self.range(part),
+            Cow::Owned(text) => return Ok(Text::Unescaped(Box::new(text.into()))),
+        };
         let beyond = |_| E::custom("more than 4 GiB");
         let (from, to) = (range.start.try_into().map_err(beyond)?, range.end.try_into().map_err(beyond)?);
         Ok(Text::At(Place { from, to }))
@@ -175,11 +183,11 @@ impl<'de> Visitor<'de> for Reads<'de> {
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Node, E> {
-        self.plain(text).map(Node::Text)
+        self.text(Cow::Borrowed(text)).map(Node::Text)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {
-        Ok(Node::Text(Text::Unescaped(Box::new(text.into()))))
+        self.text(Cow::Owned(text.to_owned())).map(Node::Text)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
@@ -192,36 +200,10 @@ impl<'de> Visitor<'de> for Reads<'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Node, A::Error> {
         let mut members = Vec::with_capacity(FEW);
-        while let Some(name) = object.next_key_seed(Name(self))? {
-            members.push((name, object.next_value_seed(self)?));
+        while let Some(Name(name)) = object.next_key()? {
+            members.push((self.text(name)?, object.next_value_seed(self)?));
         }
         Ok(Node::Object(members.into()))
-    }
-}
-
-struct Name<'a>(Reads<'a>);
-
-impl<'de> DeserializeSeed<'de> for Name<'de> {
-    type Value = Text;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Text, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name<'de> {
-    type Value = Text;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Text, E> {
-        self.0.plain(name)
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Text, E> {
-        Ok(Text::Unescaped(Box::new(name.into())))
     }
 }
 
