@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Requests under way at once.
 const AT_ONCE: usize = 64;
+/// How often each has its turn.
+pub const ROUNDS: usize = 5;
 const PHASES: [&str; 3] = ["opt-in", "unchanged", "opt-out"];
 
 /// What is switched on.
@@ -42,8 +44,8 @@ const VARIANTS: [Switches; 7] = [
 ];
 
 /// Gives each its turn in every round.
-pub async fn measure(report: &mut Report, quick: bool) {
-    let (accounts, rounds) = if quick { (30, 1) } else { (2000, 5) };
+pub async fn measure(report: &mut Report, quick: bool, rounds: usize) {
+    let accounts = if quick { 30 } else { 2000 };
     let (collector, spans) = collector().await;
     let mut costs = vec![[const { Vec::new() }; 3]; VARIANTS.len()];
     for round in 1..=rounds {

@@ -1,6 +1,6 @@
 //! What the gateway costs, and how often it calls: `cargo bench --bench gateway`. The gateway is a process of its own; the
-//! simulators and the load are in this one. Arguments choose parts (`calls`, `deadlines`, `costs`, `growth`), `--quick` has
-//! each of them work in seconds, to see that it does.
+//! simulators and the load are in this one. Arguments choose parts (`calls`, `deadlines`, `costs`, `growth`); `--quick` has
+//! each of them work in seconds, to see that it does, and `--once` has the costs measured in one round, with all its events.
 //!
 //! What is asserted, numbers of calls and deadlines, makes the command fail. Times are shown, never asserted: what counts
 //! of them is the ratio within one run.
@@ -28,7 +28,9 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // Cargo itself adds `--bench`.
-    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let asked = |name: &str| arguments.iter().any(|argument| argument == name);
+    let quick = asked("--quick");
+    let rounds = if quick || asked("--once") { 1 } else { costs::ROUNDS };
     let chosen: Vec<&str> = arguments.iter().map(String::as_str).filter(|one| !one.starts_with("--")).collect();
     if let Some(unknown) = chosen.iter().find(|part| !PARTS.contains(part)) {
         eprintln!("no part is called {unknown}: choose of {}", PARTS.join(", "));
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
             deadlines::measure(&mut report, quick).await;
         }
         if wanted("costs") {
-            costs::measure(&mut report, quick).await;
+            costs::measure(&mut report, quick, rounds).await;
         }
         if wanted("growth") {
             growth::measure(&mut report, quick).await;

@@ -45,8 +45,13 @@ impl Gateway {
 }
 
 impl Drop for Gateway {
+    /// It ends by itself: else what it counted for a profile (`deploy/profile`) would be lost.
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // The shell's own `kill`, which is everywhere.
+        let asked = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &self.child.id().to_string()]).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }
