@@ -157,7 +157,7 @@ async fn whatever_happens() {
     };
     let telemetry = Telemetry {
         log_format: LogFormat::Json,
-        log_filter: "trace,hyper=trace,reqwest=trace,h2=trace".to_owned(),
+        log_filter: "trace,hyper=trace,reqwest=trace,h2=trace".parse().expect("a filter"),
         traces: Some(traces),
         ..Telemetry::default()
     };

@@ -18,6 +18,7 @@
 
 mod fields;
 pub mod http;
+mod log_filter;
 mod model;
 mod problem;
 mod read;
@@ -27,6 +28,7 @@ pub mod shipped;
 mod sources;
 mod tree;
 
+pub use log_filter::{LogFilter, NotAFilter};
 pub use model::*;
 pub use problem::{ConfigErrors, Place, Problem};
 pub use reader::duration;

@@ -1,6 +1,7 @@
 //! The configuration as the rest of the house sees it: typed, checked, complete.
 
 use super::http::Http;
+use super::log_filter::LogFilter;
 use super::salesforce::Salesforce;
 use super::sources::Sources;
 use crate::domain::{Audience, ConnectionName, RemovalKind, SubscriptionId};
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::level_filters::LevelFilter;
 use url::Url;
 
 /// Everything that was configured. Whoever holds one may rely on it: routes name connections that exist,
@@ -77,7 +79,7 @@ pub struct Telemetry {
     /// How log lines look (`json`).
     pub log_format: LogFormat,
     /// Which lines are logged: levels, of all or of a target's (`info`).
-    pub log_filter: String,
+    pub log_filter: LogFilter,
     /// The key of the hash that stands for addresses in logs. Replicas that share it give one person one
     /// pseudonym. Without it, one is derived from the first Gigya connection's secret.
     pub address_hash_key: Option<SecretString>,
@@ -101,7 +103,7 @@ pub struct Traces {
 impl Default for Telemetry {
     /// What an empty `[telemetry]` means.
     fn default() -> Self {
-        Self { log_format: LogFormat::Json, log_filter: "info".to_owned(), address_hash_key: None, traces: None }
+        Self { log_format: LogFormat::Json, log_filter: LevelFilter::INFO.into(), address_hash_key: None, traces: None }
     }
 }
 

@@ -462,6 +462,8 @@ fn where_traces_cannot_go() {
         ("otlp_headers = { authorization = \"Y2FuYXJ5LXNlY3JldC1jYW5hcnk\" }", "authorization: is not a reference"),
         ("otlp_headers = { \"a b\" = { env = \"OTLP\" } }", "otlp_headers.a b: cannot be sent as an HTTP header"),
         ("otlp_headers = \"a\"", "otlp_headers: is not a table"),
+        ("log_filter = \"a=b=c\"", "log_filter: is not a filter"),
+        ("log_filter = \"\"", "log_filter: is"),
     ] {
         let message = telemetry(lines).unwrap_err().to_string();
         assert!(message.contains(expected), "expected {expected:?} in:\n{message}");

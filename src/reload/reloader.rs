@@ -14,8 +14,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Applies what else follows a configuration while the gateway runs, such as the log filter. Returns the keys of
-/// what differs and can't be applied, which wait for a restart; or what is wrong, and then nothing was applied.
-pub type ApplyLive = Box<dyn Fn(&Config) -> Result<Vec<&'static str>, String> + Send + Sync>;
+/// what differs and can't be applied, which wait for a restart.
+pub type ApplyLive = Box<dyn Fn(&Config) -> Vec<&'static str> + Send + Sync>;
 
 /// What runs.
 pub struct Running {
@@ -133,7 +133,7 @@ impl Reloader {
         }
         let gateway = self.live.now().renewed(&config, &self.transport, &self.clock);
         let gateway = gateway.map_err(|error| refuse(error.to_string()))?;
-        let more = (self.apply_live)(&config).map_err(refuse)?;
+        let more = (self.apply_live)(&config);
         let mut waiting = waiting_for_restart(&self.server, &config.server);
         waiting.extend(journal_waiting(self.journal.as_ref(), config.journal.as_ref()));
         waiting.extend(more);

@@ -6,7 +6,7 @@
 use super::lines::{JsonLines, Members, TextLines};
 use super::metrics;
 use super::traces::{self, Exporting};
-use crate::config::{LogFormat, Telemetry};
+use crate::config::{LogFilter, LogFormat, Telemetry};
 use opentelemetry::trace::TracerProvider;
 use std::panic::PanicHookInfo;
 use std::time::Duration;
@@ -29,9 +29,6 @@ const END_WITHIN: Duration = Duration::from_secs(3);
 /// Why logs or traces can't be set up, or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// `telemetry.log_filter` isn't one.
-    #[error("telemetry.log_filter is not a filter such as \"info\" or \"info,gigya_esp_gateway=debug\"")]
-    Filter,
     /// Telemetry was set up before.
     #[error("logs are set up already")]
     Twice,
@@ -50,7 +47,7 @@ pub struct Installed {
 /// tests.
 ///
 /// # Errors
-/// A filter that is none, an exporter that can't be made; and whoever comes second.
+/// An exporter that can't be made; and whoever comes second.
 pub fn install<W>(telemetry: &Telemetry, writer: W) -> Result<Installed, TelemetryError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -71,7 +68,7 @@ fn assemble<W>(telemetry: &Telemetry, writer: W) -> Result<(impl Subscriber + Se
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let (chosen, filter) = reload::Layer::new(parsed(&telemetry.log_filter)?);
+    let (chosen, filter) = reload::Layer::new(telemetry.log_filter.targets().clone());
     let told = chosen.and(filter_fn(may_be_told)).or(filter_fn(is_request).with_max_level_hint(LevelFilter::INFO));
     let lines = fmt::layer().with_writer(writer);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match telemetry.log_format {
@@ -97,15 +94,10 @@ where
 }
 
 impl Installed {
-    /// Changes which lines are logged from now on, in the notation of `telemetry.log_filter`.
-    ///
-    /// # Errors
-    /// It isn't a filter; the one before stays.
-    pub fn set_filter(&self, filter: &str) -> Result<(), TelemetryError> {
-        let filter = parsed(filter)?;
+    /// Changes which lines are logged from now on.
+    pub fn set_filter(&self, filter: &LogFilter) {
         // Fails only where the subscriber is gone, which has nothing to filter then.
-        let _ = self.filter.reload(filter);
-        Ok(())
+        let _ = self.filter.reload(filter.targets().clone());
     }
 
     /// Sends what traces are left, and no more from then on. Blocks for at most three seconds, so not for a runtime's
@@ -115,28 +107,6 @@ impl Installed {
             exporting.end(END_WITHIN);
         }
     }
-}
-
-/// Reads a filter: levels, alone or of a target. The library's own parser would take the nothing after a last comma for "error", and
-/// brackets, which elsewhere choose spans, or a blank for a part of a target's name, so that lines would be missing without a word.
-fn parsed(filter: &str) -> Result<Targets, TelemetryError> {
-    let is_target = |text: &str| {
-        let may_stand = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '/');
-        !text.is_empty() && text.chars().all(may_stand)
-    };
-    let mut told = Targets::new();
-    let mut is_none = true;
-    for directive in filter.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
-        is_none = false;
-        let (target, level) = directive.split_once('=').unwrap_or((directive, ""));
-        let level = Some(level).filter(|level| !level.is_empty()).map_or(Ok(LevelFilter::TRACE), str::parse);
-        told = match (directive.parse::<LevelFilter>(), level) {
-            (Ok(level), _) => told.with_default(level),
-            (Err(_), Ok(level)) if is_target(target) => told.with_target(target, level),
-            _ => return Err(TelemetryError::Filter),
-        };
-    }
-    if is_none { Err(TelemetryError::Filter) } else { Ok(told) }
 }
 
 /// Addresses and secrets have types that don't print. Two things remain: libraries, which know nothing of that (an

@@ -152,7 +152,7 @@ async fn the_log_filter_changes_at_once_and_one_that_is_none_is_refused() {
     assert!(house.log().contains("\"changes\":\"settings changed: telemetry.log_filter\""), "{}", house.log());
     house.configure(&told.replace("\"debug\"", "\"a=b=c\""));
     house.reloaded("refused", 1.0).await;
-    assert!(house.log().contains("telemetry.log_filter is not a filter"), "{}", house.log());
+    assert!(house.log().contains("telemetry.log_filter: is not a filter"), "{}", house.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use tracing::level_filters::LevelFilter;
 use watch::Watch;
 
 /// How many bytes a sorter may use before it goes to a file.
@@ -117,7 +118,7 @@ pub fn run(args: &ReconcileArgs) -> Result<ExitCode, ExitCode> {
     let mut telemetry = config.telemetry.clone();
     // There, the bar tells.
     if std::io::stderr().is_terminal() {
-        "warn".clone_into(&mut telemetry.log_filter);
+        telemetry.log_filter = LevelFilter::WARN.into();
     }
     telemetry.traces = None;
     let telemetry = telemetry::install(&telemetry, std::io::stderr).map_err(|error| failed(&error))?;

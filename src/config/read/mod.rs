@@ -10,6 +10,7 @@ mod route;
 mod salesforce;
 
 use super::http::Http;
+use super::log_filter::{LogFilter, NotAFilter};
 use super::model::{Common, Config, Esp, LogFormat, OnDeadline, Route, Server, Telemetry, Traces, Watch};
 use super::problem::{Place, Problem};
 use super::reader::{Reader, Source};
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::level_filters::LevelFilter;
 
 const NO_TIME: Duration = Duration::ZERO;
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -196,12 +198,23 @@ fn telemetry(root: &mut Reader<'_>) -> Telemetry {
     let formats = [("json", LogFormat::Json), ("text", LogFormat::Text)];
     let read = Telemetry {
         log_format: telemetry.choice("log_format", &formats).unwrap_or(LogFormat::Json),
-        log_filter: telemetry.text("log_filter").map_or_else(|| "info".to_owned(), |(text, _)| text),
+        log_filter: log_filter(&mut telemetry),
         address_hash_key: telemetry.secret("address_hash_key"),
         traces: traces(&mut telemetry),
     };
     telemetry.end();
     read
+}
+
+/// Which lines are logged (`info`).
+fn log_filter(telemetry: &mut Reader<'_>) -> LogFilter {
+    let default = LogFilter::from(LevelFilter::INFO);
+    let Some((text, place)) = telemetry.text("log_filter") else { return default };
+    text.parse().unwrap_or_else(|NotAFilter| {
+        let remedy = "write a level, alone or of a target: \"info\", \"info,gigya_esp_gateway=debug\"";
+        telemetry.report("log_filter", Some(&place), "is not a filter", remedy);
+        default
+    })
 }
 
 /// Where traces go, if anywhere. The other keys are looked at in any case, as the endpoint may come and go by a variable.

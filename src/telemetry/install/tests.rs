@@ -3,6 +3,7 @@ use crate::config::Traces;
 use crate::domain::{Outcome, Reason};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
+use tracing::level_filters::LevelFilter;
 use tracing::{debug, info, info_span, subscriber::with_default, warn};
 
 #[derive(Clone, Default)]
@@ -58,7 +59,7 @@ fn request(say: impl FnOnce()) {
 #[test]
 fn while_tracing_is_off_no_span_is_made_whatever_the_filter() {
     for log_filter in ["info", "trace", "gigya_esp_gateway::trace=trace"] {
-        let telemetry = Telemetry { log_filter: log_filter.to_owned(), ..Telemetry::default() };
+        let telemetry = Telemetry { log_filter: log_filter.parse().unwrap(), ..Telemetry::default() };
         heard(&telemetry, |_| {
             let uri = "https://example.org/".parse().unwrap();
             let spans = [
@@ -121,7 +122,7 @@ fn lines_for_people_tell_the_same_once() {
 
 #[test]
 fn a_request_is_told_whatever_the_filter_and_a_library_from_warnings_up() {
-    let telemetry = Telemetry { log_filter: "warn".to_owned(), ..Telemetry::default() };
+    let telemetry = Telemetry { log_filter: LevelFilter::WARN.into(), ..Telemetry::default() };
     let lines = json(&telemetry, |_| {
         request(|| {
             info!("not told");
@@ -130,44 +131,20 @@ fn a_request_is_told_whatever_the_filter_and_a_library_from_warnings_up() {
     });
     assert_eq!(lines.len(), 1);
     assert_eq!((lines[0]["message"].as_str(), lines[0]["request_id"].as_str()), (Some("told"), Some("r-1")));
-    let telemetry = Telemetry { log_filter: "trace".to_owned(), ..Telemetry::default() };
+    let telemetry = Telemetry { log_filter: LevelFilter::TRACE.into(), ..Telemetry::default() };
     assert!(heard(&telemetry, |_| info!(target: "hyper", "not told")).is_empty());
 }
 
 #[test]
-fn the_filter_can_be_changed_and_a_wrong_one_changes_nothing() {
+fn the_filter_can_be_changed() {
     let text = heard(&Telemetry::default(), |installed| {
         let say = |what: &str| debug!(what, "said");
         say("before");
-        installed.set_filter("gigya_esp_gateway=debug").unwrap();
+        installed.set_filter(&"gigya_esp_gateway=debug".parse().unwrap());
         say("after");
-        assert!(matches!(installed.set_filter("a=b=c"), Err(TelemetryError::Filter)));
-        say("still");
-        installed.set_filter("warn").unwrap();
+        installed.set_filter(&LevelFilter::WARN.into());
         say("later");
     });
-    let told: Vec<_> = ["before", "after", "still", "later"].into_iter().filter(|what| text.contains(what)).collect();
-    assert_eq!(told, ["after", "still"]);
-}
-
-#[test]
-fn a_filter_means_what_it_says_or_is_none() {
-    for (filter, meaning) in [
-        ("info", "info"),
-        ("WARN", "warn"),
-        ("3", "info"),
-        ("off", "off"),
-        ("info,", "info"),
-        (",info,,gigya_esp_gateway=debug,", "gigya_esp_gateway=debug,info"),
-        ("warn, gigya_esp_gateway::forward=debug", "gigya_esp_gateway::forward=debug,warn"),
-        ("gigya_esp_gateway", "gigya_esp_gateway=trace"),
-        ("gigya_esp_gateway=", "gigya_esp_gateway=trace"),
-    ] {
-        assert_eq!(parsed(filter).unwrap().to_string(), meaning, "{filter}");
-    }
-    let none = ["", " ", ",", "=", "=debug", "a=b=c", "a=verbose", "a = debug", "a b", "info;a=debug"];
-    let of_spans = ["gigya_esp_gateway[request]=debug", "[request]=debug", "a[{uid}]=debug", "a[request{uid=1}]=debug"];
-    for filter in none.into_iter().chain(of_spans) {
-        assert!(matches!(parsed(filter), Err(TelemetryError::Filter)), "{filter}");
-    }
+    let told: Vec<_> = ["before", "after", "later"].into_iter().filter(|what| text.contains(what)).collect();
+    assert_eq!(told, ["after"]);
 }
