@@ -9,6 +9,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
 
 /// The most characters that a field's value may have.
 const MAX_VALUE: usize = 250;
@@ -71,9 +72,13 @@ const CONSENT_TO_SEND_SMS: &str = "consenttosendsms";
 /// A field's name as it compares: writes take keys, reads give names, and the key is the name without spaces,
 /// in brackets.
 pub fn folded(name: &str) -> String {
-    let key = key(name);
+    let mut key = key(name);
     // As a rule; and far quicker.
-    if key.is_ascii() { key.to_ascii_lowercase() } else { key.chars().flat_map(char::to_lowercase).collect() }
+    if key.is_ascii() {
+        key.make_ascii_lowercase();
+        return key;
+    }
+    key.chars().flat_map(char::to_lowercase).collect()
 }
 
 /// Whether a mapped name is a custom field, and not a field of the subscriber itself.
@@ -143,9 +148,10 @@ impl WireSubscriber {
     pub fn into_record(self, settings: &Settings) -> Option<Record> {
         let address = Email::parse(&self.email_address).ok()?;
         let consent = consent(&self.state, acted_at(self.date.as_deref(), &settings.time_zone));
-        let uid = uid(&self.custom_fields, &settings.uid_field);
         let mut fields: Vec<_> =
             self.custom_fields.into_iter().map(|field| (folded(&field.key), field.value)).collect();
+        let wanted = folded(&settings.uid_field);
+        let uid = fields.iter().find(|(name, _)| *name == wanted).and_then(|(_, value)| Uid::new(value));
         let own = [
             (NAME, self.name),
             (MOBILE_NUMBER, self.mobile_number),
@@ -176,8 +182,10 @@ pub fn write(person: &Person, over: Option<&Record>, settings: &Settings) -> Wir
         resubscribe: None,
         restart_subscription_based_autoresponders: None,
     };
-    for field in person.fields.iter().filter(|field| folded(&field.name) != folded(&settings.uid_field)) {
+    let uid_field = folded(&settings.uid_field);
+    for field in &*person.fields {
         match folded(&field.name).as_str() {
+            name if name == uid_field => {}
             NAME => wire.name = Some(text(&field.value)),
             MOBILE_NUMBER => wire.mobile_number = Some(text(&field.value)).filter(|number| !number.is_empty()),
             CONSENT_TO_TRACK => {
@@ -258,27 +266,27 @@ pub fn differs(record: &Record, person: &Person, settings: &Settings) -> bool {
         && same_text(MOBILE_NUMBER, &written.mobile_number)
         && same_text(CONSENT_TO_TRACK, &consent_to_track)
         && same_text(CONSENT_TO_SEND_SMS, &written.consent_to_send_sms);
-    let keys: Vec<_> = written.custom_fields.iter().map(|field| folded(&field.key)).collect();
-    let custom_fields_same = keys.iter().all(|key| {
-        let wanted = written.custom_fields.iter().filter(|field| folded(&field.key) == *key);
-        held_values(record, key) == values(wanted.map(|field| field.value.as_str()))
+    let custom: Vec<_> = written.custom_fields.iter().map(|field| (folded(&field.key), field.value.as_str())).collect();
+    let custom_fields_same = custom.iter().all(|(key, _)| {
+        let wanted = custom.iter().filter(|(name, _)| name == key);
+        held_values(record, key) == values(wanted.map(|(_, value)| *value))
     });
     !(own_fields_same && custom_fields_same)
 }
 
-fn held_values(record: &Record, name: &str) -> Vec<String> {
+fn held_values<'a>(record: &'a Record, name: &str) -> Vec<Cow<'a, str>> {
     values(record.fields.iter().filter(|(held, _)| held == name).map(|(_, value)| value.as_str()))
 }
 
 /// Values as they compare: sorted, without empty ones, dates in one spelling (written with slashes, read with
 /// hyphens).
-fn values<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let one_spelling = |text: &str| {
+fn values<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<Cow<'a, str>> {
+    let one_spelling = |text: &'a str| {
         if !text.contains('/') {
-            return text.to_owned();
+            return text.into();
         }
         let hyphened = text.replace('/', "-");
-        if hyphened.parse::<Date>().is_ok() { hyphened } else { text.to_owned() }
+        if hyphened.parse::<Date>().is_ok() { Cow::Owned(hyphened) } else { text.into() }
     };
     let mut values: Vec<_> = texts.into_iter().filter(|text| !text.is_empty()).map(one_spelling).collect();
     values.sort();
