@@ -1,6 +1,7 @@
 //! What the gateway costs, and how often it calls: `cargo bench --bench gateway`. The gateway is a process of its own; the
-//! simulators and the load are in this one. Arguments choose parts (`calls`, `deadlines`, `costs`, `growth`); `--quick` has
-//! each of them work in seconds, to see that it does, and `--once` has the costs measured in one round, with all its events.
+//! simulators and the load are in this one. Arguments choose parts (`rest`, `calls`, `deadlines`, `costs`, `growth`);
+//! `--quick` has each of them work in seconds, to see that it does, and `--once` has the costs measured in one round, with all
+//! its events.
 //!
 //! What is asserted, numbers of calls and deadlines, makes the command fail. Times are shown, never asserted: what counts
 //! of them is the ratio within one run.
@@ -13,13 +14,14 @@ mod growth;
 mod plot;
 mod process;
 mod report;
+mod rest;
 mod tls;
 mod world;
 
 use report::Report;
 use std::process::ExitCode;
 
-const PARTS: [&str; 4] = ["calls", "deadlines", "costs", "growth"];
+const PARTS: [&str; 5] = ["rest", "calls", "deadlines", "costs", "growth"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,6 +42,9 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut report = Report::default();
     runtime.block_on(async {
+        if wanted("rest") {
+            rest::measure(&mut report, quick).await;
+        }
         if wanted("calls") {
             calls::measure(&mut report, quick).await;
         }

@@ -3,17 +3,22 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 /// The gateway's process. It dies with this.
 pub struct Gateway {
     child: Child,
     /// Where it receives webhooks.
     pub address: SocketAddr,
+    /// Since when it runs.
+    #[allow(dead_code, reason = "not every benchmark asks")]
+    pub begun: Instant,
 }
 
 impl Gateway {
     /// Starts what `command` says, and waits until it tells where it listens.
     pub fn start(mut command: Command) -> Self {
+        let begun = Instant::now();
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = lines.find_map(|line| {
@@ -22,7 +27,7 @@ impl Gateway {
         });
         // Its log must be read on, or it would stand still.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address: address.expect("a gateway says where it listens") }
+        Self { child, address: address.expect("a gateway says where it listens"), begun }
     }
 
     /// Time on a processor of all its threads.

@@ -162,7 +162,7 @@ pub fn address(n: usize) -> String {
 }
 
 /// The build that is measured: this benchmark's own, or another one's.
-fn binary() -> String {
+pub fn binary() -> String {
     let own = env!("CARGO_BIN_EXE_gigya-esp-gateway");
     assert!(Path::new(own).exists());
     std::env::var("GATEWAY_BINARY").unwrap_or_else(|_| own.to_owned())

@@ -78,6 +78,7 @@ const RUN_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("deploy/README.md", "docker run --rm --user", "needs a daemon and a cluster; tests/registering has a key written"),
     ("deploy/README.md", "promtool check rules", ".ci/observability"),
     ("deploy/README.md", "deploy/build", "two builds take a quarter of an hour; .ci/sbom makes the list"),
+    ("deploy/README.md", "deploy/order", "a build and the benchmark under valgrind; .ci/heavy links by what it made"),
     ("deploy/README.md", "deploy/profile", "two builds again, and the benchmark between them"),
 ];
 
