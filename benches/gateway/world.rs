@@ -72,9 +72,10 @@ impl World {
         let configuration = folder.path().join("gateway.toml");
         std::fs::write(&configuration, &outfit.configuration).unwrap();
         command.args(["serve", "--config"]).arg(&configuration).envs(outfit.environment);
+        let http = reqwest::Client::new(); // takes a while, which isn't the gateway's
         let gateway = Gateway::start(command);
         sandbox.gateways.push(gateway.address);
-        Self { sandbox, gateway, http: reqwest::Client::new(), _folder: folder }
+        Self { sandbox, gateway, http, _folder: folder }
     }
 
     /// People sign up.
