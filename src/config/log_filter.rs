@@ -19,6 +19,13 @@ impl LogFilter {
     }
 }
 
+impl Default for LogFilter {
+    /// What is logged unless something else is asked for: `info`.
+    fn default() -> Self {
+        LevelFilter::INFO.into()
+    }
+}
+
 impl From<LevelFilter> for LogFilter {
     /// All lines of that level and above.
     fn from(level: LevelFilter) -> Self {

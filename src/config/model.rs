@@ -12,7 +12,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::level_filters::LevelFilter;
 use url::Url;
 
 /// Everything that was configured. Whoever holds one may rely on it: routes name connections that exist,
@@ -103,7 +102,7 @@ pub struct Traces {
 impl Default for Telemetry {
     /// What an empty `[telemetry]` means.
     fn default() -> Self {
-        Self { log_format: LogFormat::Json, log_filter: LevelFilter::INFO.into(), address_hash_key: None, traces: None }
+        Self { log_format: LogFormat::Json, log_filter: LogFilter::default(), address_hash_key: None, traces: None }
     }
 }
 

@@ -153,6 +153,10 @@ async fn the_log_filter_changes_at_once_and_one_that_is_none_is_refused() {
     house.configure(&told.replace("\"debug\"", "\"a=b=c\""));
     house.reloaded("refused", 1.0).await;
     assert!(house.log().contains("telemetry.log_filter: is not a filter"), "{}", house.log());
+    let told = |log: &str| log.matches("\"message\":\"answered\"").count();
+    let before = told(&house.log());
+    assert_eq!(house.status_with(FIRST_TOKEN).await, 200);
+    until("the filter before goes on", async || told(&house.log()) > before).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,7 +26,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::level_filters::LevelFilter;
 
 const NO_TIME: Duration = Duration::ZERO;
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -206,14 +205,12 @@ fn telemetry(root: &mut Reader<'_>) -> Telemetry {
     read
 }
 
-/// Which lines are logged (`info`).
 fn log_filter(telemetry: &mut Reader<'_>) -> LogFilter {
-    let default = LogFilter::from(LevelFilter::INFO);
-    let Some((text, place)) = telemetry.text("log_filter") else { return default };
+    let Some((text, place)) = telemetry.text("log_filter") else { return LogFilter::default() };
     text.parse().unwrap_or_else(|NotAFilter| {
         let remedy = "write a level, alone or of a target: \"info\", \"info,gigya_esp_gateway=debug\"";
         telemetry.report("log_filter", Some(&place), "is not a filter", remedy);
-        default
+        LogFilter::default()
     })
 }
 

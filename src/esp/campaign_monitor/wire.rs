@@ -150,8 +150,7 @@ impl WireSubscriber {
         let consent = consent(&self.state, acted_at(self.date.as_deref(), &settings.time_zone));
         let mut fields: Vec<_> =
             self.custom_fields.into_iter().map(|field| (folded(&field.key), field.value)).collect();
-        let wanted = folded(&settings.uid_field);
-        let uid = fields.iter().find(|(name, _)| *name == wanted).and_then(|(_, value)| Uid::new(value));
+        let uid = uid_among(fields.iter().map(|(name, value)| (name, value.as_str())), &settings.uid_field);
         let own = [
             (NAME, self.name),
             (MOBILE_NUMBER, self.mobile_number),
@@ -166,8 +165,14 @@ impl WireSubscriber {
 
 /// The UID among custom fields.
 pub fn uid(fields: &[WireField], uid_field: &str) -> Option<Uid> {
+    uid_among(fields.iter().map(|field| (folded(&field.key), field.value.as_str())), uid_field)
+}
+
+/// The same among folded names and their values.
+fn uid_among<'a, S: AsRef<str>>(fields: impl IntoIterator<Item = (S, &'a str)>, uid_field: &str) -> Option<Uid> {
     let wanted = folded(uid_field);
-    Uid::new(&fields.iter().find(|field| folded(&field.key) == wanted)?.value)
+    let (_, value) = fields.into_iter().find(|(name, _)| name.as_ref() == wanted)?;
+    Uid::new(value)
 }
 
 /// What is written of a person. `over` is what is there already, of which vanished values are cleared.
