@@ -117,15 +117,17 @@ impl Subscriber<'_> {
         desired(self.account, self.route())
     }
 
+    /// In boxes is here and below what is long and seldom gone: what a request takes while it lasts is as much as the largest
+    /// way needs.
     async fn step(&self, desired: Desired, course: &mut Course) -> Result<Step, Fault> {
         match desired {
-            Desired::Consent(Consent::Unknown) => self.leave(Reason::NeverSubscribed, course).await,
-            Desired::Awaited => self.leave(Reason::DoubleOptInPending, course).await,
+            Desired::Consent(Consent::Unknown) => Box::pin(self.leave(Reason::NeverSubscribed, course)).await,
+            Desired::Awaited => Box::pin(self.leave(Reason::DoubleOptInPending, course)).await,
             Desired::Consent(Consent::OptedIn { .. }) => match &self.account.address {
                 Some(address) => self.bring_in(desired, address, course).await,
                 None => Ok(Step::settled(Outcome::Rejected(Reason::NoAddress))),
             },
-            Desired::Consent(_) | Desired::Removal(_) => self.take_out(desired, course).await,
+            Desired::Consent(_) | Desired::Removal(_) => Box::pin(self.take_out(desired, course)).await,
         }
     }
 
@@ -178,7 +180,7 @@ impl Subscriber<'_> {
         };
         let (mailable, out): (Vec<_>, Vec<_>) = strays.partition(|stray| may_be_mailed(stray.consent));
         // Else what is taken for left behind may be where they moved to meanwhile.
-        if !mailable.is_empty() && !self.is_as_it_was_read().await? {
+        if !mailable.is_empty() && !Box::pin(self.is_as_it_was_read()).await? {
             course.look_again = true;
             return Ok(Step::settled(Outcome::Deferred(Reason::Unsettled)));
         }
@@ -193,7 +195,7 @@ impl Subscriber<'_> {
         self.discard_all(mailable, course).await?;
         if let Some(said) = self.said_elsewhere(desired, &record, &out) {
             course.rests_at.get_or_insert_default().extend(out.into_iter().map(|stray| stray.address));
-            return self.follow(said, &record, course).await;
+            return Box::pin(self.follow(said, &record, course)).await;
         }
         let decision = decide(desired, trusted(record.consent, self.ends));
         let step = self.act(decision, Some(&record), &person, course).await?;
@@ -281,7 +283,7 @@ impl Subscriber<'_> {
                     return Ok(Step::settled(Outcome::Deferred(Reason::JournalUnavailable)));
                 }
                 // The journal may have taken long, or the queue for calls: what was read then may not hold anymore.
-                if self.account.age() > FRESH && !self.is_as_it_was_read().await? {
+                if self.account.age() > FRESH && !Box::pin(self.is_as_it_was_read()).await? {
                     course.look_again = true;
                     return Ok(Step::settled(Outcome::Deferred(Reason::Unsettled)));
                 }
@@ -296,7 +298,7 @@ impl Subscriber<'_> {
                     Written::NothingToDo => Ok(Step::settled(Outcome::Unchanged)),
                     // Opted out meanwhile, or kept out by the ESP: if it shows, decide by it.
                     Written::Held | Written::Moved => {
-                        let now = self.look().await?;
+                        let now = Box::pin(self.look()).await?;
                         let is_new = |now: &Record| Some(now.consent) != record.map(|record| record.consent);
                         // Made meanwhile under another address of theirs, it is to be moved.
                         let is_elsewhere = now.strays.iter().any(|stray| stray.uid.as_ref() == Some(&self.account.uid));
@@ -309,7 +311,7 @@ impl Subscriber<'_> {
                 }
             }
             (Decision::Keep, Some(record))
-                if esp.differs(audience, record, person) && !self.belongs_to_another(record).await? =>
+                if esp.differs(audience, record, person) && !Box::pin(self.belongs_to_another(record)).await? =>
             {
                 course.look_again |= esp.update_may_opt_in(audience);
                 match esp.update(audience, record, person, self.deadline).await? {
@@ -326,7 +328,7 @@ impl Subscriber<'_> {
                 Ok(Step::settled(Outcome::Unchanged))
             }
             (Decision::Keep, _) => Ok(Step::settled(Outcome::Unchanged)),
-            (Decision::Refuse(reason), Some(record)) => self.refuse(reason, record.consent, course).await,
+            (Decision::Refuse(reason), Some(record)) => Box::pin(self.refuse(reason, record.consent, course)).await,
             (Decision::Refuse(reason), None) => Ok(Step::settled(Outcome::Skipped(reason))),
             // Not reached: somebody opted in is never decided out.
             (Decision::OptOut | Decision::Remove(_), _) => Ok(Step::settled(Outcome::Deferred(Reason::Internal))),
@@ -350,7 +352,7 @@ impl Subscriber<'_> {
     /// Returns false if the account is no longer what was compared: then nothing was told, and it is to be read again.
     async fn tell_gigya(&self, held: Consent) -> Result<bool, Fault> {
         if is_to_be_told(held, self.account, self.route()) && !mutation::is(Mutation::KeepItFromGigya) {
-            if !self.is_as_it_was_read().await? {
+            if !Box::pin(self.is_as_it_was_read()).await? {
                 return Ok(false);
             }
             let id = &self.route().subscription;

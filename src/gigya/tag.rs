@@ -107,7 +107,7 @@ pub(super) fn was_made_at(place: PlaceMark, state: Part<'_>, updated: Option<Tim
 /// The gateway's own tag in a subscription's state, if the state's time says that it is about this very change.
 pub(super) fn of_this_change(state: Part<'_>, updated: Option<Timestamp>) -> Option<OptInTag> {
     let tags = state.get("tags")?.items().filter_map(Part::as_str);
-    let tag = tags.filter_map(OptInTag::parse).next_back()?;
+    let tag = tags.filter_map(OptInTag::parse).last()?;
     let apart = updated?.duration_since(tag.written).abs();
     (apart <= TOLERANCE).then_some(tag)
 }

@@ -7,23 +7,34 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-/// As many members as most objects have at most. What room is left over is given back.
-const FEW: usize = 16;
+/// How many bytes of text there are for a value, at least, in most of what is read.
+const A_VALUE: usize = 32;
 
-/// A value, all of which could be read.
-pub enum Node {
+/// Values in the order of their text, each before what is inside of it: one piece of memory for all of them.
+#[derive(Default)]
+pub struct Tree(Vec<Entry>);
+
+/// A value, all of which could be read, and its name, where it is a member of an object.
+struct Entry {
+    name: Option<Text>,
+    value: Node,
+}
+
+enum Node {
     Null,
     Flag(bool),
     Whole(i64),
     Large(u64),
     Real(f64),
     Text(Text),
-    List(Box<[Node]>),
-    Object(Box<[(Text, Node)]>),
+    /// Where in the tree what is inside of it ends.
+    List(usize),
+    /// Likewise.
+    Object(usize),
 }
 
 /// A string.
-pub enum Text {
+enum Text {
     /// Stands in the text as it is.
     At(Place),
     /// Stands there escaped.
@@ -32,7 +43,7 @@ pub enum Text {
 
 /// A part of the text, in bytes.
 #[derive(Clone, Copy)]
-pub struct Place {
+struct Place {
     from: u32,
     to: u32,
 }
@@ -43,21 +54,47 @@ impl Place {
     }
 }
 
+impl Tree {
+    /// With room for the values of a text.
+    pub fn of(text: &str) -> Self {
+        Self(Vec::with_capacity(text.len() / A_VALUE))
+    }
+
+    /// How many values there are; the next one that is read gets this number.
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Forgets what was read since it had so many.
+    pub fn truncate(&mut self, len: usize) {
+        self.0.truncate(len);
+    }
+
+    /// Where the value is that comes after this one and all that is inside of it.
+    fn after(&self, at: usize) -> usize {
+        match self.0[at].value {
+            Node::List(end) | Node::Object(end) => end,
+            _ => at + 1,
+        }
+    }
+}
+
 /// A value together with the text that it was read from.
 #[derive(Clone, Copy)]
 pub struct Part<'a> {
     text: &'a str,
-    node: &'a Node,
+    tree: &'a Tree,
+    at: usize,
 }
 
 impl<'a> Part<'a> {
-    /// `node` was read from `text`.
-    pub const fn new(text: &'a str, node: &'a Node) -> Self {
-        Self { text, node }
+    /// The value of that number; the tree was read from `text`.
+    pub const fn new(text: &'a str, tree: &'a Tree, at: usize) -> Self {
+        Self { text, tree, at }
     }
 
-    const fn at(self, node: &'a Node) -> Self {
-        Self { node, ..self }
+    fn node(self) -> &'a Node {
+        &self.tree.0[self.at].value
     }
 
     fn str(self, text: &'a Text) -> &'a str {
@@ -67,37 +104,53 @@ impl<'a> Part<'a> {
         }
     }
 
+    fn name(self) -> &'a str {
+        self.tree.0[self.at].name.as_ref().map_or("", |name| self.str(name))
+    }
+
+    /// What is inside of a value, members or items, one after the other.
+    fn inside(self) -> impl Iterator<Item = Self> {
+        let end = self.tree.after(self.at);
+        let mut next = self.at + 1;
+        std::iter::from_fn(move || {
+            let at = next;
+            (at < end).then(|| {
+                next = self.tree.after(at);
+                Self { at, ..self }
+            })
+        })
+    }
+
     /// A member of an object, the last of that name.
     pub fn get(self, name: &str) -> Option<Self> {
-        let Node::Object(members) = self.node else { return None };
-        let member = members.iter().rev().find(|(called, _)| self.str(called) == name);
-        member.map(|(_, node)| self.at(node))
+        let Node::Object(_) = self.node() else { return None };
+        self.inside().filter(|member| member.name() == name).last()
     }
 
     /// A member of an object, or, by its number, an item of a list.
     pub fn step(self, name: &str) -> Option<Self> {
-        match self.node {
-            Node::List(items) => items.get(name.parse::<usize>().ok()?).map(|node| self.at(node)),
+        match self.node() {
+            Node::List(_) => self.inside().nth(name.parse().ok()?),
             _ => self.get(name),
         }
     }
 
     /// A list's items; of anything else, none.
-    pub fn items(self) -> impl DoubleEndedIterator<Item = Self> {
-        let items: &[Node] = if let Node::List(items) = self.node { items } else { &[] };
-        items.iter().map(move |node| self.at(node))
+    pub fn items(self) -> impl Iterator<Item = Self> {
+        let is_list = matches!(self.node(), Node::List(_));
+        self.inside().take_while(move |_| is_list)
     }
 
     pub fn as_str(self) -> Option<&'a str> {
-        if let Node::Text(text) = self.node { Some(self.str(text)) } else { None }
+        if let Node::Text(text) = self.node() { Some(self.str(text)) } else { None }
     }
 
-    pub const fn as_bool(self) -> Option<bool> {
-        if let Node::Flag(flag) = self.node { Some(*flag) } else { None }
+    pub fn as_bool(self) -> Option<bool> {
+        if let Node::Flag(flag) = self.node() { Some(*flag) } else { None }
     }
 
     pub fn as_i64(self) -> Option<i64> {
-        match self.node {
+        match self.node() {
             Node::Whole(number) => Some(*number),
             Node::Large(number) => (*number).try_into().ok(),
             _ => None,
@@ -106,17 +159,15 @@ impl<'a> Part<'a> {
 
     /// The same as a value that stands for itself.
     pub fn to_value(self) -> Value {
-        match self.node {
+        match self.node() {
             Node::Null => Value::Null,
             Node::Flag(flag) => (*flag).into(),
             Node::Whole(number) => (*number).into(),
             Node::Large(number) => (*number).into(),
             Node::Real(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
             Node::Text(text) => self.str(text).into(),
-            Node::List(_) => self.items().map(Self::to_value).collect(),
-            Node::Object(members) => {
-                members.iter().map(|(name, node)| (self.str(name).to_owned(), self.at(node).to_value())).collect()
-            }
+            Node::List(_) => self.inside().map(Self::to_value).collect(),
+            Node::Object(_) => self.inside().map(|member| (member.name().to_owned(), member.to_value())).collect(),
         }
     }
 }
@@ -125,85 +176,107 @@ impl<'a> Part<'a> {
 #[derive(Deserialize)]
 pub struct Name<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
-/// Reads a value of this text, or of a part of it.
-#[derive(Clone, Copy)]
-pub struct Reads<'a>(pub &'a str);
+/// Where a part of a text is in it.
+pub fn range(text: &str, part: &str) -> Range<usize> {
+    let from = part.as_ptr().addr() - text.as_ptr().addr();
+    from..from + part.len()
+}
 
-impl<'de> Reads<'de> {
-    /// Where a part of the text is.
-    pub fn range(self, part: &'de str) -> Range<usize> {
-        let from = part.as_ptr().addr() - self.0.as_ptr().addr();
-        from..from + part.len()
+/// Reads a value of this text, or of a part of it, to the end of a tree.
+pub struct Reads<'de, 't> {
+    text: &'de str,
+    tree: &'t mut Tree,
+    name: Option<Text>,
+}
+
+impl<'de, 't> Reads<'de, 't> {
+    /// A value that is no member's.
+    pub const fn new(text: &'de str, tree: &'t mut Tree) -> Self {
+        Self { text, tree, name: None }
     }
 
-    fn text<E: Error>(self, text: Cow<'de, str>) -> Result<Text, E> {
+    /// What is inside of it.
+    const fn inside(&mut self, name: Option<Text>) -> Reads<'de, '_> {
+        Reads { text: self.text, tree: &mut *self.tree, name }
+    }
+
+    fn text<E: Error>(&self, text: Cow<'de, str>) -> Result<Text, E> {
         let range = match text {
-            Cow::Borrowed(part) => self.range(part),
+            Cow::Borrowed(part) => range(self.text, part),
             Cow::Owned(text) => return Ok(Text::Unescaped(Box::new(text.into()))),
         };
         let beyond = |_| E::custom("more than 4 GiB");
         let (from, to) = (range.start.try_into().map_err(beyond)?, range.end.try_into().map_err(beyond)?);
         Ok(Text::At(Place { from, to }))
     }
+
+    /// Its number.
+    fn push(&mut self, value: Node) -> usize {
+        self.tree.0.push(Entry { name: self.name.take(), value });
+        self.tree.0.len() - 1
+    }
 }
 
-impl<'de> DeserializeSeed<'de> for Reads<'de> {
-    type Value = Node;
+impl<'de> DeserializeSeed<'de> for Reads<'de, '_> {
+    type Value = usize;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Reads<'de> {
-    type Value = Node;
+impl<'de> Visitor<'de> for Reads<'de, '_> {
+    type Value = usize;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Node, E> {
-        Ok(Node::Null)
+    fn visit_unit<E: Error>(mut self) -> Result<usize, E> {
+        Ok(self.push(Node::Null))
     }
 
-    fn visit_bool<E: Error>(self, flag: bool) -> Result<Node, E> {
-        Ok(Node::Flag(flag))
+    fn visit_bool<E: Error>(mut self, flag: bool) -> Result<usize, E> {
+        Ok(self.push(Node::Flag(flag)))
     }
 
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Node, E> {
-        Ok(Node::Whole(number))
+    fn visit_i64<E: Error>(mut self, number: i64) -> Result<usize, E> {
+        Ok(self.push(Node::Whole(number)))
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Node, E> {
-        Ok(i64::try_from(number).map_or(Node::Large(number), Node::Whole))
+    fn visit_u64<E: Error>(mut self, number: u64) -> Result<usize, E> {
+        Ok(self.push(i64::try_from(number).map_or(Node::Large(number), Node::Whole)))
     }
 
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Node, E> {
-        Ok(Node::Real(number))
+    fn visit_f64<E: Error>(mut self, number: f64) -> Result<usize, E> {
+        Ok(self.push(Node::Real(number)))
     }
 
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Node, E> {
-        self.text(Cow::Borrowed(text)).map(Node::Text)
+    fn visit_borrowed_str<E: Error>(mut self, text: &'de str) -> Result<usize, E> {
+        let text = self.text(Cow::Borrowed(text))?;
+        Ok(self.push(Node::Text(text)))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {
-        self.text(Cow::Owned(text.to_owned())).map(Node::Text)
+    fn visit_str<E: Error>(mut self, text: &str) -> Result<usize, E> {
+        let text = self.text(Cow::Owned(text.to_owned()))?;
+        Ok(self.push(Node::Text(text)))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = list.next_element_seed(self)? {
-            items.push(item);
-        }
-        Ok(Node::List(items.into()))
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<usize, A::Error> {
+        let at = self.push(Node::List(0));
+        while list.next_element_seed(self.inside(None))?.is_some() {}
+        self.tree.0[at].value = Node::List(self.tree.len());
+        Ok(at)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Node, A::Error> {
-        let mut members = Vec::with_capacity(FEW);
+    fn visit_map<A: MapAccess<'de>>(mut self, mut object: A) -> Result<usize, A::Error> {
+        let at = self.push(Node::Object(0));
         while let Some(Name(name)) = object.next_key()? {
-            members.push((self.text(name)?, object.next_value_seed(self)?));
+            let name = self.text(name)?;
+            object.next_value_seed(self.inside(Some(name)))?;
         }
-        Ok(Node::Object(members.into()))
+        self.tree.0[at].value = Node::Object(self.tree.len());
+        Ok(at)
     }
 }
 
@@ -212,10 +285,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(text: &str) -> Result<Node, serde_json::Error> {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let node = Reads(text).deserialize(&mut deserializer)?;
-        deserializer.end().map(|()| node)
+    fn read(text: &str) -> Result<Tree, serde_json::Error> {
+        let (mut deserializer, mut tree) = (serde_json::Deserializer::from_str(text), Tree::of(text));
+        Reads::new(text, &mut tree).deserialize(&mut deserializer)?;
+        deserializer.end().map(|()| tree)
     }
 
     #[test]
@@ -225,7 +298,7 @@ mod tests {
             "s": ["", "plain", "\"\\\n\u{1F600}é", "\u{0}"], "deep": {"a\"b": {"c": [{"d": "e"}]}},
         });
         for text in [all.to_string(), serde_json::to_string_pretty(&all).unwrap()] {
-            assert_eq!(Part::new(&text, &read(&text).unwrap()).to_value(), all);
+            assert_eq!(Part::new(&text, &read(&text).unwrap(), 0).to_value(), all);
         }
     }
 
@@ -233,8 +306,8 @@ mod tests {
     fn what_is_asked_for_is_found_by_name_and_kind() {
         let text =
             r#"{"a":1,"flag":true,"large":18446744073709551615,"list":["x",2],"a":"last","\u0062":"un\u0065scaped"}"#;
-        let node = read(text).unwrap();
-        let part = Part::new(text, &node);
+        let tree = read(text).unwrap();
+        let part = Part::new(text, &tree, 0);
         assert_eq!(part.get("a").unwrap().as_str(), Some("last"));
         assert_eq!(part.get("b").unwrap().as_str(), Some("unescaped"));
         assert_eq!(part.get("flag").unwrap().as_bool(), Some(true));
@@ -253,6 +326,6 @@ mod tests {
 
     #[test]
     fn it_takes_little_room() {
-        assert_eq!((size_of::<Node>(), size_of::<Text>()), (24, 16));
+        assert_eq!((size_of::<Entry>(), size_of::<Text>()), (32, 16));
     }
 }

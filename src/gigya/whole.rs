@@ -1,7 +1,7 @@
 //! A JSON object as it was read: what is asked of accounts in any case is read once, and the rest, of which an account has
 //! hundreds of values, looked for where a route maps it.
 
-use super::tree::{Name, Node, Part, Reads};
+use super::tree::{Name, Part, Reads, Tree, range};
 use serde::de::{self, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -29,6 +29,8 @@ struct Read {
 
 #[derive(Default)]
 struct Members {
+    /// What was read.
+    tree: Tree,
     /// Those of [`KEPT`].
     kept: [Member; KEPT.len()],
     /// Where those of [`OF_THE_CALL`] are; empty for one that isn't there.
@@ -39,7 +41,8 @@ struct Members {
 enum Member {
     #[default]
     Missing,
-    Read(Node),
+    /// Its number in the tree.
+    Read(usize),
     /// Its place. Something in it can't be read, which may not be what is asked for.
     Unread(Range<usize>),
 }
@@ -53,11 +56,14 @@ impl Whole {
             // Once more: something is odd, perhaps in a value that nobody asks for.
             Err(_) => {
                 let mut members = Members::read(&text, Kind::Places)?;
-                for member in &mut members.kept {
-                    if let Member::Unread(place) = member
-                        && let Ok(node) = tree(&text, place.clone())
-                    {
-                        *member = Member::Read(node);
+                let Members { tree, kept, .. } = &mut members;
+                for member in kept {
+                    let before = tree.len();
+                    if let Member::Unread(place) = member {
+                        match read(&text, place.clone(), tree) {
+                            Ok(at) => *member = Member::Read(at),
+                            Err(_) => tree.truncate(before),
+                        }
                     }
                 }
                 members
@@ -92,6 +98,10 @@ impl Whole {
             && ours[from..] == theirs[from..]
     }
 
+    fn read(&self, at: usize) -> Part<'_> {
+        Part::new(&self.0.text, &self.0.members.tree, at)
+    }
+
     fn kept(&self, name: &str) -> Option<&Member> {
         KEPT.iter().position(|kept| *kept == name).map(|nth| &self.0.members.kept[nth])
     }
@@ -100,8 +110,8 @@ impl Whole {
     pub fn part(&self, name: &str) -> Result<Option<Part<'_>>, Unread> {
         match self.kept(name) {
             None | Some(Member::Missing) => Ok(None),
-            Some(Member::Read(node)) => Ok(Some(Part::new(&self.0.text, node))),
-            Some(Member::Unread(place)) => tree(&self.0.text, place.clone()).map(|_| None),
+            Some(Member::Read(at)) => Ok(Some(self.read(*at))),
+            Some(Member::Unread(place)) => read(&self.0.text, place.clone(), &mut Tree::default()).map(|_| None),
         }
     }
 
@@ -110,9 +120,8 @@ impl Whole {
         let Some((first, rest)) = path.split_first() else { return serde_json::from_str(&self.0.text).map(Some) };
         let mut found = match self.kept(first.as_ref()) {
             Some(Member::Missing) => return Ok(None),
-            Some(Member::Read(node)) => {
-                let part = Part::new(&self.0.text, node);
-                let found = rest.iter().try_fold(part, |part, name| part.step(name.as_ref()));
+            Some(Member::Read(at)) => {
+                let found = rest.iter().try_fold(self.read(*at), |part, name| part.step(name.as_ref()));
                 return Ok(found.map(Part::to_value));
             }
             Some(Member::Unread(place)) => Some(&self.0.text[place.clone()]),
@@ -139,8 +148,8 @@ impl fmt::Debug for Whole {
 }
 
 /// Reads all of a part of the text.
-fn tree(text: &str, place: Range<usize>) -> Result<Node, Unread> {
-    Reads(text).deserialize(&mut serde_json::Deserializer::from_str(&text[place]))
+fn read(text: &str, place: Range<usize>, tree: &mut Tree) -> Result<usize, Unread> {
+    Reads::new(text, tree).deserialize(&mut serde_json::Deserializer::from_str(&text[place]))
 }
 
 /// The text of a member of an object, or of an item of a list; `None` if there is none, or it is neither.
@@ -189,16 +198,15 @@ impl<'de> Visitor<'de> for Index<'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let reads = Reads(self.text);
-        let mut members = Members::default();
+        let mut members = Members { tree: Tree::of(self.text), ..Members::default() };
         while let Some(Name(name)) = map.next_key()? {
             if let Some(nth) = KEPT.iter().position(|kept| *kept == name) {
                 members.kept[nth] = match self.kind {
-                    Kind::Trees => Member::Read(map.next_value_seed(reads)?),
-                    Kind::Places => Member::Unread(reads.range(map.next_value::<&RawValue>()?.get())),
+                    Kind::Trees => Member::Read(map.next_value_seed(Reads::new(self.text, &mut members.tree))?),
+                    Kind::Places => Member::Unread(range(self.text, map.next_value::<&RawValue>()?.get())),
                 };
             } else if let Some(nth) = OF_THE_CALL.iter().position(|told| *told == name) {
-                members.of_the_call[nth] = reads.range(map.next_value::<&RawValue>()?.get());
+                members.of_the_call[nth] = range(self.text, map.next_value::<&RawValue>()?.get());
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

@@ -8,19 +8,22 @@ use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::{MatchedPath, Request};
 use axum::handler::Handler;
-use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use axum::{BoxError, Router};
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, StatusCode};
 use std::any::Any;
+use std::convert::Infallible;
 use std::future::ready;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tower::ServiceBuilder;
+use tower::layer::layer_fn;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
+use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::{RequestBodyLimitLayer, ResponseBody};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
@@ -63,7 +66,7 @@ pub(super) fn around(router: Router, max_in_flight: Option<usize>) -> Router {
             .layer(SetRequestIdLayer::new(X_REQUEST_ID, MakeRequestUuid))
             .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
             .map_request(hide_headers)
-            .layer(from_fn(tell))
+            .layer(layer_fn(Told))
             .layer(CatchPanicLayer::custom(panicked))
             .option_layer(shed_load),
     )
@@ -120,27 +123,46 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 }
 
 /// Tells of a request in a span, a line of the log and the metrics, and writes out the problem if it ended in one.
-async fn tell(request: Request, next: Next) -> Response {
-    let at = Instant::now();
-    let endpoint = endpoint(request.extensions());
-    let id = request_id(request.extensions());
-    let span = tracing::info_span!("request", endpoint, request_id = id);
-    let traced = traced(&request, &id);
-    let work = async {
-        let mut answer = next.run(request).await;
-        if let Some(problem) = answer.extensions_mut().remove::<Problem>() {
-            if problem == Problem::Internal {
-                tracing::error!("the gateway panicked; this is a bug");
+#[derive(Clone)]
+struct Told<S>(S);
+
+impl<S, B> Service<Request> for Told<S>
+where
+    S: Service<Request, Response = Response<B>, Error = Infallible, Future: Send + 'static>,
+    Response<B>: IntoResponse,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let at = Instant::now();
+        let endpoint = endpoint(request.extensions());
+        let id = request_id(request.extensions());
+        let span = tracing::info_span!("request", endpoint, request_id = id);
+        let traced = traced(&request, &id);
+        let working = span.in_scope(|| traced.in_scope(|| self.0.call(request)));
+        let about = traced.clone();
+        let work = async move {
+            let Ok(answer) = working.await;
+            let mut answer = answer.into_response();
+            if let Some(problem) = answer.extensions_mut().remove::<Problem>() {
+                if problem == Problem::Internal {
+                    tracing::error!("the gateway panicked; this is a bug");
+                }
+                answer = problem.answer(&id);
             }
-            answer = problem.answer(&id);
-        }
-        log(answer.status(), at);
-        answer
-    };
-    let answer = work.instrument(traced.clone()).instrument(span).await;
-    traces::answered(&traced, answer.status());
-    count(endpoint, answer.status(), at);
-    answer
+            log(answer.status(), at);
+            traces::answered(&about, answer.status());
+            count(endpoint, answer.status(), at);
+            Ok(answer)
+        };
+        Box::pin(work.instrument(traced).instrument(span))
+    }
 }
 
 /// The request's span among the traces: of a webhook only, as nobody wants one of each look at the metrics, or of whatever

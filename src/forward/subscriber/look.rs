@@ -44,7 +44,7 @@ impl Subscriber<'_> {
             record.uid.is_none() && (linked.contains(&record.address) || self.also_at.contains(&record.address))
         };
         for record in others.extract_if(.., |record| is_linked(record) && Some(&record.address) != present) {
-            if self.other_account_opted_in(&record).await?.is_none() {
+            if Box::pin(self.other_account_opted_in(&record)).await?.is_none() {
                 ours.push(record);
             }
         }
@@ -65,13 +65,13 @@ impl Subscriber<'_> {
                 // At an address that the account has besides, with the UID of nobody: theirs under a UID of before. (Another
                 // connection's people are somebody, too, and can't be asked for.)
                 let is_nobodys = record.uid.is_some() && !self.ends.is_shared && addresses.contains(&&record.address);
-                if is_nobodys && !self.is_somebody_elses(&record).await? {
+                if is_nobodys && !Box::pin(self.is_somebody_elses(&record)).await? {
                     held.strays.push(record);
                 }
             } else if is_alone && held.present.is_none() {
                 // It is everybody's who has the address.
                 held.present = Some(record);
-            } else if is_alone || !self.is_somebody_elses(&record).await? {
+            } else if is_alone || !Box::pin(self.is_somebody_elses(&record)).await? {
                 held.orphans.push(record);
             }
         }
