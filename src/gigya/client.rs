@@ -12,7 +12,7 @@ use crate::config::{self, GigyaEndpoint};
 use crate::domain::{Email, SubscriptionId, Uid};
 use crate::upstream::{self, Again, Attempts, Deadline, Fault, Upstream, Verdict, WallClock};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Response, header};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use serde::Deserialize;
@@ -355,9 +355,8 @@ impl Client {
                 self.auth.sign(&url, &mut form, self.clock.now())
             });
             let body = form_urlencoded::Serializer::new(String::with_capacity(FORM)).extend_pairs(&form).finish();
-            let mut request = Request::new(Bytes::from(body));
-            *request.method_mut() = Method::POST;
-            *request.uri_mut() = url.parse().expect("the URL was checked when the configuration was");
+            let place = url.parse().expect("the URL was checked when the configuration was");
+            let mut request = upstream::request(Method::POST, place, body.into());
             let headers = request.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
             if let Some(authorization) = authorization {

@@ -31,7 +31,7 @@ use ::metrics::Gauge;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{Either, join, join_all};
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -40,6 +40,10 @@ use tracing::Instrument;
 
 /// The first pause before trying again; each further one may be twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// How often an attempt is made again that the other side didn't take up.
+const MOST_AGAIN: usize = 2;
+/// How many headers a request has room for.
+const HEADERS: usize = 6;
 /// The longest pause that is kept though the system asks for more: then it is asked again.
 const LONGEST_TOLD: Duration = Duration::from_mins(5);
 /// The longest pause that the gateway chooses itself.
@@ -224,12 +228,19 @@ impl Upstream {
             return Verdict::Fail(Fault::DeadlineReached);
         };
         let started = Instant::now();
+        let until = started + left.min(self.attempt_timeout);
         let mut request = build();
         let span = traces::attempt(&self.name, operation, attempt, request.method(), request.uri());
-        traces::pass_on(&span, request.headers_mut());
-        let answer = {
+        let mut again = MOST_AGAIN;
+        let answer = loop {
+            traces::pass_on(&span, request.headers_mut());
             let _counted = Counted::begin(&self.meter.in_flight);
-            self.transport.send(request, left.min(self.attempt_timeout)).instrument(span.clone()).await
+            let answering = self.transport.send(request, until.saturating_duration_since(Instant::now()));
+            match answering.instrument(span.clone()).await {
+                // Made anew rather than kept: it hardly ever happens.
+                Err(TransportError::NotTakenUp) if again > 0 => (again, request) = (again - 1, build()),
+                answer => break answer,
+            }
         };
         let status = answer.as_ref().ok().map(Response::status);
         let (verdict, result, healthy) = match answer {
@@ -329,6 +340,16 @@ impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }
+}
+
+/// A request, with room for the headers that it gets on its way, too.
+#[must_use]
+pub fn request(method: Method, place: Uri, body: Bytes) -> Request<Bytes> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = place;
+    *request.headers_mut() = HeaderMap::with_capacity(HEADERS);
+    request
 }
 
 /// Makes calls side by side and waits for all of them, though one has failed: an open breaker refuses all but one, and that

@@ -79,6 +79,14 @@ async fn what_may_be_tried_once_is_tried_once() {
 }
 
 #[tokio::test]
+async fn what_was_not_taken_up_is_as_if_it_had_not_been_tried() {
+    let refused = |times| (0..times).map(|_| Err(TransportError::NotTakenUp)).chain([Ok((200, None))]).collect();
+    assert_eq!(call(refused(2), Attempts::Once, PLENTY).await, (Ok(200), 3));
+    // It has its bounds.
+    assert_eq!(call(refused(9), Attempts::Once, PLENTY).await, (Err(Fault::Unavailable { cause: "connection" }), 3));
+}
+
+#[tokio::test]
 async fn attempts_are_few() {
     let answers = (0..10).map(|_| Ok((500, None))).collect();
     assert_eq!(call(answers, Attempts::Few, PLENTY).await, (Err(Fault::Failing { code: 500 }), 4));

@@ -39,6 +39,9 @@ pub enum TransportError {
     /// No answer in time. The request may have taken effect.
     #[error("timed out")]
     TimedOut,
+    /// The other side says that it didn't take the request up, which is as good as never sent: it may be sent again at once.
+    #[error("not taken up")]
+    NotTakenUp,
     /// The connection broke. The request may have taken effect.
     #[error("connection broke")]
     Broken,
@@ -54,6 +57,7 @@ impl TransportError {
         match self {
             Self::NotConnected(_) => "not_connected",
             Self::TimedOut => "timed_out",
+            Self::NotTakenUp => "not_taken_up",
             Self::Broken => "broken",
             Self::TooLarge => "too_large",
         }

@@ -24,7 +24,7 @@ fn the_page_of_metrics_is_current() {
          - `outcome`, `reason`: see [outcomes](outcomes.md); the reason is empty where there is none.\n\
          - `system`: an API that is called, `gigya/main`, `campaign-monitor/news`, `marketing-cloud/crm/soap`. `operation`: a \
          call of it. `result`: `ok`, `refused` (it won't have the data), `slow_down`, `busy`, `failing`, `cut_short` (by the \
-         webhook's deadline), `not_connected`, `timed_out`, `broken`, `too_large`.\n\
+         webhook's deadline), `not_connected`, `timed_out`, `not_taken_up`, `broken`, `too_large`.\n\
          - `endpoint`: `gigya`, a provider's name in paths, `livez`, `readyz`, `metrics`, `status`, `unknown`.\n\n\
          An opt-out is in `gateway_opt_out_age_seconds` each time that a write of it took effect: Gigya may tell of one act by two \
          events, which are worked on side by side. It is told with the greatest age that it may have where a system tells \

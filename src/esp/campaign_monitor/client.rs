@@ -9,7 +9,7 @@ use super::{INFO, callback};
 use crate::config::{self, CampaignMonitor as Settings, SubscribeWith};
 use crate::domain::{Audience, ConnectionName, Consent, Email, RemovalKind};
 use crate::esp::{Bookmark, Esp, ListPage, NotTaken, Person, ProviderInfo, Received, Record, Whom, Written};
-use crate::upstream::{Again, Attempts, Deadline, Fault, Health, Transport, Upstream, Verdict, all};
+use crate::upstream::{self, Again, Attempts, Deadline, Fault, Health, Transport, Upstream, Verdict, all};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -138,10 +138,9 @@ impl CampaignMonitor {
 
     pub(super) fn request(&self, method: &Method, path: &str, body: Option<&Bytes>) -> Request<Bytes> {
         let place = format!("{}{path}", self.settings.base_url.as_str().trim_end_matches('/'));
-        let mut request = Request::new(body.cloned().unwrap_or_default());
-        *request.method_mut() = method.clone();
-        *request.uri_mut() = Uri::from_maybe_shared(Bytes::from(place))
+        let place = Uri::from_maybe_shared(Bytes::from(place))
             .expect("the base URL was checked when the configuration was, and the rest is percent-encoded");
+        let mut request = upstream::request(method.clone(), place, body.cloned().unwrap_or_default());
         let headers = request.headers_mut();
         headers.insert(header::AUTHORIZATION, self.authorization.clone());
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));

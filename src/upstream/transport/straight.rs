@@ -18,9 +18,6 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tower::{BoxError, Service};
 
-/// How often a request is made again that the other side didn't take up.
-const MOST_AGAIN: usize = 2;
-
 /// A client that connects to the host that it calls.
 #[derive(Clone, Debug)]
 pub(super) struct Straight(Client<Connector, Full<Bytes>>);
@@ -52,21 +49,10 @@ impl Straight {
         headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
         headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         let answered = async {
-            let answer = self.ask(request).await.map_err(|error| sorted(&error))?;
+            let answer = self.0.request(request).await.map_err(|error| sorted(&error))?;
             whole(answer).await
         };
         tokio::time::timeout(timeout, answered).await.unwrap_or(Err(TransportError::TimedOut))
-    }
-
-    /// Asks again, as reqwest does, where the other side says that it didn't take the request up.
-    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Error> {
-        for _ in 0..MOST_AGAIN {
-            match self.0.request(request.clone()).await {
-                Err(error) if was_not_taken_up(&error) => {}
-                asked => return asked,
-            }
-        }
-        self.0.request(request).await
     }
 }
 
@@ -79,7 +65,13 @@ async fn whole(answer: Response<Incoming>) -> Result<Response<Bytes>, TransportE
 }
 
 fn sorted(error: &Error) -> TransportError {
-    if error.is_connect() { not_connected(error) } else { TransportError::Broken }
+    if error.is_connect() {
+        not_connected(error)
+    } else if was_not_taken_up(error) {
+        TransportError::NotTakenUp
+    } else {
+        TransportError::Broken
+    }
 }
 
 fn builder() -> Builder {
@@ -140,8 +132,6 @@ mod tests {
     use super::*;
     use http::StatusCode;
     use std::net::SocketAddr;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::net::{TcpListener, TcpSocket};
 
     /// An address of this machine at which nobody answers, not even by a refusal; and what keeps it so.
@@ -171,42 +161,33 @@ mod tests {
         assert_eq!(connected.inner().peer_addr().expect("connected"), addresses[1]);
     }
 
-    /// What becomes of a request whose first attempts are refused so, and how often it was heard.
-    async fn refused(times: usize, reason: h2::Reason) -> (Result<StatusCode, TransportError>, usize) {
+    /// What becomes of a request that is refused so.
+    async fn refused(reason: h2::Reason) -> TransportError {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let place = format!("http://{}/", listener.local_addr().expect("bound"));
-        let heard = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&heard);
         let other_side = tokio::spawn(async move {
             let (connection, _) = listener.accept().await.expect("a connection");
             let mut connection = h2::server::handshake(connection).await.expect("HTTP/2");
             while let Some(Ok((_, mut answer))) = connection.accept().await {
-                if count.fetch_add(1, Ordering::Relaxed) < times {
-                    answer.send_reset(reason);
-                } else {
-                    answer.send_response(Response::new(()), true).expect("told");
-                }
+                answer.send_reset(reason);
             }
         });
         let straight = Straight::by(builder().http2_only(true)).expect("this machine has TLS");
         let request = Request::post(place).body("an opt-in".into()).expect("a request");
         let answer = straight.send(request, Duration::from_secs(20)).await;
         other_side.abort();
-        (answer.map(|answer| answer.status()), heard.load(Ordering::Relaxed))
+        answer.expect_err("nothing is answered")
     }
 
     #[tokio::test]
-    async fn what_the_other_side_did_not_take_up_is_asked_again_and_nothing_else() {
-        let refused_stream = h2::Reason::REFUSED_STREAM;
-        assert_eq!(refused(0, refused_stream).await, (Ok(StatusCode::OK), 1));
-        assert_eq!(refused(2, refused_stream).await, (Ok(StatusCode::OK), 3));
-        assert_eq!(refused(9, refused_stream).await, (Err(TransportError::Broken), 3));
-        assert_eq!(refused(1, h2::Reason::INTERNAL_ERROR).await, (Err(TransportError::Broken), 1));
-        assert_eq!(refused(1, h2::Reason::CANCEL).await, (Err(TransportError::Broken), 1));
+    async fn what_the_other_side_did_not_take_up_is_known() {
+        assert_eq!(refused(h2::Reason::REFUSED_STREAM).await, TransportError::NotTakenUp);
+        assert_eq!(refused(h2::Reason::INTERNAL_ERROR).await, TransportError::Broken);
+        assert_eq!(refused(h2::Reason::CANCEL).await, TransportError::Broken);
     }
 
     #[tokio::test]
-    async fn what_is_asked_while_the_other_side_closes_the_connection_is_asked_on_another() {
+    async fn what_is_asked_while_the_other_side_closes_the_connection_may_be_asked_on_another() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let place = format!("http://{}/", listener.local_addr().expect("bound"));
         let other_side = tokio::spawn(async move {
@@ -222,9 +203,12 @@ mod tests {
             }
         });
         let straight = Straight::by(builder().http2_only(true)).expect("this machine has TLS");
-        let request = Request::post(place).body("an opt-in".into()).expect("a request");
-        let answer = straight.send(request, Duration::from_secs(20)).await;
-        assert_eq!(answer.map(|answer| answer.status()), Ok(StatusCode::OK));
+        let ask = async || {
+            let request = Request::post(&place).body("an opt-in".into()).expect("a request");
+            straight.send(request, Duration::from_secs(20)).await.map(|answer| answer.status())
+        };
+        assert_eq!(ask().await, Err(TransportError::NotTakenUp));
+        assert_eq!(ask().await, Ok(StatusCode::OK));
         other_side.abort();
     }
 }
