@@ -145,7 +145,8 @@ impl Account {
             // The person opted in at the ESP, and it is the ESP's to confirm.
             return Consent::OptedIn { since: ActedAt::exactly(tag.acted) };
         }
-        let confirmation = |key: &str| state.get("doubleOptIn")?.get(key);
+        let confirmation = state.get("doubleOptIn");
+        let confirmation = |key: &str| confirmation?.get(key);
         let is = |key: &str| confirmation(key).and_then(Part::as_bool).unwrap_or(false);
         // "Pending" alone awaits confirmation; "NotConfirmed" with isSubscribed=true means that none is needed.
         let status = confirmation("status").and_then(Part::as_str).unwrap_or_default();

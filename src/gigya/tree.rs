@@ -49,6 +49,7 @@ struct Place {
 }
 
 impl Place {
+    #[inline]
     const fn range(self) -> Range<usize> {
         self.from as usize..self.to as usize
     }
@@ -71,6 +72,7 @@ impl Tree {
     }
 
     /// Where the value is that comes after this one and all that is inside of it.
+    #[inline]
     fn after(&self, at: usize) -> usize {
         match self.0[at].value {
             Node::List(end) | Node::Object(end) => end,
@@ -108,7 +110,21 @@ impl<'a> Part<'a> {
         self.tree.0[self.at].name.as_ref().map_or("", |name| self.str(name))
     }
 
+    /// Most aren't, and most of these are of another length.
+    #[inline]
+    fn is_called(self, name: &str) -> bool {
+        match &self.tree.0[self.at].name {
+            Some(Text::At(place)) => {
+                let place = place.range();
+                place.len() == name.len() && self.text.as_bytes()[place] == *name.as_bytes()
+            }
+            Some(Text::Unescaped(called)) => ***called == *name,
+            None => false,
+        }
+    }
+
     /// What is inside of a value, members or items, one after the other.
+    #[inline]
     fn inside(self) -> impl Iterator<Item = Self> {
         let end = self.tree.after(self.at);
         let mut next = self.at + 1;
@@ -124,7 +140,7 @@ impl<'a> Part<'a> {
     /// A member of an object, the last of that name.
     pub fn get(self, name: &str) -> Option<Self> {
         let Node::Object(_) = self.node() else { return None };
-        self.inside().filter(|member| member.name() == name).last()
+        self.inside().filter(|member| member.is_called(name)).last()
     }
 
     /// A member of an object, or, by its number, an item of a list.
