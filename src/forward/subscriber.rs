@@ -117,9 +117,8 @@ impl Subscriber<'_> {
         desired(self.account, self.route())
     }
 
-    /// In boxes is here and below what is long and seldom gone: what a request takes while it lasts is as much as the largest
-    /// way needs.
     async fn step(&self, desired: Desired, course: &mut Course) -> Result<Step, Fault> {
+        // What is long and seldom taken is in boxes, here and wherever it leads: a request has as much room as its largest way needs.
         match desired {
             Desired::Consent(Consent::Unknown) => Box::pin(self.leave(Reason::NeverSubscribed, course)).await,
             Desired::Awaited => Box::pin(self.leave(Reason::DoubleOptInPending, course)).await,

@@ -66,7 +66,7 @@ pub struct Upstream {
 /// How often a call may be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempts {
-    /// Once: for a write that must not be repeated without looking again first.
+    /// Once: for a write that must not be repeated without looking again first. (What wasn't taken up wasn't tried.)
     Once,
     /// A few times: for calls that end in the same state however often they are made.
     Few,
@@ -174,7 +174,7 @@ impl Upstream {
         self
     }
 
-    /// Makes one call: `build` makes the request, anew for every attempt; `judge` says what an answer means.
+    /// Makes one call: `build` makes the request, anew each time that it is sent; `judge` says what an answer means.
     ///
     /// # Errors
     /// What `judge` failed it with, or what stood in the way until the deadline or the last attempt.

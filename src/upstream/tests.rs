@@ -78,6 +78,43 @@ async fn what_may_be_tried_once_is_tried_once() {
     assert_eq!((result, made), (Err(Fault::Failing { code: 503 }), 1));
 }
 
+/// Refuses until it is asked often enough, each time after a while; and says which requests it saw, with how much time for each.
+struct Reluctant {
+    refuses: usize,
+    seen: Mutex<Vec<(Request<Bytes>, Duration)>>,
+}
+
+#[async_trait]
+impl Transport for Reluctant {
+    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response<Bytes>, TransportError> {
+        let nth = {
+            let mut seen = self.seen.lock().unwrap();
+            seen.push((request, timeout));
+            seen.len()
+        };
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if nth > self.refuses { Ok(Response::new(Bytes::new())) } else { Err(TransportError::NotTakenUp) }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_taken_up_is_made_anew_and_has_the_rest_of_the_time() {
+    let reluctant = Arc::new(Reluctant { refuses: 2, seen: Mutex::default() });
+    let upstream = Upstream::new("test".into(), Arc::clone(&reluctant) as Arc<dyn Transport>, &common());
+    let built = Mutex::new(0);
+    let build = || {
+        *built.lock().unwrap() += 1;
+        Request::new(Bytes::from(built.lock().unwrap().to_string()))
+    };
+    let judge = |_: &Response<Bytes>| Verdict::Answer(());
+    let deadline = Deadline::after(Instant::now(), PLENTY);
+    assert_eq!(upstream.call("test", Attempts::Once, deadline, build, judge).await, Ok(()));
+    let seen = reluctant.seen.lock().unwrap();
+    let bodies: Vec<_> = seen.iter().map(|(request, _)| request.body().as_ref()).collect();
+    assert_eq!(bodies, [b"1", b"2", b"3"]);
+    assert!(seen.windows(2).all(|two| two[0].1 - two[1].1 >= Duration::from_secs(1)), "one time for all of it");
+}
+
 #[tokio::test]
 async fn what_was_not_taken_up_is_as_if_it_had_not_been_tried() {
     let refused = |times| (0..times).map(|_| Err(TransportError::NotTakenUp)).chain([Ok((200, None))]).collect();

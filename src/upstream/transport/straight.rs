@@ -208,7 +208,14 @@ mod tests {
             straight.send(request, Duration::from_secs(20)).await.map(|answer| answer.status())
         };
         assert_eq!(ask().await, Err(TransportError::NotTakenUp));
-        assert_eq!(ask().await, Ok(StatusCode::OK));
+        let mut answer = ask().await;
+        for _ in 0..2 {
+            // Asked on the same one, of which nobody has noticed yet that it is being closed.
+            if answer == Err(TransportError::NotTakenUp) {
+                answer = ask().await;
+            }
+        }
+        assert_eq!(answer, Ok(StatusCode::OK));
         other_side.abort();
     }
 }

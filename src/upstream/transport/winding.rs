@@ -49,6 +49,7 @@ impl Winding {
     }
 }
 
+// What wasn't taken up, reqwest sends again itself.
 fn sorted(error: reqwest::Error) -> TransportError {
     if error.is_connect() {
         not_connected(&error.without_url())
