@@ -11,6 +11,7 @@ use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use axum::{BoxError, Router};
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, StatusCode};
 use std::any::Any;
@@ -147,8 +148,9 @@ where
         let traced = traced(&request, &id);
         let working = span.in_scope(|| traced.in_scope(|| self.0.call(request)));
         let about = traced.clone();
-        let work = async move {
-            let Ok(answer) = working.await;
+        // Not in an async block, which would hold what it awaits twice.
+        let work = working.map(move |answer| {
+            let Ok(answer) = answer;
             let mut answer = answer.into_response();
             if let Some(problem) = answer.extensions_mut().remove::<Problem>() {
                 if problem == Problem::Internal {
@@ -160,7 +162,7 @@ where
             traces::answered(&about, answer.status());
             count(endpoint, answer.status(), at);
             Ok(answer)
-        };
+        });
         Box::pin(work.instrument(traced).instrument(span))
     }
 }

@@ -32,7 +32,7 @@ impl Transport for Script {
     }
 }
 
-fn common() -> Common {
+pub(super) fn common() -> Common {
     Common {
         deadline: Duration::from_secs(8),
         on_deadline: OnDeadline::Defer,

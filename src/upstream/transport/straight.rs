@@ -129,10 +129,16 @@ impl Service<Uri> for Connector {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use super::super::{HttpTransport, Way};
     use super::*;
+    use crate::upstream::tests::common;
+    use crate::upstream::{Attempts, Deadline, Fault, Upstream, Verdict};
     use http::StatusCode;
     use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::net::{TcpListener, TcpSocket};
+    use tokio::time::Instant;
 
     /// An address of this machine at which nobody answers, not even by a refusal; and what keeps it so.
     async fn silent() -> (SocketAddr, impl Sized) {
@@ -161,33 +167,51 @@ mod tests {
         assert_eq!(connected.inner().peer_addr().expect("connected"), addresses[1]);
     }
 
-    /// What becomes of a request that is refused so.
-    async fn refused(reason: h2::Reason) -> TransportError {
+    /// What becomes of a write that may be tried once.
+    async fn written(place: String) -> Result<StatusCode, Fault> {
+        let straight = Straight::by(builder().http2_only(true)).expect("this machine has TLS");
+        let transport = HttpTransport(Way::Straight(Box::new(straight)));
+        let upstream = Upstream::new("test".into(), Arc::new(transport), &common());
+        let deadline = Deadline::after(Instant::now(), Duration::from_secs(20));
+        let build = || Request::post(&place).body("an opt-in".into()).expect("a request");
+        upstream.call("test", Attempts::Once, deadline, build, |answer| Verdict::Answer(answer.status())).await
+    }
+
+    /// What becomes of a request whose first attempts are refused so, and how often it was heard.
+    async fn refused(times: usize, reason: h2::Reason) -> (Result<StatusCode, Fault>, usize) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let place = format!("http://{}/", listener.local_addr().expect("bound"));
+        let heard = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&heard);
         let other_side = tokio::spawn(async move {
             let (connection, _) = listener.accept().await.expect("a connection");
             let mut connection = h2::server::handshake(connection).await.expect("HTTP/2");
             while let Some(Ok((_, mut answer))) = connection.accept().await {
-                answer.send_reset(reason);
+                if count.fetch_add(1, Ordering::Relaxed) < times {
+                    answer.send_reset(reason);
+                } else {
+                    answer.send_response(Response::new(()), true).expect("told");
+                }
             }
         });
-        let straight = Straight::by(builder().http2_only(true)).expect("this machine has TLS");
-        let request = Request::post(place).body("an opt-in".into()).expect("a request");
-        let answer = straight.send(request, Duration::from_secs(20)).await;
+        let answer = written(place).await;
         other_side.abort();
-        answer.expect_err("nothing is answered")
+        (answer, heard.load(Ordering::Relaxed))
     }
 
     #[tokio::test]
-    async fn what_the_other_side_did_not_take_up_is_known() {
-        assert_eq!(refused(h2::Reason::REFUSED_STREAM).await, TransportError::NotTakenUp);
-        assert_eq!(refused(h2::Reason::INTERNAL_ERROR).await, TransportError::Broken);
-        assert_eq!(refused(h2::Reason::CANCEL).await, TransportError::Broken);
+    async fn what_the_other_side_did_not_take_up_is_asked_again_and_nothing_else() {
+        let refused_stream = h2::Reason::REFUSED_STREAM;
+        let in_vain = Err(Fault::Unavailable { cause: "connection" });
+        assert_eq!(refused(0, refused_stream).await, (Ok(StatusCode::OK), 1));
+        assert_eq!(refused(2, refused_stream).await, (Ok(StatusCode::OK), 3));
+        assert_eq!(refused(9, refused_stream).await, (in_vain, 3));
+        assert_eq!(refused(1, h2::Reason::INTERNAL_ERROR).await, (in_vain, 1));
+        assert_eq!(refused(1, h2::Reason::CANCEL).await, (in_vain, 1));
     }
 
     #[tokio::test]
-    async fn what_is_asked_while_the_other_side_closes_the_connection_may_be_asked_on_another() {
+    async fn what_is_asked_while_the_other_side_closes_the_connection_is_asked_on_another() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let place = format!("http://{}/", listener.local_addr().expect("bound"));
         let other_side = tokio::spawn(async move {
@@ -202,20 +226,7 @@ mod tests {
                 answer.send_response(Response::new(()), true).expect("told");
             }
         });
-        let straight = Straight::by(builder().http2_only(true)).expect("this machine has TLS");
-        let ask = async || {
-            let request = Request::post(&place).body("an opt-in".into()).expect("a request");
-            straight.send(request, Duration::from_secs(20)).await.map(|answer| answer.status())
-        };
-        assert_eq!(ask().await, Err(TransportError::NotTakenUp));
-        let mut answer = ask().await;
-        for _ in 0..2 {
-            // Asked on the same one, of which nobody has noticed yet that it is being closed.
-            if answer == Err(TransportError::NotTakenUp) {
-                answer = ask().await;
-            }
-        }
-        assert_eq!(answer, Ok(StatusCode::OK));
+        assert_eq!(written(place).await, Ok(StatusCode::OK));
         other_side.abort();
     }
 }
