@@ -61,16 +61,6 @@ impl Tree {
         Self(Vec::with_capacity(text.len() / A_VALUE))
     }
 
-    /// How many values there are; the next one that is read gets this number.
-    pub const fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Forgets what was read since it had so many.
-    pub fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
-    }
-
     /// Where the value is that comes after this one and all that is inside of it.
     #[inline]
     fn after(&self, at: usize) -> usize {
@@ -281,7 +271,7 @@ impl<'de> Visitor<'de> for Reads<'de, '_> {
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<usize, A::Error> {
         let at = self.push(Node::List(0));
         while list.next_element_seed(self.inside(None))?.is_some() {}
-        self.tree.0[at].value = Node::List(self.tree.len());
+        self.tree.0[at].value = Node::List(self.tree.0.len());
         Ok(at)
     }
 
@@ -291,7 +281,7 @@ impl<'de> Visitor<'de> for Reads<'de, '_> {
             let name = self.text(name)?;
             object.next_value_seed(self.inside(Some(name)))?;
         }
-        self.tree.0[at].value = Node::Object(self.tree.len());
+        self.tree.0[at].value = Node::Object(self.tree.0.len());
         Ok(at)
     }
 }

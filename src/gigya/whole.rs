@@ -58,12 +58,11 @@ impl Whole {
                 let mut members = Members::read(&text, Kind::Places)?;
                 let Members { tree, kept, .. } = &mut members;
                 for member in kept {
-                    let before = tree.len();
-                    if let Member::Unread(place) = member {
-                        match read(&text, place.clone(), tree) {
-                            Ok(at) => *member = Member::Read(at),
-                            Err(_) => tree.truncate(before),
-                        }
+                    // What was read of it until it couldn't be stays behind, and nothing leads there.
+                    if let Member::Unread(place) = member
+                        && let Ok(at) = read(&text, place.clone(), tree)
+                    {
+                        *member = Member::Read(at);
                     }
                 }
                 members
