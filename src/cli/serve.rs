@@ -7,7 +7,7 @@ use crate::forward::{Gateway, Live, finish_all};
 use crate::http;
 use crate::journal::{self, Journal};
 use crate::reload::{ApplyLive, Hangups, Reloader, Running};
-use crate::telemetry::{self, Installed, metrics};
+use crate::telemetry::{self, Installed, batch, metrics};
 use crate::upstream::{HttpTransport, Transport, WallClock};
 use secrecy::ExposeSecret;
 use std::num::NonZero;
@@ -28,9 +28,10 @@ pub fn run(file: &ConfigFile) -> Result<ExitCode, ExitCode> {
         Hangups::listen().map_err(|error| failed(&error))?
     };
     let config = file.load()?;
-    let telemetry = telemetry::install(&config.telemetry, std::io::stdout).map_err(|error| failed(&error))?;
+    let telemetry = telemetry::install(&config.telemetry, batch::Batched).map_err(|error| failed(&error))?;
     let telemetry = Arc::new(telemetry);
     let ended = runtime.block_on(serve(file, config, &telemetry, hangups));
+    batch::keep_no_more();
     // Not waited for: a look at a file may hang as long as its disk does.
     runtime.shutdown_background();
     // Outside of the runtime, as it blocks, and after the last request.
@@ -43,7 +44,7 @@ pub fn run(file: &ConfigFile) -> Result<ExitCode, ExitCode> {
 fn runtime() -> std::io::Result<Runtime> {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut builder = if processors == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
-    builder.enable_all().build()
+    builder.on_thread_park(batch::give_out).enable_all().build()
 }
 
 async fn serve(
@@ -68,6 +69,7 @@ async fn serve(
         loop {
             every.tick().await;
             upkeep.upkeep();
+            batch::give_all_out();
         }
     });
     let bound = http::Bound::bind(&config.server).await.map_err(|error| failed(&error))?;

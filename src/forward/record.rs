@@ -4,8 +4,8 @@
 use super::effect::Effect;
 use super::intake::EventOutcome;
 use crate::domain::{Change, Outcome, Reason};
-use crate::telemetry::Pseudonym;
 use crate::telemetry::metrics::{self as meter, ConnectionMeter};
+use crate::telemetry::{Pseudonym, batch};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -78,6 +78,7 @@ pub fn settled(event: &EventOutcome, told: &Told<'_>, opt_out_age: Option<Durati
     let Told { connection, .. } = told;
     let route = event.route.as_deref().unwrap_or_default();
     let subscriber = told.subscriber.as_ref().map(tracing::field::display);
+    let ends_mail = told.effect.change.is_some_and(Change::ends_mail);
     let change = told.effect.change.map(Change::label);
     let acted = told.effect.acted.and_then(|acted| acted.latest().or(acted.earliest())).map(tracing::field::display);
     let opt_out_age = opt_out_age.map(|age| age.as_secs_f64());
@@ -103,6 +104,9 @@ pub fn settled(event: &EventOutcome, told: &Told<'_>, opt_out_age: Option<Durati
         Outcome::Rejected(_) => line!(error),
         outcome if !outcome.is_settled() => line!(warn),
         _ => line!(info),
+    }
+    if ends_mail {
+        batch::give_out_now(); // before it is answered: who has no journal shows by it that an opt-out was honoured
     }
 }
 

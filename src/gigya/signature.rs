@@ -88,8 +88,13 @@ pub struct Verifier {
 }
 
 enum Scheme {
-    Jwt { issuers: Vec<(String, String)>, keys: Box<KeyStore>, validation: Box<Validation> },
-    HmacSha1(Vec<SecretSlice<u8>>),
+    Jwt {
+        issuers: Vec<(String, String)>,
+        keys: Box<KeyStore>,
+        validation: Box<Validation>,
+    },
+    /// By each of the secrets, of which no more is kept than what hashing begins with; that is wiped when it goes.
+    HmacSha1(Vec<Hmac<Sha1>>),
 }
 
 #[derive(Deserialize)]
@@ -125,7 +130,9 @@ impl Verifier {
             GigyaWebhookAuth::HmacSha1 { secrets } => {
                 let decoded = secrets.iter().enumerate().map(|(index, secret)| {
                     let bytes = BASE64_STANDARD.decode(secret.expose_secret());
-                    bytes.map(SecretSlice::from).map_err(|_| format!("webhook secret {} is not base64", index + 1))
+                    let bytes = bytes.map_err(|_| format!("webhook secret {} is not base64", index + 1))?;
+                    let key = SecretSlice::from(bytes);
+                    Ok::<_, String>(keyed(key.expose_secret()))
                 });
                 Scheme::HmacSha1(decoded.collect::<Result<_, _>>()?)
             }
@@ -266,12 +273,14 @@ fn check_digest(sub: Option<&str>, body: &[u8]) -> Result<(), NotVerified> {
 
 /// base64(HMAC-SHA1(base64-decoded secret, raw body)); any of the secrets may have signed. All are tried
 /// whichever fits, so that the time taken tells nothing.
-fn check_hmac(stated: &str, secrets: &[SecretSlice<u8>], body: &[u8]) -> Result<(), NotVerified> {
+fn check_hmac(stated: &str, secrets: &[Hmac<Sha1>], body: &[u8]) -> Result<(), NotVerified> {
     let stated = BASE64_STANDARD.decode(stated).map_err(|_| NotVerified::Malformed)?;
-    let fits = secrets.iter().fold(false, |fits, secret| {
-        let mut mac = Hmac::<Sha1>::new_from_slice(secret.expose_secret()).expect("HMAC takes a key of any length");
-        mac.update(body);
-        mac.verify_slice(&stated).is_ok() | fits
-    });
+    let fits = secrets
+        .iter()
+        .fold(false, |fits, secret| secret.clone().chain_update(body).verify_slice(&stated).is_ok() | fits);
     if fits { Ok(()) } else { Err(NotVerified::Wrong) }
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha1> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }

@@ -43,8 +43,7 @@ pub struct Installed {
     exporting: Option<Exporting>,
 }
 
-/// Sets logs and, where configured, traces up for this process, panics included. `writer` is `std::io::stdout` but in
-/// tests.
+/// Sets logs and, where configured, traces up for this process, panics included. `writer` is where log lines go.
 ///
 /// # Errors
 /// An exporter that can't be made; and whoever comes second.
@@ -76,7 +75,6 @@ where
         LogFormat::Text => Box::new(lines.fmt_fields(DefaultFields::new()).event_format(TextLines).with_filter(told)),
     };
     let exporting = telemetry.traces.as_ref().map(Exporting::start).transpose().map_err(TelemetryError::Exporter)?;
-    let is_on = exporting.is_some();
     let spans = exporting.as_ref().map(|exporting| {
         tracing_opentelemetry::layer()
             .with_tracer(exporting.provider().tracer(OURS))
@@ -84,11 +82,8 @@ where
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false)
+            .with_filter(filter_fn(traces::is_traced).with_max_level_hint(LevelFilter::INFO))
     });
-    // The filter is there although there may be nothing behind it: a layer without one would take any span, and no span
-    // would be done without.
-    let most = if is_on { LevelFilter::INFO } else { LevelFilter::OFF };
-    let spans = spans.with_filter(filter_fn(move |span| is_on && traces::is_traced(span)).with_max_level_hint(most));
     let subscriber = tracing_subscriber::registry().with(lines).with(spans);
     Ok((subscriber, Installed { filter, exporting }))
 }

@@ -3,6 +3,7 @@
 use crate::contract::{Answer, Held, Port, ask};
 use crate::place::{Folder, free_port, until};
 use gigya_esp_gateway::sandbox::{Sandbox, Setup};
+use jiff::Timestamp;
 use serde_json::json;
 use std::fs::File;
 use std::net::SocketAddr;
@@ -71,6 +72,11 @@ impl House {
         std::fs::read_to_string(self.path("log")).unwrap()
     }
 
+    /// Waits until this stands in the log: what isn't a warning comes out as soon as its thread has nothing else to do.
+    pub async fn has_logged(&self, words: &str) {
+        until(words, async || self.log().contains(words)).await;
+    }
+
     pub fn hang_up(&self) {
         let sent = Command::new("sh").args(["-c", "kill -HUP \"$0\"", &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
@@ -79,6 +85,12 @@ impl House {
     pub fn terminate(&self) {
         let sent = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
+    }
+
+    /// Ends it without a word.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     pub fn process(&self) -> u32 {
@@ -126,9 +138,25 @@ impl House {
 
     /// A callback about nobody that anybody knows, to a list of this connection.
     pub fn callback(&self, connection: &str, token: &str, list: &str) -> reqwest::RequestBuilder {
+        self.deactivation(connection, token, list, ("nobody@example.org", "2026-01-14 11:50:00"))
+    }
+
+    /// A callback that says that somebody unsubscribed then.
+    pub fn unsubscribed(&self, address: &str, at: Timestamp) -> reqwest::RequestBuilder {
+        let at = at.in_tz("Europe/Berlin").unwrap().strftime("%Y-%m-%d %H:%M:%S").to_string();
+        self.deactivation("news", FIRST_TOKEN, &self.sandbox.list, (address, &at))
+    }
+
+    fn deactivation(
+        &self,
+        connection: &str,
+        token: &str,
+        list: &str,
+        (address, date): (&str, &str),
+    ) -> reqwest::RequestBuilder {
         let body = json!({ "ListID": list, "Events": [{
-            "Type": "Deactivate", "Date": "2026-01-14 11:50:00", "EmailAddress": "nobody@example.org", "Name": "",
-            "State": "Unsubscribed", "CustomFields": [],
+            "Type": "Deactivate", "Date": date, "EmailAddress": address, "Name": "", "State": "Unsubscribed",
+            "CustomFields": [],
         }] });
         let url = format!("http://{}/webhooks/campaign-monitor/{connection}/{token}", self.webhooks);
         self.client.post(url).header("content-type", "application/json").body(body.to_string())

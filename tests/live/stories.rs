@@ -4,6 +4,7 @@ use crate::contract::{Port, ask};
 use crate::house::{FIRST_TOKEN, House};
 use crate::place::until;
 use gigya_esp_gateway::sandbox::Weather;
+use jiff::Timestamp;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -41,8 +42,8 @@ async fn a_token_is_rotated_by_its_file_and_no_request_is_dropped_or_refused() {
     let (sent, ()) = tokio::join!(stream, rotation);
     assert!(sent > 20, "{sent}");
     house.reloaded("applied", 2.0).await;
+    house.has_logged("secrets changed: campaign_monitor.news.callback_tokens").await;
     let log = house.log();
-    assert!(log.contains("secrets changed: campaign_monitor.news.callback_tokens"), "{log}");
     assert!(log.contains("connections changed: campaign_monitor.news"), "{log}");
     assert!(!log.contains(SECOND_TOKEN) && !log.contains(FIRST_TOKEN));
 }
@@ -132,8 +133,8 @@ async fn new_connections_and_routes_are_served_and_what_needs_a_restart_is_said(
     house.configure(&format!("{moved}{more}"));
     house.reloaded("applied", 1.0).await;
     assert_eq!(ask(Port::Webhooks, house.callback("second", FIRST_TOKEN, list)).await.status, 200);
+    house.has_logged("connections added: campaign_monitor.second").await;
     let log = house.log();
-    assert!(log.contains("connections added: campaign_monitor.second"), "{log}");
     assert!(log.contains(&format!("routes added: main/offers -> second/{list}")), "{log}");
     assert!(!log.contains("connections changed"), "{log}");
     assert!(log.contains("\"keys\":\"server.listen\""), "{log}");
@@ -148,8 +149,8 @@ async fn the_log_filter_changes_at_once_and_one_that_is_none_is_refused() {
     house.configure(&told);
     house.reloaded("applied", 1.0).await;
     assert_eq!(house.status_with(FIRST_TOKEN).await, 200);
-    until("it is told", async || house.log().contains("\"message\":\"answered\"")).await;
-    assert!(house.log().contains("\"changes\":\"settings changed: telemetry.log_filter\""), "{}", house.log());
+    house.has_logged("\"message\":\"answered\"").await;
+    house.has_logged("\"changes\":\"settings changed: telemetry.log_filter\"").await;
     house.configure(&told.replace("\"debug\"", "\"a=b=c\""));
     house.reloaded("refused", 1.0).await;
     assert!(house.log().contains("telemetry.log_filter: is not a filter"), "{}", house.log());
@@ -181,7 +182,7 @@ async fn a_journal_that_is_new_waits_for_a_restart_and_that_is_told() {
     let journal = "\n[journal]\nsqlite = \"journal.db\"\nkeys = [{ env = \"JOURNAL_KEY\" }]\n";
     house.configure(&format!("{}{journal}", house.configuration));
     house.reloaded("applied", 1.0).await;
-    until("it is told", async || house.log().contains("taken at the next start only")).await;
+    house.has_logged("taken at the next start only").await;
     assert!(house.log().contains("\"keys\":\"journal\""), "{}", house.log());
     assert_eq!(house.status_with(FIRST_TOKEN).await, 200);
 }
@@ -217,4 +218,73 @@ async fn many_signals_do_no_harm_and_one_while_it_stops_is_ignored() {
     gigya.set(Weather::default());
     assert_eq!(under_way.await.unwrap(), 200);
     assert!(house.ended_well().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_was_answered_is_in_the_log_once_while_it_runs_and_when_it_has_ended() {
+    let mut house = House::start("lines").await;
+    house.sandbox.gigya.sign_up("quiet@example.org", "Quiet");
+    let answered = async |house: &House, times: usize| -> Vec<String> {
+        let requests = (0..times).map(|_| house.unsubscribed("quiet@example.org", Timestamp::UNIX_EPOCH));
+        let asked = requests.map(|request| tokio::spawn(async move { ask(Port::Webhooks, request).await }));
+        let mut ids = Vec::new();
+        for answer in asked.collect::<Vec<_>>() {
+            let answer = answer.await.unwrap();
+            assert_eq!(answer.status, 200);
+            ids.push(answer.header("x-request-id").unwrap().to_owned());
+        }
+        ids
+    };
+    let settled = |log: &str, id: &str| {
+        let lines = log.lines().filter(|line| line.contains(id) && line.contains("event settled"));
+        lines.inspect(|line| assert!(line.starts_with('{') && line.ends_with('}'), "{line}")).count()
+    };
+    let mut ids = answered(&house, 200).await;
+    until("all are told", async || {
+        let log = house.log();
+        ids.iter().all(|id| settled(&log, id) == 1)
+    })
+    .await;
+    // At the end, they are out before the process is gone.
+    ids.extend(answered(&house, 200).await);
+    house.terminate();
+    assert!(house.ended_well().await);
+    let log = house.log();
+    for id in &ids {
+        assert_eq!(settled(&log, id), 1, "{id}: {log}");
+    }
+    assert!(log.ends_with('\n') && log.contains("\"stopped\""), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_opt_out_that_was_acknowledged_is_in_the_log_of_a_busy_gateway_that_is_killed() {
+    let mut house = House::start("killed").await;
+    let gigya = house.sandbox.gigya.clone();
+    let addresses: Vec<_> = (0..20).map(|n| format!("left{n}@example.org")).collect();
+    for address in &addresses {
+        let uid = gigya.sign_up(address, "Left");
+        gigya.subscribe(&uid, "newsletter");
+    }
+    gigya.sign_up("quiet@example.org", "Quiet");
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..300 {
+        let request = house.unsubscribed("quiet@example.org", Timestamp::UNIX_EPOCH);
+        crowd.spawn(async move { ask(Port::Webhooks, request).await.status });
+    }
+    let now = gigya.clock().now() + Duration::from_secs(2);
+    let left = addresses.iter().map(|address| house.unsubscribed(address, now));
+    let left: Vec<_> = left.map(|request| tokio::spawn(async move { ask(Port::Webhooks, request).await })).collect();
+    let mut ids = Vec::new();
+    for answer in left {
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        ids.push(answer.header("x-request-id").unwrap().to_owned());
+    }
+    house.kill();
+    let log = house.log();
+    for id in ids {
+        let told = |line: &&str| line.contains(&id) && line.contains("\"change\":\"opt_out\"");
+        assert_eq!(log.lines().filter(told).count(), 1, "{id}: {log}");
+    }
+    crowd.abort_all();
 }
