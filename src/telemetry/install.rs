@@ -11,7 +11,7 @@ use opentelemetry::trace::TracerProvider;
 use std::panic::PanicHookInfo;
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
-use tracing::{Level, Metadata, Subscriber};
+use tracing::{Dispatch, Level, Metadata};
 use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::DefaultFields;
@@ -51,8 +51,8 @@ pub fn install<W>(telemetry: &Telemetry, writer: W) -> Result<Installed, Telemet
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let (subscriber, installed) = assemble(telemetry, writer)?;
-    subscriber.try_init().map_err(|_| TelemetryError::Twice)?;
+    let (dispatch, installed) = assemble(telemetry, writer)?;
+    dispatch.try_init().map_err(|_| TelemetryError::Twice)?;
     watch_panics();
     Ok(installed)
 }
@@ -63,7 +63,7 @@ pub fn watch_panics() {
 }
 
 /// The same without making it this process's.
-fn assemble<W>(telemetry: &Telemetry, writer: W) -> Result<(impl Subscriber + Send + Sync, Installed), TelemetryError>
+fn assemble<W>(telemetry: &Telemetry, writer: W) -> Result<(Dispatch, Installed), TelemetryError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -84,8 +84,13 @@ where
             .with_tracked_inactivity(false)
             .with_filter(filter_fn(traces::is_traced).with_max_level_hint(LevelFilter::INFO))
     });
-    let subscriber = tracing_subscriber::registry().with(lines).with(spans);
-    Ok((subscriber, Installed { filter, exporting }))
+    // Without traces, there is no second layer: even one that takes nothing would be asked whenever a request goes on.
+    let registry = tracing_subscriber::registry().with(lines);
+    let dispatch = match spans {
+        Some(spans) => Dispatch::new(registry.with(spans)),
+        None => Dispatch::new(registry),
+    };
+    Ok((dispatch, Installed { filter, exporting }))
 }
 
 impl Installed {

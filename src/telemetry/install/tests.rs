@@ -4,7 +4,7 @@ use crate::domain::{Outcome, Reason};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::level_filters::LevelFilter;
-use tracing::{debug, info, info_span, subscriber::with_default, warn};
+use tracing::{debug, dispatcher::with_default, info, info_span, warn};
 
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<Vec<u8>>>);
@@ -28,8 +28,8 @@ pub fn heard(telemetry: &Telemetry, happens: impl FnOnce(&Installed)) -> String 
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let heard = Heard::default();
     let writer = heard.clone();
-    let (subscriber, installed) = assemble(telemetry, move || writer.clone()).unwrap();
-    with_default(subscriber, || happens(&installed));
+    let (dispatch, installed) = assemble(telemetry, move || writer.clone()).unwrap();
+    with_default(&dispatch, || happens(&installed));
     let text = heard.0.lock().unwrap().clone();
     String::from_utf8(text).unwrap()
 }
