@@ -284,3 +284,14 @@ fn check_hmac(stated: &str, secrets: &[Hmac<Sha1>], body: &[u8]) -> Result<(), N
 fn keyed(key: &[u8]) -> Hmac<Sha1> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_secret_is_wiped() {
+        fn is_wiped<T: hmac::digest::zeroize::ZeroizeOnDrop>() {}
+        is_wiped::<<Sha1 as hmac::EagerHash>::Core>();
+    }
+}

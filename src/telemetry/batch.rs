@@ -1,7 +1,7 @@
 //! Log lines on their way out: the runtime's threads write theirs together, as soon as they have nothing else to do.
 //!
-//! To write a line costs a busy gateway as much as anything it does for an event but to call others. So a thread that
-//! works for the runtime keeps its lines while there is more to do, and gives them out before it waits ([`give_out`], by
+//! To write each line by itself is a twentieth of what an event costs a busy gateway. So a thread that works for the
+//! runtime keeps its lines while there is more to do, and gives them out before it waits ([`give_out`], by
 //! `on_thread_park`). At once go out: a warning or an error, with all that was said before it on that thread; that an
 //! opt-out took effect ([`give_out_now`]); what is said on a thread that never waits so (a file's, a journal's); and
 //! everything once the end has begun ([`keep_no_more`]). Threads' lines may so come out in another order than their times.
@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// How much a thread keeps at most: some twenty lines.
 const MOST: usize = 8 * 1024;
 
-/// Standard output, for log lines.
+/// Standard output, for log lines. It is locked only while they are written, so that nobody waits who keeps theirs.
 #[derive(Clone, Copy, Debug)]
 pub struct Batched;
 
@@ -63,12 +63,12 @@ impl Write for Line {
             let mut lines = lock(own.get()?);
             // Asked with the lines in hand: whoever has set it takes them in hand after that, and finds this one.
             let may_wait = !self.is_urgent && !KEPT.has_ended.load(Ordering::SeqCst);
-            Some(lines.take(line, may_wait, &mut io::stdout().lock()))
+            Some(lines.take(line, may_wait, &mut io::stdout()))
         });
         match kept {
             Ok(Some(written)) => written?,
             // A thread that isn't the runtime's, or that is ending.
-            Ok(None) | Err(_) => io::stdout().lock().write_all(line)?,
+            Ok(None) | Err(_) => io::stdout().write_all(line)?,
         }
         Ok(line.len())
     }
@@ -87,19 +87,19 @@ pub fn give_out() {
             lock(&KEPT.threads).push(Arc::clone(&lines));
             lines
         });
-        lock(lines).give_out(&mut io::stdout().lock())
+        lock(lines).give_out(&mut io::stdout())
     });
 }
 
 /// Writes out what this thread has kept: what it said last must be there whatever happens to the process.
 pub fn give_out_now() {
-    let _ = OWN.try_with(|own| own.get().map(|lines| lock(lines).give_out(&mut io::stdout().lock())));
+    let _ = OWN.try_with(|own| own.get().map(|lines| lock(lines).give_out(&mut io::stdout())));
 }
 
 /// Writes out what any thread has kept: one that is busy all the time may have said it a while ago.
 pub fn give_all_out() {
     for lines in &*lock(&KEPT.threads) {
-        let _ = lock(lines).give_out(&mut io::stdout().lock());
+        let _ = lock(lines).give_out(&mut io::stdout());
     }
 }
 
