@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// An email address.
 ///
@@ -9,7 +10,7 @@ use std::hash::{Hash, Hasher};
 /// ESPs keep two people apart by case. The spelling that was given is kept, and is what gets sent.
 /// `Debug` hides the address and there is no `Display`: an address enters no log or message by accident.
 #[derive(Clone)]
-pub struct Email(Box<str>);
+pub struct Email(Arc<str>);
 
 /// Why a text was refused as an address. Says nothing of the text itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -49,7 +49,7 @@ name! {
 ///
 /// A site can choose its own UIDs, and some choose the address: `Debug` hides it as it does an [`super::Email`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Uid(Box<str>);
+pub struct Uid(Arc<str>);
 
 impl Uid {
     /// Takes a UID; `None` for an empty one, which Gigya never gives.

@@ -24,7 +24,7 @@ use crate::upstream::{self, CallId, Deadline};
 use futures_util::StreamExt;
 use futures_util::future::join;
 use jiff::SignedDuration;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 use tracing::Instrument;
 
@@ -96,7 +96,7 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
     }
 
     let mut summary = Summary { received: notification.events.len(), ..Summary::default() };
-    let mut told_before = HashSet::new();
+    let mut is_told = vec![false; results.len()];
     for (event, work) in notification.events.iter().zip(work_of) {
         let Some(work) = work else {
             let outcome = Outcome::Skipped(Reason::EventTypeIgnored);
@@ -104,10 +104,11 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
             summary.events.push(tell(gateway, side, event, &alone, None));
             continue;
         };
-        for (route, settled) in results[work].routes.iter().enumerate() {
+        let is_told = std::mem::replace(&mut is_told[work], true);
+        for settled in &results[work].routes {
             let mut settled = settled.clone();
             // Several events of one account are one change, which the first of them tells.
-            if !told_before.insert((work, route)) {
+            if is_told {
                 settled.leave_untold();
             }
             summary.events.push(tell(gateway, side, event, &settled, results[work].subscriber.clone()));

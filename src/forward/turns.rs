@@ -54,7 +54,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Turns<K, T> {
         let lane = &stay.lane;
         match lane.join() {
             Place::Leads(tell) => {
-                let turn = timeout(patience, lane.turn.lock()).await;
+                let turn = lane.wait(patience).await;
                 // Whoever comes from here on may bring news of what was read already.
                 if !mutation::is(Mutation::ShareWhatBeganBefore) {
                     *lock(&lane.next) = None;
@@ -84,11 +84,11 @@ impl<K: Clone + Eq + Hash, T: Clone> Turns<K, T> {
     /// Does the work when nobody else is about the same; beside them once it has waited for `patience`.
     pub async fn alone<W>(&self, key: &K, patience: Duration, work: impl Future<Output = W>) -> W {
         let stay = self.enter(key);
-        let _turn = timeout(patience, stay.lane.turn.lock()).await;
+        let _turn = stay.lane.wait(patience).await;
         work.await
     }
 
-    fn enter(&self, key: &K) -> Stay<'_, K, T> {
+    fn enter<'a>(&'a self, key: &'a K) -> Stay<'a, K, T> {
         let mut lanes = lock(&self.lanes);
         let lane = match lanes.get(key) {
             Some(lane) => Arc::clone(lane),
@@ -98,7 +98,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Turns<K, T> {
                 lane
             }
         };
-        Stay { turns: self, key: key.clone(), lane }
+        Stay { turns: self, key, lane }
     }
 }
 
@@ -108,6 +108,14 @@ enum Place<T> {
 }
 
 impl<T> Lane<T> {
+    /// Waits for the turn, at most for so long; none then.
+    async fn wait(&self, patience: Duration) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        match self.turn.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(_) => Box::pin(timeout(patience, self.turn.lock())).await.ok(),
+        }
+    }
+
     fn join(&self) -> Place<T> {
         let mut next = lock(&self.next);
         // A leader that was given up leaves what nobody will say anything to.
@@ -123,7 +131,7 @@ impl<T> Lane<T> {
 /// Somebody in a lane, which ends with the last of them.
 struct Stay<'a, K: Eq + Hash, T> {
     turns: &'a Turns<K, T>,
-    key: K,
+    key: &'a K,
     lane: Arc<Lane<T>>,
 }
 
@@ -132,7 +140,7 @@ impl<K: Eq + Hash, T> Drop for Stay<'_, K, T> {
         let mut lanes = lock(&self.turns.lanes);
         // The map's and this one: nobody can enter meanwhile.
         if Arc::strong_count(&self.lane) == 2 {
-            lanes.remove(&self.key);
+            lanes.remove(self.key);
         }
     }
 }

@@ -14,11 +14,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::Serialize;
 use sha1::Sha1;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicI64, Ordering};
 use uuid::Uuid;
 
 /// A set of form parameters, in the order in which they were added.
-pub type Form = Vec<(&'static str, String)>;
+pub type Form<'a> = Vec<(&'static str, Cow<'a, str>)>;
 
 /// Proves who makes a call, in the configured way.
 pub struct Authenticator {
@@ -72,20 +73,20 @@ impl Authenticator {
     }
 
     /// Adds to `form` what proves the call to `url`; returns an `Authorization` header where one is needed.
-    pub fn sign(&self, url: &str, form: &mut Form, now: Timestamp) -> Option<HeaderValue> {
+    pub fn sign<'a>(&'a self, url: &str, form: &mut Form<'a>, now: Timestamp) -> Option<HeaderValue> {
         let now = now.as_second() + self.clock_offset.load(Ordering::Relaxed);
         match &self.method {
             Method::Secret(secret) => {
-                form.push(("userKey", self.user_key.clone()));
-                form.push(("secret", secret.expose_secret().to_owned()));
+                form.push(("userKey", (&*self.user_key).into()));
+                form.push(("secret", secret.expose_secret().into()));
                 None
             }
             Method::Signed(key) => {
-                form.push(("userKey", self.user_key.clone()));
-                form.push(("timestamp", now.to_string()));
-                form.push(("nonce", Uuid::new_v4().simple().to_string()));
+                form.push(("userKey", (&*self.user_key).into()));
+                form.push(("timestamp", now.to_string().into()));
+                form.push(("nonce", Uuid::new_v4().simple().to_string().into()));
                 let signature = signature(key.expose_secret(), url, form);
-                form.push(("sig", signature));
+                form.push(("sig", signature.into()));
                 None
             }
             Method::Bearer(key) => {
@@ -112,7 +113,7 @@ impl Authenticator {
 }
 
 /// base64(HMAC-SHA1(key, "POST" & enc(url) & enc(sorted parameters))).
-fn signature(key: &[u8], url: &str, form: &Form) -> String {
+fn signature(key: &[u8], url: &str, form: &Form<'_>) -> String {
     let mut sorted: Vec<_> = form.iter().collect();
     sorted.sort_by_key(|(name, _)| *name);
     let parameters: Vec<_> = sorted.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();

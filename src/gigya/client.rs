@@ -31,6 +31,8 @@ const WRITES: [&str; 2] = ["accounts.setAccountInfo", "accounts.unsubscribe"];
 const INCLUDE: &str = "profile,emails,loginIDs,data,subscriptions,preferences";
 /// About as long as a form is, in bytes; a longer one grows.
 const FORM: usize = 512;
+/// As many parameters as can be added to prove who calls.
+const MOST_PROOFS: usize = 5;
 /// The most accounts looked at that share one address.
 const MAX_SHARING: usize = 20;
 
@@ -143,7 +145,7 @@ impl Client {
         match &account.handle {
             Handle::Uid(uid) => self.read_account(by_uid(uid), None, Some(account), api_key, deadline).await,
             Handle::RegToken(token) => {
-                let form = vec![("regToken", token.clone()), ("include", INCLUDE.to_owned())];
+                let form = vec![("regToken", token.clone().into()), ("include", INCLUDE.into())];
                 match self.read_account(form, Some(token.clone()), Some(account), api_key, deadline).await? {
                     Reading::Found(same) if same.uid == account.uid => Ok(Reading::Found(same)),
                     Reading::Found(_) | Reading::NotFound => self.account(&account.uid, api_key, deadline).await,
@@ -158,18 +160,18 @@ impl Client {
         api_key: Option<&str>,
         deadline: Deadline,
     ) -> Result<Reading, Fault> {
-        let form = vec![(key, value.to_owned())];
+        let form = vec![(key, value.into())];
         let answer = self.call("accounts.getLiteToken", Attempts::Few, form, api_key, deadline).await;
         let Some(body) = missing_is_none(answer)? else { return Ok(Reading::NotFound) };
         let token = parse::<LiteToken>(&body)?.token;
-        let form = vec![("regToken", token.clone()), ("include", INCLUDE.to_owned())];
+        let form = vec![("regToken", token.clone().into()), ("include", INCLUDE.into())];
         self.read_account(form, Some(token), None, api_key, deadline).await
     }
 
     /// `before` is the account as this very call has read it before, if it has.
     async fn read_account(
         &self,
-        form: Form,
+        form: Form<'_>,
         reg_token: Option<String>,
         before: Option<&Account>,
         api_key: Option<&str>,
@@ -205,7 +207,7 @@ impl Client {
     async fn search(&self, condition: &str, deadline: Deadline) -> Result<Vec<Account>, Fault> {
         const WHAT: &str = "UID,isActive,isRegistered,profile,emails,loginIDs,subscriptions";
         let query = format!("SELECT {WHAT} FROM accounts WHERE {condition} LIMIT {MAX_SHARING}");
-        let form = vec![("query", query), ("accountTypes", "full,lite".to_owned())];
+        let form = vec![("query", query.into()), ("accountTypes", "full,lite".into())];
         let body = self.call("accounts.search", Attempts::Few, form, None, deadline).await?;
         let rows = body.map_or(Ok(Rows { results: Vec::new() }), |body| parse::<Rows>(&body))?;
         let accounts = rows.results.into_iter().filter_map(|row| Account::read(row.get(), None).transpose());
@@ -224,16 +226,16 @@ impl Client {
         let change = account.subscription_change(id, subscribed, tag).to_string();
         // An opt-in that may or may not have been written must be looked at again before it is repeated.
         let attempts = if subscribed { Attempts::Once } else { Attempts::Few };
-        let by_uid = ("UID", account.uid.expose().to_owned());
+        let by_uid = ("UID", account.uid.expose().into());
         // Whose address a token stands for may have got another one meanwhile.
         let handles = match &account.handle {
             Handle::Uid(_) => vec![by_uid],
-            Handle::RegToken(token) => vec![("regToken", token.clone()), by_uid],
+            Handle::RegToken(token) => vec![("regToken", token.into()), by_uid],
         };
         for handle in handles {
-            let mut form = vec![handle, ("subscriptions", change.clone())];
+            let mut form: Form<'_> = vec![handle, ("subscriptions", (&*change).into())];
             if self.mute_webhooks {
-                form.push(("muteWebhooks", "true".to_owned()));
+                form.push(("muteWebhooks", "true".into()));
             }
             if self.call("accounts.setAccountInfo", attempts, form, None, deadline).await?.is_some() {
                 return Ok(());
@@ -245,14 +247,14 @@ impl Client {
     /// Opts an address out by `accounts.unsubscribe`, which needs no account to be found first. Returns
     /// whether Gigya knew the address and the subscription.
     pub async fn unsubscribe(&self, address: &Email, id: &SubscriptionId, deadline: Deadline) -> Result<bool, Fault> {
-        let form = vec![("email", address.expose().to_owned()), ("subscriptionID", id.as_str().to_owned())];
+        let form = vec![("email", address.expose().into()), ("subscriptionID", id.as_str().into())];
         let answer = self.call("accounts.unsubscribe", Attempts::Few, form, None, deadline).await;
         Ok(missing_is_none(answer)?.is_some())
     }
 
     /// Begins the registration of a lite account. Nothing is there yet, and nothing stays if it isn't finished.
     pub async fn begin_lite_account(&self, deadline: Deadline) -> Result<Registration, Fault> {
-        let form = vec![("isLite", "true".to_owned())];
+        let form = vec![("isLite", "true".into())];
         let body = self.call("accounts.initRegistration", Attempts::Few, form, None, deadline).await?;
         parse(&body.ok_or(Fault::Refused { code: 403_047 })?)
     }
@@ -268,9 +270,9 @@ impl Client {
         deadline: Deadline,
     ) -> Result<(), Fault> {
         let form = vec![
-            ("regToken", registration.token),
-            ("profile", serde_json::json!({ "email": address.expose() }).to_string()),
-            ("subscriptions", tag.first_subscription(id).to_string()),
+            ("regToken", registration.token.into()),
+            ("profile", serde_json::json!({ "email": address.expose() }).to_string().into()),
+            ("subscriptions", tag.first_subscription(id).to_string().into()),
         ];
         // Whether it was made, if no answer comes, is seen by who looks for the account again.
         let done = self.call("accounts.setAccountInfo", Attempts::Once, form, None, deadline).await?;
@@ -279,7 +281,7 @@ impl Client {
 
     /// The keys with which Gigya signs webhooks. Needs no credentials, and sends none.
     pub(super) async fn public_keys(&self, api_key: &str, deadline: Deadline) -> Result<WireKeys, Fault> {
-        let form = vec![("apiKey", api_key.to_owned()), ("V2", "true".to_owned())];
+        let form = vec![("apiKey", api_key.into()), ("V2", "true".into())];
         let operation = "accounts.getJWTPublicKey";
         match self.send(operation, Attempts::Few, &form, None, deadline).await? {
             Answer::Done(body) => parse(&body),
@@ -292,7 +294,7 @@ impl Client {
         &self,
         operation: &'static str,
         attempts: Attempts,
-        form: Form,
+        form: Form<'_>,
         api_key: Option<&str>,
         deadline: Deadline,
     ) -> Result<Option<Bytes>, Fault> {
@@ -315,7 +317,7 @@ impl Client {
         &self,
         operation: &'static str,
         attempts: Attempts,
-        form: &Form,
+        form: &Form<'_>,
         api_key: &str,
         deadline: Deadline,
     ) -> Result<Answer, Fault> {
@@ -332,7 +334,7 @@ impl Client {
     /// Whether the credentials are known to work; asks with a harmless search if no call has shown it yet.
     async fn is_proven(&self, api_key: &str, deadline: Deadline) -> Result<bool, Fault> {
         if !self.proven.load(Ordering::Relaxed) {
-            let form = vec![("query", "SELECT UID FROM accounts LIMIT 1".to_owned())];
+            let form = vec![("query", "SELECT UID FROM accounts LIMIT 1".into())];
             let answer = self.call_signed("accounts.search", Attempts::Few, &form, api_key, deadline).await?;
             self.proven.store(matches!(answer, Answer::Done(_)), Ordering::Relaxed);
         }
@@ -343,15 +345,16 @@ impl Client {
         &self,
         operation: &'static str,
         attempts: Attempts,
-        form: &Form,
+        parameters: &Form<'_>,
         sign_for: Option<&str>,
         deadline: Deadline,
     ) -> Result<Answer, Fault> {
         let url = self.url(operation);
         let build = || {
-            let mut form = form.clone();
+            let mut form = Form::with_capacity(parameters.len() + MOST_PROOFS);
+            form.extend(parameters.iter().cloned());
             let authorization = sign_for.and_then(|api_key| {
-                form.push(("apiKey", api_key.to_owned()));
+                form.push(("apiKey", api_key.into()));
                 self.auth.sign(&url, &mut form, self.clock.now())
             });
             let body = form_urlencoded::Serializer::new(String::with_capacity(FORM)).extend_pairs(&form).finish();
@@ -412,8 +415,8 @@ impl Client {
     }
 }
 
-fn by_uid(uid: &Uid) -> Form {
-    vec![("UID", uid.expose().to_owned()), ("include", INCLUDE.to_owned())]
+fn by_uid(uid: &Uid) -> Form<'_> {
+    vec![("UID", uid.expose().into()), ("include", INCLUDE.into())]
 }
 
 /// For calls that look somebody up: a refusal of the data means that there is nobody.

@@ -78,11 +78,11 @@ impl Client {
     ) -> Result<AccountPage, Fault> {
         let form = match cursor {
             None => vec![
-                ("query", selection.query.clone()),
-                ("accountTypes", "full,lite".to_owned()),
-                ("openCursor", "true".to_owned()),
+                ("query", (&*selection.query).into()),
+                ("accountTypes", "full,lite".into()),
+                ("openCursor", "true".into()),
             ],
-            Some(cursor) => vec![("cursorId", cursor.to_owned())],
+            Some(cursor) => vec![("cursorId", cursor.into())],
         };
         let body = self.call("accounts.search", Attempts::Few, form, None, deadline).await?;
         let mut page: AccountPage = parse(&body.ok_or(Fault::Refused { code: 403_047 })?)?;

@@ -17,7 +17,7 @@ impl GigyaSetUp {
         let mut first = true;
         for (index, api_key) in self.connection.api_keys.iter().enumerate() {
             let subject = format!("credentials for {api_key}");
-            let form = vec![("query", "SELECT UID FROM accounts LIMIT 1".to_owned())];
+            let form = vec![("query", "SELECT UID FROM accounts LIMIT 1".into())];
             let asked = self.client.call("accounts.search", Attempts::Few, form, Some(api_key), look()).await;
             let asked = asked.and_then(|answer| answer.ok_or(Fault::Configuration { code: 403_005 }));
             match asked {
@@ -34,11 +34,12 @@ impl GigyaSetUp {
     pub(super) async fn prove_permissions(&self, proofs: &mut Vec<Finding>) {
         const FOR_NOBODY: &str = "may be called, as far as asking for nobody tells";
         let made_up = format!("esp-gateway-probe-{}", Uuid::new_v4().simple());
-        let nobody = ("UID", made_up.clone());
-        let writing = vec![nobody.clone(), ("subscriptions", "{}".to_owned())];
-        let token = vec![("emailToken", made_up.clone())];
+        let nobody = ("UID", (&*made_up).into());
+        let writing = vec![nobody.clone(), ("subscriptions", "{}".into())];
+        let token = vec![("emailToken", (&*made_up).into())];
         // `.invalid` is nobody's mail host, by RFC 2606.
-        let opting_out = vec![("email", format!("{made_up}@example.invalid")), ("subscriptionID", made_up)];
+        let opting_out =
+            vec![("email", format!("{made_up}@example.invalid").into()), ("subscriptionID", (&*made_up).into())];
         let probes = [
             ("accounts.getAccountInfo", vec![nobody], "may be called"),
             ("accounts.getLiteToken", token, FOR_NOBODY),

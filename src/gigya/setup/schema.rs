@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 impl GigyaSetUp {
     pub(super) async fn prove_schema(&self, proofs: &mut Vec<Finding>) {
         const SUBJECT: &str = "schema";
-        let form = vec![("include", "profileSchema,dataSchema,subscriptionsSchema".to_owned())];
+        let form = vec![("include", "profileSchema,dataSchema,subscriptionsSchema".into())];
         let asked = self.client.call("accounts.getSchema", Attempts::Few, form, None, look()).await;
         let answer = asked.and_then(|body| body.ok_or(Fault::Configuration { code: 403_005 }));
         let schema: Value = match answer.and_then(|body| crate::gigya::client::parse(&body)) {

@@ -41,7 +41,7 @@ pub struct Webhook {
 
 /// A call of `accounts.webhooks.set`.
 pub struct Todo {
-    pub form: Form,
+    pub form: Form<'static>,
     /// What is told afterwards.
     pub done: &'static str,
 }
@@ -111,22 +111,22 @@ impl Todo {
     /// Under the name that it has: another one for its URL is an error. Its headers stay.
     pub fn update(wanted: &Wanted, held: &Webhook) -> Self {
         let mut form = form(wanted, &held.name);
-        form.extend(held.headers.as_ref().map(|headers| ("headers", headers.to_string())));
+        form.extend(held.headers.as_ref().map(|headers| ("headers", headers.to_string().into())));
         Self { form, done: if held.active { "updated" } else { "switched on" } }
     }
 }
 
-fn form(wanted: &Wanted, name: &str) -> Form {
-    let mut form = vec![
-        ("name", name.to_owned()),
-        ("url", wanted.url.clone()),
-        ("events", json!(EVENTS).to_string()),
-        ("version", wanted.version.to_owned()),
-        ("active", "true".to_owned()),
+fn form(wanted: &Wanted, name: &str) -> Form<'static> {
+    let mut form: Form<'_> = vec![
+        ("name", name.to_owned().into()),
+        ("url", wanted.url.clone().into()),
+        ("events", json!(EVENTS).to_string().into()),
+        ("version", wanted.version.into()),
+        ("active", "true".into()),
     ];
     if wanted.version != "2.0" {
         // An empty one is the partner secret.
-        form.push(("signingUserKey", wanted.signing_key.clone().unwrap_or_default()));
+        form.push(("signingUserKey", wanted.signing_key.clone().unwrap_or_default().into()));
     }
     form
 }
