@@ -1,14 +1,13 @@
 //! JSON as it was read, in little room: what is text there stays where it is, and is pointed to.
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Number, Value};
-use std::borrow::Cow;
-use std::fmt;
+use serde::de::Error as _;
+use serde_json::{Error, Number, Value};
 use std::ops::Range;
 
 /// How many bytes of text there are for a value, at least, in most of what is read.
 const A_VALUE: usize = 32;
+/// How many lists and objects may be in each other.
+const DEEPEST: usize = 128;
 
 /// Values in the order of their text, each before what is inside of it: one piece of memory for all of them.
 #[derive(Default)]
@@ -59,6 +58,14 @@ impl Tree {
     /// With room for the values of a text.
     pub fn of(text: &str) -> Self {
         Self(Vec::with_capacity(text.len() / A_VALUE))
+    }
+
+    /// Reads all of a part of a text, which has to be JSON. Tells the value's number.
+    ///
+    /// # Errors
+    /// What is JSON, and can't be read all the same: half a surrogate pair, a number beyond all numbers, lists in lists without end.
+    pub fn read(&mut self, text: &str, part: Range<usize>) -> Result<usize, Error> {
+        Reader { text: &text[..part.end], at: part.start, tree: self }.value(None, DEEPEST)
     }
 
     /// Where the value is that comes after this one and all that is inside of it.
@@ -178,123 +185,107 @@ impl<'a> Part<'a> {
     }
 }
 
-/// A member's name, borrowed where it needs no unescaping.
-#[derive(Deserialize)]
-pub struct Name<'a>(#[serde(borrow)] pub Cow<'a, str>);
-
 /// Where a part of a text is in it.
 pub fn range(text: &str, part: &str) -> Range<usize> {
     let from = part.as_ptr().addr() - text.as_ptr().addr();
     from..from + part.len()
 }
 
-/// Reads a value of this text, or of a part of it, to the end of a tree.
-pub struct Reads<'de, 't> {
-    text: &'de str,
-    tree: &'t mut Tree,
-    name: Option<Text>,
+/// Reads a part of a text that was found to be JSON, so that only what tells values apart is looked at. Of what is no JSON, it makes an
+/// error, or something else.
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    tree: &'a mut Tree,
 }
 
-impl<'de, 't> Reads<'de, 't> {
-    /// A value that is no member's.
-    pub const fn new(text: &'de str, tree: &'t mut Tree) -> Self {
-        Self { text, tree, name: None }
+impl Reader<'_> {
+    /// The next byte that is neither blank nor between values.
+    fn next(&mut self) -> Result<u8, Error> {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',' | b':')).count();
+        self.at += blank;
+        rest.get(blank).copied().ok_or_else(|| Error::custom("breaks off"))
     }
 
-    /// What is inside of it.
-    const fn inside(&mut self, name: Option<Text>) -> Reads<'de, '_> {
-        Reads { text: self.text, tree: &mut *self.tree, name }
-    }
-
-    fn text<E: Error>(&self, text: Cow<'de, str>) -> Result<Text, E> {
-        let range = match text {
-            Cow::Borrowed(part) => range(self.text, part),
-            Cow::Owned(text) => return Ok(Text::Unescaped(Box::new(text.into()))),
+    /// A value and all that is inside of it, which goes no deeper than this. Tells its number.
+    fn value(&mut self, name: Option<Text>, deepest: usize) -> Result<usize, Error> {
+        let value = match self.next()? {
+            open @ (b'{' | b'[') => return self.values(open, name, deepest),
+            b'"' => Node::Text(self.string()?),
+            b't' => self.word("true", Node::Flag(true)),
+            b'f' => self.word("false", Node::Flag(false)),
+            b'n' => self.word("null", Node::Null),
+            _ => self.number()?,
         };
-        let beyond = |_| E::custom("more than 4 GiB");
-        let (from, to) = (range.start.try_into().map_err(beyond)?, range.end.try_into().map_err(beyond)?);
-        Ok(Text::At(Place { from, to }))
+        Ok(self.push(name, value))
     }
 
-    /// Its number.
-    fn push(&mut self, value: Node) -> usize {
-        self.tree.0.push(Entry { name: self.name.take(), value });
-        self.tree.0.len() - 1
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Reads<'de, '_> {
-    type Value = usize;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Reads<'de, '_> {
-    type Value = usize;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E: Error>(mut self) -> Result<usize, E> {
-        Ok(self.push(Node::Null))
-    }
-
-    fn visit_bool<E: Error>(mut self, flag: bool) -> Result<usize, E> {
-        Ok(self.push(Node::Flag(flag)))
-    }
-
-    fn visit_i64<E: Error>(mut self, number: i64) -> Result<usize, E> {
-        Ok(self.push(Node::Whole(number)))
-    }
-
-    fn visit_u64<E: Error>(mut self, number: u64) -> Result<usize, E> {
-        Ok(self.push(i64::try_from(number).map_or(Node::Large(number), Node::Whole)))
-    }
-
-    fn visit_f64<E: Error>(mut self, number: f64) -> Result<usize, E> {
-        Ok(self.push(Node::Real(number)))
-    }
-
-    fn visit_borrowed_str<E: Error>(mut self, text: &'de str) -> Result<usize, E> {
-        let text = self.text(Cow::Borrowed(text))?;
-        Ok(self.push(Node::Text(text)))
-    }
-
-    fn visit_str<E: Error>(mut self, text: &str) -> Result<usize, E> {
-        let text = self.text(Cow::Owned(text.to_owned()))?;
-        Ok(self.push(Node::Text(text)))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<usize, A::Error> {
-        let at = self.push(Node::List(0));
-        while list.next_element_seed(self.inside(None))?.is_some() {}
-        self.tree.0[at].value = Node::List(self.tree.0.len());
-        Ok(at)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut object: A) -> Result<usize, A::Error> {
-        let at = self.push(Node::Object(0));
-        while let Some(Name(name)) = object.next_key()? {
-            let name = self.text(name)?;
-            object.next_value_seed(self.inside(Some(name)))?;
+    fn values(&mut self, open: u8, name: Option<Text>, deepest: usize) -> Result<usize, Error> {
+        let deepest = deepest.checked_sub(1).ok_or_else(|| Error::custom("too deep"))?;
+        let is_object = open == b'{';
+        let (close, kind): (_, fn(usize) -> Node) = if is_object { (b'}', Node::Object) } else { (b']', Node::List) };
+        let number = self.push(name, Node::Null);
+        self.at += 1;
+        while self.next()? != close {
+            let name = if is_object { Some(self.string()?) } else { None };
+            self.value(name, deepest)?;
         }
-        self.tree.0[at].value = Node::Object(self.tree.0.len());
-        Ok(at)
+        self.at += 1;
+        self.tree.0[number].value = kind(self.tree.0.len());
+        Ok(number)
+    }
+
+    fn string(&mut self) -> Result<Text, Error> {
+        let (opens, begins) = (self.at, self.at + 1);
+        let rest = self.text.as_bytes().get(begins..).unwrap_or_default();
+        let plain = rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\')).count();
+        if let Some(b'"') = rest.get(plain) {
+            let ends = begins + plain;
+            self.at = ends + 1;
+            let beyond = |_| Error::custom("more than 4 GiB");
+            return Ok(Text::At(Place {
+                from: begins.try_into().map_err(beyond)?,
+                to: ends.try_into().map_err(beyond)?,
+            }));
+        }
+        let mut strings =
+            serde_json::Deserializer::from_str(self.text.get(opens..).unwrap_or_default()).into_iter::<String>();
+        let text = strings.next().ok_or_else(|| Error::custom("breaks off"))??;
+        self.at += strings.byte_offset();
+        Ok(Text::Unescaped(Box::new(text.into())))
+    }
+
+    fn number(&mut self) -> Result<Node, Error> {
+        let is_of_it = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+        let digits = self.text.as_bytes()[self.at..].iter().take_while(is_of_it).count();
+        let number: Number = serde_json::from_str(self.text.get(self.at..self.at + digits).unwrap_or_default())?;
+        self.at += digits;
+        let whole = number.as_i64().map(Node::Whole).or_else(|| number.as_u64().map(Node::Large));
+        Ok(whole.unwrap_or_else(|| Node::Real(number.as_f64().unwrap_or(f64::NAN))))
+    }
+
+    fn word(&mut self, word: &str, value: Node) -> Node {
+        self.at += word.len();
+        value
+    }
+
+    /// Tells its number.
+    fn push(&mut self, name: Option<Text>, value: Node) -> usize {
+        self.tree.0.push(Entry { name, value });
+        self.tree.0.len() - 1
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn read(text: &str) -> Result<Tree, serde_json::Error> {
-        let (mut deserializer, mut tree) = (serde_json::Deserializer::from_str(text), Tree::of(text));
-        Reads::new(text, &mut tree).deserialize(&mut deserializer)?;
-        deserializer.end().map(|()| tree)
+        let mut tree = Tree::of(text);
+        tree.read(text, 0..text.len()).map(|_| tree)
     }
 
     #[test]
@@ -328,6 +319,31 @@ mod tests {
         }
         let text = part.get("a").unwrap();
         assert!(text.get("a").is_none() && text.as_bool().is_none() && text.as_i64().is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(read(&nested(DEEPEST)).is_ok());
+        for bad in [r#""\ud800""#, r#"{"\ud800":1}"#, "1e999", "[-1e999]", &nested(DEEPEST + 1), &"[".repeat(1_000_000)]
+        {
+            assert!(read(bad).is_err(), "{bad:.20}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_no_json_does_no_harm(text in "[\\[\\]{}\",:\\\\ tfn1é-]{0,40}|.*") {
+            let _ = read(&text);
+        }
+    }
+
+    #[test]
+    fn what_breaks_off_is_an_error() {
+        let all = r#"{"a\"b":[1,-2.5e3,true,false,null,{"c":"d\\"}], "e" : "f"}"#;
+        for end in 0..all.len() {
+            assert!(read(&all[..end]).is_err(), "{}", &all[..end]);
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! A JSON object as it was read: what is asked of accounts in any case is read once, and the rest, of which an account has
 //! hundreds of values, looked for where a route maps it.
 
-use super::tree::{Name, Part, Reads, Tree, range};
+use super::tree::{Part, Tree, range};
+use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -51,23 +53,7 @@ impl Whole {
     /// Takes a text, which has to be a JSON object.
     pub fn new(text: impl Into<Box<str>>) -> Result<Self, Unread> {
         let text = text.into();
-        let members = match Members::read(&text, Kind::Trees) {
-            Ok(members) => members,
-            // Once more: something is odd, perhaps in a value that nobody asks for.
-            Err(_) => {
-                let mut members = Members::read(&text, Kind::Places)?;
-                let Members { tree, kept, .. } = &mut members;
-                for member in kept {
-                    // What was read of it until it couldn't be stays behind, and nothing leads there.
-                    if let Member::Unread(place) = member
-                        && let Ok(at) = read(&text, place.clone(), tree)
-                    {
-                        *member = Member::Read(at);
-                    }
-                }
-                members
-            }
-        };
+        let members = Members::read(&text)?;
         Ok(Self(Arc::new(Read { text, members })))
     }
 
@@ -110,7 +96,7 @@ impl Whole {
         match self.kept(name) {
             None | Some(Member::Missing) => Ok(None),
             Some(Member::Read(at)) => Ok(Some(self.read(*at))),
-            Some(Member::Unread(place)) => read(&self.0.text, place.clone(), &mut Tree::default()).map(|_| None),
+            Some(Member::Unread(place)) => Tree::default().read(&self.0.text, place.clone()).map(|_| None),
         }
     }
 
@@ -146,11 +132,6 @@ impl fmt::Debug for Whole {
     }
 }
 
-/// Reads all of a part of the text.
-fn read(text: &str, place: Range<usize>, tree: &mut Tree) -> Result<usize, Unread> {
-    Reads::new(text, tree).deserialize(&mut serde_json::Deserializer::from_str(&text[place]))
-}
-
 /// The text of a member of an object, or of an item of a list; `None` if there is none, or it is neither.
 fn member<'a>(text: &'a str, name: &str) -> Result<Option<&'a str>, Unread> {
     match Find(name).deserialize(&mut serde_json::Deserializer::from_str(text)) {
@@ -161,25 +142,25 @@ fn member<'a>(text: &'a str, name: &str) -> Result<Option<&'a str>, Unread> {
 }
 
 impl Members {
-    fn read(text: &str, kind: Kind) -> Result<Self, Unread> {
+    fn read(text: &str) -> Result<Self, Unread> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        let members = Index { text, kind }.deserialize(&mut deserializer)?;
+        let mut members = Index(text).deserialize(&mut deserializer)?;
         deserializer.end()?;
+        let Self { tree, kept, .. } = &mut members;
+        for member in kept {
+            // What was read of one until it couldn't be stays behind, and nothing leads there.
+            if let Member::Unread(place) = member
+                && let Ok(at) = tree.read(text, place.clone())
+            {
+                *member = Member::Read(at);
+            }
+        }
         Ok(members)
     }
 }
 
-/// As what members are read.
-#[derive(Clone, Copy)]
-enum Kind {
-    Trees,
-    Places,
-}
-
-struct Index<'a> {
-    text: &'a str,
-    kind: Kind,
-}
+/// Finds where the members are.
+struct Index<'a>(&'a str);
 
 impl<'de> DeserializeSeed<'de> for Index<'de> {
     type Value = Members;
@@ -197,22 +178,22 @@ impl<'de> Visitor<'de> for Index<'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut members = Members { tree: Tree::of(self.text), ..Members::default() };
+        let mut members = Members { tree: Tree::of(self.0), ..Members::default() };
         while let Some(Name(name)) = map.next_key()? {
+            let place = range(self.0, map.next_value::<&RawValue>()?.get());
             if let Some(nth) = KEPT.iter().position(|kept| *kept == name) {
-                members.kept[nth] = match self.kind {
-                    Kind::Trees => Member::Read(map.next_value_seed(Reads::new(self.text, &mut members.tree))?),
-                    Kind::Places => Member::Unread(range(self.text, map.next_value::<&RawValue>()?.get())),
-                };
+                members.kept[nth] = Member::Unread(place);
             } else if let Some(nth) = OF_THE_CALL.iter().position(|told| *told == name) {
-                members.of_the_call[nth] = range(self.text, map.next_value::<&RawValue>()?.get());
-            } else {
-                map.next_value::<IgnoredAny>()?;
+                members.of_the_call[nth] = place;
             }
         }
         Ok(members)
     }
 }
+
+/// A member's name, borrowed where it needs no unescaping.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Looks for a name; of several members of the same name, the last counts.
 struct Find<'n>(&'n str);
