@@ -11,11 +11,13 @@ use opentelemetry::trace::TracerProvider;
 use std::panic::PanicHookInfo;
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
-use tracing::{Dispatch, Level, Metadata};
+use tracing::subscriber::Interest;
+use tracing::{Dispatch, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::DefaultFields;
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
 
@@ -69,11 +71,6 @@ where
 {
     let (chosen, filter) = reload::Layer::new(telemetry.log_filter.targets().clone());
     let told = chosen.and(filter_fn(may_be_told)).or(filter_fn(is_request).with_max_level_hint(LevelFilter::INFO));
-    let lines = fmt::layer().with_writer(writer);
-    let lines: Box<dyn Layer<Registry> + Send + Sync> = match telemetry.log_format {
-        LogFormat::Json => Box::new(lines.fmt_fields(Members).event_format(JsonLines).with_filter(told)),
-        LogFormat::Text => Box::new(lines.fmt_fields(DefaultFields::new()).event_format(TextLines).with_filter(told)),
-    };
     let exporting = telemetry.traces.as_ref().map(Exporting::start).transpose().map_err(TelemetryError::Exporter)?;
     let spans = exporting.as_ref().map(|exporting| {
         tracing_opentelemetry::layer()
@@ -84,13 +81,44 @@ where
             .with_tracked_inactivity(false)
             .with_filter(filter_fn(traces::is_traced).with_max_level_hint(LevelFilter::INFO))
     });
-    // Without traces, there is no second layer: even one that takes nothing would be asked whenever a request goes on.
-    let registry = tracing_subscriber::registry().with(lines);
+    // Without traces, there is no second layer: even one that takes nothing would be asked whenever a request goes on, and who alone
+    // listens has nothing to keep apart.
+    let registry = tracing_subscriber::registry();
     let dispatch = match spans {
-        Some(spans) => Dispatch::new(registry.with(spans)),
-        None => Dispatch::new(registry),
+        Some(spans) => Dispatch::new(registry.with(lines(telemetry, writer).with_filter(told)).with(spans)),
+        None => Dispatch::new(registry.with(Only(told)).with(lines(telemetry, writer))),
     };
     Ok((dispatch, Installed { filter, exporting }))
+}
+
+/// Writes log lines.
+fn lines<S, W>(telemetry: &Telemetry, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = fmt::layer().with_writer(writer);
+    match telemetry.log_format {
+        LogFormat::Json => Box::new(lines.fmt_fields(Members).event_format(JsonLines)),
+        LogFormat::Text => Box::new(lines.fmt_fields(DefaultFields::new()).event_format(TextLines)),
+    }
+}
+
+/// Lets nothing else through to any layer.
+struct Only<F>(F);
+
+impl<S: Subscriber, F: Filter<S> + 'static> Layer<S> for Only<F> {
+    fn register_callsite(&self, told: &'static Metadata<'static>) -> Interest {
+        self.0.callsite_enabled(told)
+    }
+
+    fn enabled(&self, told: &Metadata<'_>, context: Context<'_, S>) -> bool {
+        self.0.enabled(told, &context)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.0.max_level_hint()
+    }
 }
 
 impl Installed {
