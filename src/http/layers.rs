@@ -4,26 +4,24 @@
 use super::answer::Problem;
 use crate::esp::PROVIDERS;
 use crate::telemetry::{metrics as meter, traces};
+use axum::Router;
 use axum::body::Body;
-use axum::error_handling::HandleErrorLayer;
 use axum::extract::{MatchedPath, Request};
 use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
-use axum::{BoxError, Router};
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either};
 use http::{HeaderMap, HeaderName, StatusCode};
 use std::any::Any;
 use std::convert::Infallible;
 use std::future::ready;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tower::layer::layer_fn;
-use tower::limit::GlobalConcurrencyLimitLayer;
-use tower::load_shed::LoadShedLayer;
 use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::{RequestBodyLimitLayer, ResponseBody};
@@ -40,36 +38,17 @@ const LONGEST_ID: usize = 64;
 /// on at once, and others are turned away before any work.
 ///
 /// They go around the routes and not around the router, as only there it is known which route it is; so axum clones
-/// them for each request, and the count has to be the shared one, [`GlobalConcurrencyLimitLayer`].
+/// them for each request, and the places are shared.
 pub(super) fn around(router: Router, max_in_flight: Option<usize>) -> Router {
-    let shed_load = max_in_flight.map(|limit| {
-        let shed = meter::http_shed();
-        let in_flight = meter::http_in_flight();
-        ServiceBuilder::new()
-            .layer(HandleErrorLayer::new(move |_: BoxError| {
-                shed.increment(1);
-                ready(Problem::Overloaded)
-            }))
-            .layer(LoadShedLayer::new()) // nobody waits, as the sender's redelivery is the queue
-            .layer(GlobalConcurrencyLimitLayer::new(limit.min(Semaphore::MAX_PERMITS)))
-            .map_future(move |work| {
-                let place = Place::take(&in_flight);
-                async move {
-                    let _place = place;
-                    work.await
-                }
-            })
-            .into_inner()
-    });
+    let places = max_in_flight.map(Places::new);
     router.layer(
         ServiceBuilder::new()
             .map_request(drop_odd_id)
             .layer(SetRequestIdLayer::new(X_REQUEST_ID, MakeRequestUuid))
             .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
             .map_request(hide_headers)
-            .layer(layer_fn(Told))
-            .layer(CatchPanicLayer::custom(panicked))
-            .option_layer(shed_load),
+            .layer(layer_fn(move |routes| Told { routes, places: places.clone() }))
+            .layer(CatchPanicLayer::custom(panicked)),
     )
 }
 
@@ -123,9 +102,13 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
     Problem::Internal.into_response()
 }
 
-/// Tells of a request in a span, a line of the log and the metrics, and writes out the problem if it ended in one.
+/// Tells of a request in a span, a line of the log and the metrics, and writes out the problem if it ended in one. Where places
+/// are counted, one that finds none gets no further.
 #[derive(Clone)]
-struct Told<S>(S);
+struct Told<S> {
+    routes: S,
+    places: Option<Arc<Places>>,
+}
 
 impl<S, B> Service<Request> for Told<S>
 where
@@ -137,7 +120,7 @@ where
     type Future = BoxFuture<'static, Result<Response, Infallible>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.0.poll_ready(context)
+        self.routes.poll_ready(context)
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
@@ -146,12 +129,21 @@ where
         let id = request_id(request.extensions());
         let span = tracing::info_span!("request", endpoint, request_id = id);
         let traced = traced(&request, &id);
-        let working = span.in_scope(|| traced.in_scope(|| self.0.call(request)));
+        let working = match self.places.as_ref().map(Places::take) {
+            // Nobody waits, as the sender's redelivery is the queue.
+            Some(None) => Either::Right(ready(Problem::Overloaded.into_response())),
+            place => {
+                let working = span.in_scope(|| traced.in_scope(|| self.routes.call(request)));
+                Either::Left(working.map(move |answer| {
+                    drop(place);
+                    let Ok(answer) = answer;
+                    answer.into_response()
+                }))
+            }
+        };
         let about = traced.clone();
         // Not in an async block, which would hold what it awaits twice.
-        let work = working.map(move |answer| {
-            let Ok(answer) = answer;
-            let mut answer = answer.into_response();
+        let work = working.map(move |mut answer| {
             if let Some(problem) = answer.extensions_mut().remove::<Problem>() {
                 if problem == Problem::Internal {
                     tracing::error!("the gateway panicked; this is a bug");
@@ -227,19 +219,39 @@ fn label(status: StatusCode) -> &'static str {
     }
 }
 
-/// One request's place among those in flight.
-struct Place(metrics::Gauge);
+/// How many requests may be worked on at once, and how many are.
+struct Places {
+    free: Arc<Semaphore>,
+    taken: metrics::Gauge,
+    shed: metrics::Counter,
+}
 
-impl Place {
-    fn take(in_flight: &metrics::Gauge) -> Self {
-        in_flight.increment(1.0);
-        Self(in_flight.clone())
+impl Places {
+    fn new(limit: usize) -> Arc<Self> {
+        let free = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        Arc::new(Self { free, taken: meter::http_in_flight(), shed: meter::http_shed() })
     }
+
+    /// A place, if one is free.
+    fn take(self: &Arc<Self>) -> Option<Place> {
+        let Ok(free) = Arc::clone(&self.free).try_acquire_owned() else {
+            self.shed.increment(1);
+            return None;
+        };
+        self.taken.increment(1.0);
+        Some(Place { _taken: free, among: Arc::clone(self) })
+    }
+}
+
+/// One request's place among those in flight.
+struct Place {
+    _taken: OwnedSemaphorePermit,
+    among: Arc<Places>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.decrement(1.0);
+        self.among.taken.decrement(1.0);
     }
 }
 

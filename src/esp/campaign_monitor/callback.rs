@@ -48,10 +48,10 @@ struct WireEvent<Fields> {
 #[derive(Default, Deserialize)]
 struct XmlFields {
     #[serde(rename = "CustomField", default)]
-    fields: Vec<WireField>,
+    fields: Vec<WireField<'static>>,
 }
 
-type JsonEvent = WireEvent<Vec<WireField>>;
+type JsonEvent = WireEvent<Vec<WireField<'static>>>;
 
 /// An event, or the text of what is none: that keeps no other from being heard.
 type Read<'a> = Result<JsonEvent, &'a str>;

@@ -63,7 +63,7 @@ struct FailureDetail {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Import<'a> {
-    subscribers: [&'a WireWrite; 1],
+    subscribers: [&'a WireWrite<'a>; 1],
     resubscribe: bool,
     queue_subscription_based_auto_responders: bool,
     restart_subscription_based_autoresponders: bool,
@@ -196,7 +196,7 @@ impl CampaignMonitor {
             Answer::State(NOT_IN_LIST) => Ok(None),
             Answer::State(code) => Err(Fault::Failing { code }),
             Answer::Done(body) => {
-                let wire: WireSubscriber =
+                let wire: WireSubscriber<'_> =
                     serde_json::from_slice(&body).map_err(|_| Fault::Unavailable { cause: "answer_not_understood" })?;
                 Ok(wire.into_record(&self.settings))
             }

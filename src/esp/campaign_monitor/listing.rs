@@ -55,7 +55,7 @@ struct Stats {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Import<'a> {
-    subscribers: &'a [WireWrite],
+    subscribers: &'a [WireWrite<'a>],
     resubscribe: bool,
     queue_subscription_based_auto_responders: bool,
     restart_subscription_based_autoresponders: bool,
@@ -168,7 +168,7 @@ impl CampaignMonitor {
     /// Who is on two pages changed in between: the later state counts, and in doubt the one that may not be mailed.
     pub(super) fn one_of(&self, parts: &[&[u8]]) -> Option<Record> {
         let records = parts.iter().filter_map(|part| {
-            let wire: WireSubscriber = serde_json::from_slice(part).ok()?;
+            let wire: WireSubscriber<'_> = serde_json::from_slice(part).ok()?;
             wire.into_record(&self.settings)
         });
         records.reduce(|one, other| if other.consent.outranks(&one.consent) { other } else { one })
@@ -180,7 +180,7 @@ impl CampaignMonitor {
         people: &[Person],
         deadline: Deadline,
     ) -> Result<Vec<Result<Written, Fault>>, Fault> {
-        let subscribers: Vec<WireWrite> =
+        let subscribers: Vec<WireWrite<'_>> =
             people.iter().map(|person| wire::write(person, None, &self.settings)).collect();
         let import = Import {
             subscribers: &subscribers,

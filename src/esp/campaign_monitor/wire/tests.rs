@@ -66,6 +66,14 @@ fn a_local_time_is_somewhere_within_its_second() {
 }
 
 #[test]
+fn a_time_with_its_zone_is_exact() {
+    for text in ["2026-01-14T10:32:00Z", "2026-01-14 11:32:00+01:00", "2026-01-14T05:32-05", "20260114T1032z"] {
+        let exact = "2026-01-14T10:32:00Z".to_owned();
+        assert_eq!(bounds(text, "Australia/Sydney"), (exact.clone(), exact), "{text}");
+    }
+}
+
+#[test]
 fn an_hour_that_happened_twice_is_both() {
     let (first, last) = bounds("2026-10-25 02:30:00", "Europe/Berlin");
     assert_eq!((first.as_str(), last.as_str()), ("2026-10-25T00:30:00Z", "2026-10-25T01:30:00.999Z"));
@@ -145,24 +153,24 @@ fn writes_what_the_route_maps_and_always_the_uid() {
 #[test]
 fn consent_to_track_is_left_as_it_is_unless_mapped_to_something_that_can_be_read() {
     for value in [FieldValue::Missing, text("perhaps"), text("unchanged")] {
-        let wire = write(&person(vec![("ConsentToTrack", value)]), None, &settings());
-        assert_eq!(wire.consent_to_track, "Unchanged");
+        let person = person(vec![("ConsentToTrack", value)]);
+        assert_eq!(write(&person, None, &settings()).consent_to_track, "Unchanged");
     }
     assert_eq!(write(&person(vec![]), None, &settings()).consent_to_track, "Unchanged");
 }
 
 #[test]
 fn a_long_value_is_cut_at_250_characters_not_bytes() {
-    let wire = write(&person(vec![("note", text(&"é".repeat(300)))]), None, &settings());
+    let (person, settings) = (person(vec![("note", text(&"é".repeat(300)))]), settings());
+    let wire = write(&person, None, &settings);
     assert_eq!(wire.custom_fields[1].value.chars().count(), 250);
 }
 
 #[test]
 fn a_value_that_is_gone_is_cleared_where_there_is_one() {
-    let gone = |name| write(&person(vec![(name, FieldValue::Missing)]), Some(&record()), &settings());
-    let cleared = WireField { key: "age".to_owned(), value: String::new(), clear: Some(true) };
-    assert_eq!(gone("age").custom_fields[1..], [cleared]);
-    assert_eq!(gone("never set").custom_fields.len(), 1);
+    let (gone, settings) = (person(vec![("age", FieldValue::Missing), ("never set", FieldValue::Missing)]), settings());
+    let cleared = WireField { key: "age".into(), value: "".into(), clear: Some(true) };
+    assert_eq!(write(&gone, Some(&record()), &settings).custom_fields[1..], [cleared]);
 }
 
 #[test]
@@ -175,6 +183,8 @@ fn the_same_in_another_spelling_is_no_difference() {
         ("ConsentToTrack", text("yes")),
         ("never set", FieldValue::Missing),
     ]);
+    let two_names = person(vec![("interests", text("music")), ("[Interests]", text("books"))]);
+    assert!(!differs(&record(), &two_names, &settings()));
     assert!(!differs(&record(), &same, &settings()));
 }
 
