@@ -145,7 +145,7 @@ impl Client {
         match &account.handle {
             Handle::Uid(uid) => self.read_account(by_uid(uid), None, Some(account), api_key, deadline).await,
             Handle::RegToken(token) => {
-                let form = vec![("regToken", token.clone().into()), ("include", INCLUDE.into())];
+                let form = vec![("regToken", token.into()), ("include", INCLUDE.into())];
                 match self.read_account(form, Some(token.clone()), Some(account), api_key, deadline).await? {
                     Reading::Found(same) if same.uid == account.uid => Ok(Reading::Found(same)),
                     Reading::Found(_) | Reading::NotFound => self.account(&account.uid, api_key, deadline).await,

@@ -39,7 +39,7 @@ struct Head<'e, 'a>(&'e mut Envelope<'a>);
 
 /// A member's name, borrowed where it needs no unescaping.
 #[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+pub struct Name<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 impl<'a> Visitor<'a> for Head<'_, 'a> {
     type Value = ();

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// How many bytes of text there are for a value, at least, in most of what is read.
 const A_VALUE: usize = 32;
-/// How many lists and objects may be in each other: as many as serde_json reads.
+/// How many lists and objects may be in each other: as many as `serde_json` reads.
 const DEEPEST: usize = 127;
 
 /// Values in the order of their text, each before what is inside of it: one piece of memory for all of them.

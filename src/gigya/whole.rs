@@ -1,12 +1,11 @@
 //! A JSON object as it was read: what is asked of accounts in any case is read once, and the rest, of which an account has
 //! hundreds of values, looked for where a route maps it.
 
+use super::envelope::Name;
 use super::tree::{Part, Tree, range};
-use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -190,10 +189,6 @@ impl<'de> Visitor<'de> for Index<'de> {
         Ok(members)
     }
 }
-
-/// A member's name, borrowed where it needs no unescaping.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Looks for a name; of several members of the same name, the last counts.
 struct Find<'n>(&'n str);
