@@ -75,13 +75,18 @@ const CONSENT_TO_SEND_SMS: &str = "consenttosendsms";
 /// A field's name as it compares: writes take keys, reads give names, and the key is the name without spaces,
 /// in brackets.
 pub fn folded(name: &str) -> Cow<'_, str> {
-    if is_key(name) && !name.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
-        return name.into();
-    }
-    fold(name.to_owned()).into()
+    if is_folded(name) { name.into() } else { fold(name.to_owned()).into() }
+}
+
+/// Whether nothing of it would change, as is the rule. Of a name for which it says no, nothing may have to.
+fn is_folded(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"[]".contains(&byte))
 }
 
 fn fold(mut name: String) -> String {
+    if is_folded(&name) {
+        return name;
+    }
     name.retain(is_of_a_key);
     // As a rule; and far quicker.
     if name.is_ascii() {
@@ -127,7 +132,7 @@ pub fn acted_at(text: Option<&str>, zone: &TimeZone) -> ActedAt {
     let Some(text) = text.map(str::trim) else { return ActedAt::UNKNOWN };
     // A zone stands behind the day and the hour.
     let says_zone = text.get(10..).is_some_and(|rest| rest.contains(['Z', 'z', '+', '-']));
-    if let (true, Ok(instant)) = (says_zone, text.parse::<Timestamp>()) {
+    if says_zone && let Ok(instant) = text.parse::<Timestamp>() {
         return ActedAt::exactly(instant);
     }
     let text = hyphened(text);
@@ -296,9 +301,10 @@ pub fn differs(record: &Record, person: &Person, settings: &Settings) -> bool {
         && same_text(CONSENT_TO_TRACK, consent_to_track)
         && same_text(CONSENT_TO_SEND_SMS, written.consent_to_send_sms);
     let written = &written.custom_fields;
-    let custom_fields_same = written.iter().all(|WireField { key, .. }| {
-        let wanted = written.iter().filter(|other| other.key == *key || folded(&other.key) == folded(key));
-        held_values(record, &folded(key)) == values(wanted.map(|field| &*field.value))
+    let names: SmallVec<[_; 8]> = written.iter().map(|field| folded(&field.key)).collect();
+    let custom_fields_same = names.iter().all(|name| {
+        let wanted = written.iter().zip(&names).filter(|(_, other)| *other == name);
+        held_values(record, name) == values(wanted.map(|(field, _)| &*field.value))
     });
     !(own_fields_same && custom_fields_same)
 }
