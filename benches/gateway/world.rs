@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub const NEWSLETTER: &str = "newsletter";
+/// What is mapped at Campaign Monitor: a name of two, as is usual, and a field.
+const ROUTE: &str =
+    r#"fields = { Name = "{profile.firstName} {profile.lastName}", "First Name" = "profile.firstName" }"#;
 
 /// The simulators, in this process, and the gateway, in its own.
 pub struct World {
@@ -60,6 +63,7 @@ impl World {
     /// Starts all of it; a protocol has the upstreams speak TLS. No webhook is delivered but what is sent from here.
     pub async fn start(setup: Setup, journal: bool, encrypted: Option<Protocol>) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let setup = Setup { route: ROUTE.to_owned(), ..setup };
         let setup = if journal { setup.with_journal(&folder.path().join("journal.db")) } else { setup };
         let (mut sandbox, mut outfit) = Sandbox::simulators(setup, Nobody).await.unwrap();
         let mut command = Command::new(binary());
