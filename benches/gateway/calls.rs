@@ -1,8 +1,7 @@
 //! How often the gateway calls, in bursts of events. Asserted, as it doesn't depend on the machine.
 
 use crate::report::Report;
-use crate::world::{Calls, World, address};
-use gigya_esp_gateway::sandbox::Setup;
+use crate::world::{Calls, World, address, ordinary};
 use gigya_esp_gateway::sandbox::campaign_monitor::CampaignMonitorSim;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ const AT_ONCE: usize = 64;
 /// Tells the calls that bursts of 1,000 events make; of 60 if `quick`.
 pub async fn measure(report: &mut Report, quick: bool) {
     let (many, a_body) = if quick { (60, 20) } else { (1000, 100) };
-    let world = World::start(Setup::default(), false, None).await;
+    let world = World::start(ordinary(), false, None).await;
     let mut rows = Vec::new();
     many_accounts(&world, report, &mut rows, many, a_body).await;
     one_account(&world, report, &mut rows, many, a_body).await;
@@ -87,7 +86,7 @@ async fn one_account(world: &World, report: &mut Report, rows: &mut Vec<Vec<Stri
 
 /// Unsubscribed by links, told in one body.
 async fn callbacks(report: &mut Report, rows: &mut Vec<Vec<String>>, many: usize) {
-    let world = World::start(Setup::default(), false, None).await;
+    let world = World::start(ordinary(), false, None).await;
     let uids = world.people(many);
     world.set(&uids, true);
     for body in uids.chunks(100) {

@@ -4,7 +4,7 @@
 use crate::process::median;
 use crate::report::Report;
 use crate::tls::Protocol;
-use crate::world::World;
+use crate::world::{World, ordinary};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
@@ -76,7 +76,7 @@ pub async fn measure(report: &mut Report, quick: bool, rounds: usize) {
 
 async fn run(switches: Switches, accounts: usize, collector: SocketAddr) -> [f64; 3] {
     let webhooks = if switches.jwt { WebhookVersion::V2_0 } else { WebhookVersion::V1_1 };
-    let mut setup = Setup { gigya: GigyaSettings { webhooks, ..GigyaSettings::default() }, ..Setup::default() };
+    let mut setup = Setup { gigya: GigyaSettings { webhooks, ..GigyaSettings::default() }, ..ordinary() };
     if switches.traces {
         let table = format!("\n[telemetry]\notlp_endpoint = \"http://{collector}\"\n");
         setup.more.push_str(&table);

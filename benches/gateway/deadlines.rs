@@ -1,7 +1,7 @@
 //! Whether the largest bodies are done before their sender gives up, when each call upstream takes 100 ms.
 
 use crate::report::Report;
-use crate::world::{World, address};
+use crate::world::{World, address, ordinary};
 use gigya_esp_gateway::sandbox::marketing_cloud::Status;
 use gigya_esp_gateway::sandbox::{Courier, Esps, Setup, Temper};
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub async fn measure(report: &mut Report, quick: bool) {
 }
 
 async fn gigya(report: &mut Report, events: usize) -> Vec<String> {
-    let world = World::start(Setup::default(), false, None).await;
+    let world = World::start(ordinary(), false, None).await;
     let uids = world.people(events);
     world.set(&uids, true);
     world.slow_down(LATENCY);

@@ -3,7 +3,7 @@
 use crate::plot::Plot;
 use crate::process::median;
 use crate::report::Report;
-use crate::world::{NEWSLETTER, Notification, World};
+use crate::world::{NEWSLETTER, Notification, World, ordinary};
 use gigya_esp_gateway::sandbox::Setup;
 use gigya_esp_gateway::sandbox::campaign_monitor::{CampaignMonitorSettings, ListSettings};
 use std::fmt::Write;
@@ -30,7 +30,7 @@ async fn connections(report: &mut Report, quick: bool) {
             rows.push(vec![step.to_string(), "skipped: raise `ulimit -n`".to_owned(), String::new()]);
             continue;
         }
-        let setup = Setup { server: "max_connections = 20000".to_owned(), ..Setup::default() };
+        let setup = Setup { server: "max_connections = 20000".to_owned(), ..ordinary() };
         let world = World::start(setup, false, None).await;
         let uids = world.people(1);
         world.set(&uids, true);
@@ -58,7 +58,7 @@ async fn connections(report: &mut Report, quick: bool) {
 
 async fn events(report: &mut Report, quick: bool) {
     let (steps, turns): (&[usize], usize) = if quick { (&[1, 10, 30], 1) } else { (&[1, 100, 250, 500, 750, 1000], 5) };
-    let world = World::start(Setup::default(), false, None).await;
+    let world = World::start(ordinary(), false, None).await;
     let uids = world.people(steps[steps.len() - 1]);
     world.set(&uids, true);
     for body in uids.chunks(100) {
@@ -85,7 +85,7 @@ async fn routes(report: &mut Report, quick: bool) {
         let id = |n: usize| format!("{n:032x}");
         let lists = (1..=step).map(|n| ListSettings::ordinary(&id(n))).collect();
         let campaign_monitor = CampaignMonitorSettings { lists, ..CampaignMonitorSettings::default() };
-        let mut setup = Setup { campaign_monitor, ..Setup::default() };
+        let mut setup = Setup { campaign_monitor, ..ordinary() };
         for n in 2..=step {
             let audience = format!("news/{}", id(n));
             let table = write!(

@@ -3,7 +3,6 @@
 use crate::process::median;
 use crate::report::Report;
 use crate::world::{self, World};
-use gigya_esp_gateway::sandbox::Setup;
 
 /// How often it is started.
 const STARTS: usize = 9;
@@ -12,7 +11,7 @@ const STARTS: usize = 9;
 pub async fn measure(report: &mut Report, quick: bool) {
     let (mut first, mut memory) = (Vec::new(), Vec::new());
     for _ in 0..if quick { 1 } else { STARTS } {
-        let world = World::start(Setup::default(), false, None).await;
+        let world = World::start(world::ordinary(), false, None).await;
         let uids = world.people(1);
         world.set(&uids, true);
         world.send(world.notify(&uids)).await;

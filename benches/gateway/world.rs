@@ -16,6 +16,11 @@ pub const NEWSLETTER: &str = "newsletter";
 const ROUTE: &str =
     r#"fields = { Name = "{profile.firstName} {profile.lastName}", "First Name" = "profile.firstName" }"#;
 
+/// What is measured, where nothing else is asked for.
+pub fn ordinary() -> Setup {
+    Setup { route: ROUTE.to_owned(), ..Setup::default() }
+}
+
 /// The simulators, in this process, and the gateway, in its own.
 pub struct World {
     pub sandbox: Sandbox,
@@ -63,7 +68,6 @@ impl World {
     /// Starts all of it; a protocol has the upstreams speak TLS. No webhook is delivered but what is sent from here.
     pub async fn start(setup: Setup, journal: bool, encrypted: Option<Protocol>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let setup = Setup { route: ROUTE.to_owned(), ..setup };
         let setup = if journal { setup.with_journal(&folder.path().join("journal.db")) } else { setup };
         let (mut sandbox, mut outfit) = Sandbox::simulators(setup, Nobody).await.unwrap();
         let mut command = Command::new(binary());

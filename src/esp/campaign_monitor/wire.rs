@@ -75,25 +75,26 @@ const CONSENT_TO_SEND_SMS: &str = "consenttosendsms";
 /// A field's name as it compares: writes take keys, reads give names, and the key is the name without spaces,
 /// in brackets.
 pub fn folded(name: &str) -> Cow<'_, str> {
-    if is_folded(name) { name.into() } else { fold(name.to_owned()).into() }
+    fold(name.into())
 }
 
-/// Whether nothing of it would change, as is the rule. Of a name for which it says no, nothing may have to.
-fn is_folded(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"[]".contains(&byte))
-}
-
-fn fold(mut name: String) -> String {
+fn fold(name: Cow<'_, str>) -> Cow<'_, str> {
     if is_folded(&name) {
         return name;
     }
+    let mut name = name.into_owned();
     name.retain(is_of_a_key);
     // As a rule; and far quicker.
     if name.is_ascii() {
         name.make_ascii_lowercase();
-        return name;
+        return name.into();
     }
     name.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// Whether a name is as it compares already, as most are. Of a few of these it says no, and folding changes nothing.
+fn is_folded(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"[]".contains(&byte))
 }
 
 /// Whether a mapped name is a custom field, and not a field of the subscriber itself.
@@ -173,7 +174,7 @@ impl WireSubscriber<'_> {
         let address = Email::parse(&self.email_address).ok()?;
         let consent = consent(&self.state, acted_at(self.date.as_deref(), &settings.time_zone));
         let mut fields: Vec<_> =
-            self.custom_fields.into_iter().map(|field| (fold(field.key.into()), field.value.into())).collect();
+            self.custom_fields.into_iter().map(|field| (fold(field.key).into_owned(), field.value.into())).collect();
         let uid = uid_among(
             fields.iter().map(|(name, value): &(String, String)| (name, value.as_str())),
             &settings.uid_field,
