@@ -18,6 +18,8 @@
 //! | [`telemetry`] | logs, metrics, traces, the address hash |
 //! | [`config`] | the file to a checked, typed configuration |
 //! | [`domain`] | consent, who wins; no I/O |
+//!
+//! Beside it: `in_place` (large futures in boxes) and `mutation` (rules broken on purpose, for the tests), which any floor may use.
 
 pub mod cli;
 pub mod config;
@@ -26,6 +28,7 @@ pub mod esp;
 pub mod forward;
 pub mod gigya;
 pub mod http;
+mod in_place;
 pub mod journal;
 #[doc(hidden)]
 pub mod mutation;

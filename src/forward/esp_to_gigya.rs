@@ -13,6 +13,7 @@ use super::progress::{BodyDigest, Done, Settled};
 use super::record::{Direction, Told};
 use crate::domain::{Email, Outcome, Reason};
 use crate::esp::{NotTaken, Notice, Received};
+use crate::in_place::boxed;
 use crate::journal::Person;
 use crate::telemetry::traces;
 use crate::upstream::{self, Deadline};
@@ -210,7 +211,7 @@ async fn settle(side: &EspSide, notice: &Notice, deadline: Deadline) -> Settled 
             Ok(news) => {
                 let errand = Errand { side, gigya, ends, news, deadline, mark: Mutex::default() };
                 let span = traces::forward(&ends.label);
-                let (effect, call) = upstream::followed(Box::pin(errand.settle()).instrument(span.clone())).await;
+                let (effect, call) = upstream::followed(boxed(|| errand.settle()).instrument(span.clone())).await;
                 let effect = effect.unwrap_or_else(|fault| fault.outcome().into()).or_acted(acted(news));
                 traces::settled(&span, effect.outcome);
                 let mark = errand.mark.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -12,20 +12,22 @@ use crate::config::{self, Config, Digest, Route};
 use crate::domain::{Audience, ConnectionName, Outcome, Reason, Uid};
 use crate::esp::{self, Esp};
 use crate::gigya::{Client, KeyStore, Verifier};
+use crate::in_place::boxed;
 use crate::journal::Journal;
 use crate::telemetry::Pseudonyms;
 use crate::telemetry::metrics::{self as meter, ConnectionMeter};
 use crate::upstream::{Transport, Upstream, WallClock};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Everything that was configured, connected and ready to forward.
 pub struct Gateway {
-    gigya: HashMap<String, Arc<GigyaSide>>,
-    esps: HashMap<String, EspSide>,
+    // Few, and looked up for each event: their names are compared sooner than hashed.
+    gigya: BTreeMap<String, Arc<GigyaSide>>,
+    esps: BTreeMap<String, EspSide>,
     pub(super) pseudonyms: Pseudonyms,
     clock: WallClock,
     board: Arc<Board>,
@@ -33,7 +35,7 @@ pub struct Gateway {
     /// In the configuration's order.
     routes: Vec<Arc<Route>>,
     /// What is counted of each connection, by its name.
-    meters: HashMap<String, ConnectionMeter>,
+    meters: BTreeMap<String, ConnectionMeter>,
 }
 
 /// One Gigya connection and the routes that start there.
@@ -153,7 +155,7 @@ impl Gateway {
             };
             connected.insert(name.clone(), esp);
         }
-        let mut gigya = HashMap::new();
+        let mut gigya = BTreeMap::new();
         for (name, connection) in &config.gigya {
             let routes = config.routes.iter().filter(|route| route.gigya == *name);
             let routes: Result<Vec<_>, _> =
@@ -168,7 +170,7 @@ impl Gateway {
             };
             gigya.insert(name.as_str().to_owned(), Arc::new(side));
         }
-        let mut esps = HashMap::new();
+        let mut esps = BTreeMap::new();
         for (name, connection) in &config.esps {
             let setting = config.sources.connection(connection.table(), name);
             let former = former.and_then(|former| former.esps.get(name.as_str()));
@@ -303,14 +305,12 @@ impl EspSide {
     fn new(
         esp: Arc<dyn Esp>,
         setting: Option<Digest>,
-        gigya: &HashMap<String, Arc<GigyaSide>>,
+        gigya: &BTreeMap<String, Arc<GigyaSide>>,
         former: Option<&Self>,
     ) -> Self {
         let mut routes: HashMap<_, Vec<_>> = HashMap::new();
         let mut meaning = Digest::of(format!("{}", setting.is_some()).as_bytes());
-        let mut sides: Vec<_> = gigya.values().collect();
-        sides.sort_by(|a, b| a.config.name.cmp(&b.config.name));
-        for side in sides {
+        for side in gigya.values() {
             for ends in side.routes.iter().filter(|ends| ends.route.esp == *esp.name()) {
                 meaning = meaning.and(format!("{:?} {}", ends.route, ends.is_shared).as_bytes());
                 meaning = side.setting.map_or(meaning, |setting| meaning.with(setting));
@@ -354,7 +354,7 @@ impl Intake for Gateway {
         match &request.endpoint {
             Endpoint::Gigya { connection } => {
                 let side = self.gigya.get(connection).ok_or(Refusal::UnknownConnection)?;
-                gigya_to_esp::receive(self, side, &request).await
+                boxed(|| gigya_to_esp::receive(self, side, &request)).await
             }
             Endpoint::Esp { provider, connection, token } => {
                 let side = self.esps.get(connection).ok_or(Refusal::UnknownConnection)?;
@@ -380,16 +380,16 @@ impl Intake for Gateway {
             arrivals: self.board.arrivals(name, now),
             systems: side.esp.health(),
         });
-        let (mut connections, mut esps): (Vec<_>, Vec<_>) = (gigya.collect(), esps.collect());
-        connections.sort_by(|one, other| one.name.cmp(&other.name));
-        esps.sort_by(|one, other| one.name.cmp(&other.name));
-        connections.extend(esps);
         let routes = self.routes.iter().map(|route| {
             let label = route.label();
             let (counts, last, ages) = self.board.tally(&label, now);
             RouteStatus { label, counts, last, ages }
         });
-        Status { connections, routes: routes.collect(), outcomes: self.board.outcomes(now) }
+        Status {
+            connections: gigya.chain(esps).collect(),
+            routes: routes.collect(),
+            outcomes: self.board.outcomes(now),
+        }
     }
 }
 

@@ -17,10 +17,12 @@ use crate::config::Route;
 use crate::domain::{ActedAt, Change, Consent, Email, Outcome, Reason, Uid};
 use crate::esp::takes_json;
 use crate::gigya::{Account, Event, EventKind, NotVerified, Reading, Rejection, Subject};
+use crate::in_place::boxed;
 use crate::journal::Person;
 use crate::mutation::{self, Mutation};
 use crate::telemetry::{Pseudonym, traces};
 use crate::upstream::{self, CallId, Deadline};
+use foldhash::fast::RandomState;
 use futures_util::StreamExt;
 use futures_util::future::join;
 use jiff::SignedDuration;
@@ -246,7 +248,7 @@ fn refuse(gateway: &Gateway, side: &GigyaSide, rejection: Rejection) -> Refusal 
 /// Which accounts a notification is about, each once, and which of them each event is about.
 fn pieces_of_work(events: &[Event]) -> (Vec<Work>, Vec<Option<usize>>) {
     let mut works: Vec<Work> = Vec::new();
-    let mut known: HashMap<Task, usize> = HashMap::new();
+    let mut known: HashMap<Task, usize, RandomState> = HashMap::default();
     let work_of = events.iter().enumerate().map(|(place, event)| {
         let task = match &event.kind {
             EventKind::Malformed => Task::SetAside(place),
@@ -266,7 +268,7 @@ fn pieces_of_work(events: &[Event]) -> (Vec<Work>, Vec<Option<usize>>) {
 async fn settle(gateway: &Gateway, side: &GigyaSide, work: &Work, index: usize, deadline: Deadline) -> AccountOutcome {
     let span = traces::subscriber(index);
     // In a box, as are the pieces below: what a request takes while it lasts is the sum of them, and each is moved about.
-    let settle = Box::pin(settle_account(gateway, side, work, deadline)).instrument(span.clone());
+    let settle = boxed(|| settle_account(gateway, side, work, deadline)).instrument(span.clone());
     let settled = match (&side.journal, &work.task) {
         (None, Task::Forward(_) | Task::Remove(_)) => {
             match side.turns.take(work, patience(deadline), AccountOutcome::is_settled, settle).await {
@@ -319,7 +321,7 @@ async fn settle_account(gateway: &Gateway, side: &GigyaSide, work: &Work, deadli
             let (uid, address) = (Some(account.uid.clone()), account.address.clone());
             // One act is told by several events. Of two that come at once, the second is to find what the first one did.
             let person = account.uid.clone();
-            let forward = Box::pin(forward(side, *account, formerly, &links, api_key, deadline));
+            let forward = boxed(|| forward(side, *account, formerly, &links, api_key, deadline));
             let routes = side.people.alone(&person, patience(deadline), forward).await;
             AccountOutcome { routes, subscriber: Some(subscriber), uid, address }
         }
@@ -445,7 +447,7 @@ async fn settle_routes(
     let each = routes.iter().map(|route| async move {
         let ends = &side.routes[*route];
         let subscriber = Subscriber { side, ends, account, formerly, also_at: &[], links, api_key, deadline };
-        upstream::followed(Box::pin(subscriber.forward())).await
+        upstream::followed(boxed(|| subscriber.forward())).await
     });
     upstream::together(each).await
 }

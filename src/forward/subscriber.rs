@@ -12,6 +12,7 @@ use crate::domain::{
 };
 use crate::esp::{Leftover, Person, Record, Written};
 use crate::gigya::{Account, Reading, fields_of};
+use crate::in_place::boxed;
 use crate::mutation::{self, Mutation};
 use crate::telemetry::traces;
 use crate::upstream::{Deadline, Fault};
@@ -80,7 +81,7 @@ impl Subscriber<'_> {
     /// The last station of the line from Gigya: [`Subscriber::settle`], with its trace.
     pub async fn forward(&self) -> Settled {
         let span = traces::forward(&self.ends.label);
-        let settled = Box::pin(self.settle()).instrument(span.clone()).await;
+        let settled = boxed(|| self.settle()).instrument(span.clone()).await;
         traces::settled(&span, settled.effect.outcome);
         settled
     }

@@ -4,6 +4,7 @@
 //! comes to holds for everybody who had come by the time that it began; who comes later needs another.
 
 use crate::mutation::{self, Mutation};
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 
 /// Who is at work on what, and who waits for it.
 pub struct Turns<K, T> {
-    lanes: Mutex<HashMap<K, Arc<Lane<T>>>>,
+    lanes: Mutex<HashMap<K, Arc<Lane<T>>, RandomState>>,
 }
 
 /// Those who are about one thing.

@@ -10,6 +10,7 @@ use super::keys::WireKeys;
 use super::tag::OptInTag;
 use crate::config::{self, GigyaEndpoint};
 use crate::domain::{Email, SubscriptionId, Uid};
+use crate::in_place::boxed;
 use crate::upstream::{self, Again, Attempts, Deadline, Fault, Upstream, Verdict, WallClock};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, header};
@@ -300,7 +301,7 @@ impl Client {
     ) -> Result<Option<Bytes>, Fault> {
         let api_key = api_key.unwrap_or(&self.default_api_key);
         // On the heap while it lasts: what holds it, and is held by thousands of events, stays small for the rest of their time.
-        match Box::pin(self.call_signed(operation, attempts, &form, api_key, deadline)).await? {
+        match boxed(|| self.call_signed(operation, attempts, &form, api_key, deadline)).await? {
             Answer::Done(body) => {
                 self.proven.store(true, Ordering::Relaxed);
                 Ok(Some(body))

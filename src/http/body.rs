@@ -2,32 +2,56 @@
 
 use super::answer::Problem;
 use super::layers::{endpoint, request_id};
+use super::router::Webhooks;
 use crate::forward::{Endpoint, Inbound};
 use axum::RequestPartsExt;
-use axum::body::to_bytes;
+use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{FromRequest, Path, Request};
-use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use http_body_util::LengthLimitError;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::error::Error;
-use tokio::time::Instant;
-use tower_http::timeout::TimeoutError;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
 
-impl<S: Sync> FromRequest<S> for Inbound {
-    type Rejection = Response;
+/// What a body may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Bytes that it may have.
+    pub(super) size: usize,
+    /// How long it may take to arrive.
+    pub(super) time: Duration,
+}
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+impl Bounds {
+    async fn read(self, body: Body) -> Result<Bytes, Problem> {
+        match timeout(self.time, to_bytes(body, self.size)).await {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(error)) if caused_by::<LengthLimitError>(&error) => Err(Problem::TooLarge(self.size)),
+            Ok(Err(_)) => Err(Problem::Truncated),
+            Err(_) => Err(Problem::TooSlow),
+        }
+    }
+}
+
+impl FromRequest<Webhooks> for Inbound {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, port: &Webhooks) -> Result<Self, Problem> {
         let received = Instant::now();
         let (mut head, body) = request.into_parts();
-        let endpoint = address(&mut head).await.map_err(IntoResponse::into_response)?;
-        if !is_plain(&head.headers) {
-            return Err(Problem::Encoded.into_response());
+        // One that says so itself isn't begun to be read.
+        if body.size_hint().lower() > port.bounds.size as u64 {
+            return Err(Problem::TooLarge(port.bounds.size));
         }
-        let body = to_bytes(body, usize::MAX).await.map_err(|error| refusal(&error))?; // `layers` limits it
+        let endpoint = address(&mut head).await?;
+        if !is_plain(&head.headers) {
+            return Err(Problem::Encoded);
+        }
+        let body = port.bounds.read(body).await?;
         Ok(Self { endpoint, headers: head.headers, body, received, request_id: request_id(&head.extensions) })
     }
 }
@@ -46,17 +70,6 @@ async fn address(head: &mut Parts) -> Result<Endpoint, Problem> {
         "gigya" => Endpoint::Gigya { connection },
         provider => Endpoint::Esp { provider: provider.to_owned(), connection, token: token.map(SecretString::from) },
     })
-}
-
-/// What to say to a body that can't be read to its end.
-fn refusal(error: &axum::Error) -> Response {
-    if caused_by::<LengthLimitError>(error) {
-        StatusCode::PAYLOAD_TOO_LARGE.into_response() // `layers` knows the limit, and says it
-    } else if caused_by::<TimeoutError>(error) {
-        Problem::TooSlow.into_response()
-    } else {
-        Problem::Truncated.into_response()
-    }
 }
 
 fn caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {

@@ -1,15 +1,14 @@
 //! What every request gets, on either port: an id, a span, a line in the log and in the metrics, a net under it and, on
-//! the webhook port, a place in the count. And what a webhook's body gets: a size and a time.
+//! the webhook port, a place in the count.
 
 use super::answer::Problem;
 use crate::esp::PROVIDERS;
-use crate::telemetry::{metrics as meter, traces};
+use crate::in_place::boxed;
+use crate::telemetry::metrics::{self as meter, HttpMeter};
+use crate::telemetry::traces;
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
-use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, post};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either};
 use http::{HeaderMap, HeaderName, StatusCode};
@@ -18,15 +17,12 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tower::layer::layer_fn;
 use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::{RequestBodyLimitLayer, ResponseBody};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
-use tower_http::timeout::RequestBodyDeadlineLayer;
 use tracing::{Instrument, Span};
 
 /// The header that a request's id comes in with and goes out with.
@@ -41,35 +37,15 @@ const LONGEST_ID: usize = 64;
 /// them for each request, and the places are shared.
 pub(super) fn around(router: Router, max_in_flight: Option<usize>) -> Router {
     let places = max_in_flight.map(Places::new);
+    let meter = Arc::new(HttpMeter::default());
     router.layer(
         ServiceBuilder::new()
             .map_request(drop_odd_id)
             .layer(SetRequestIdLayer::new(X_REQUEST_ID, MakeRequestUuid))
             .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
             .map_request(hide_headers)
-            .layer(layer_fn(move |routes| Told { routes, places: places.clone() }))
+            .layer(layer_fn(move |routes| Told { routes, meter: Arc::clone(&meter), places: places.clone() }))
             .layer(CatchPanicLayer::custom(panicked)),
-    )
-}
-
-/// A route for POST whose handler gets a body of at most `max_body_bytes` that arrives within `body_timeout`.
-pub(super) fn post_bounded<H, T, S>(handler: H, max_body_bytes: usize, body_timeout: Duration) -> MethodRouter<S>
-where
-    H: Handler<T, S>,
-    T: 'static,
-    S: Clone + Send + Sync + 'static,
-{
-    let too_large = move |answer: Response<ResponseBody<Body>>| match answer.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge(max_body_bytes).into_response(),
-        _ => answer.map(Body::new),
-    };
-    post(
-        handler.layer(
-            ServiceBuilder::new()
-                .map_response(too_large)
-                .layer(RequestBodyLimitLayer::new(max_body_bytes))
-                .layer(RequestBodyDeadlineLayer::new(body_timeout)),
-        ),
     )
 }
 
@@ -107,6 +83,7 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 #[derive(Clone)]
 struct Told<S> {
     routes: S,
+    meter: Arc<HttpMeter>,
     places: Option<Arc<Places>>,
 }
 
@@ -142,6 +119,7 @@ where
             }
         };
         let about = traced.clone();
+        let meter = Arc::clone(&self.meter);
         // Not in an async block, which would hold what it awaits twice.
         let work = working.map(move |mut answer| {
             if let Some(problem) = answer.extensions_mut().remove::<Problem>() {
@@ -152,10 +130,10 @@ where
             }
             log(answer.status(), at);
             traces::answered(&about, answer.status());
-            count(endpoint, answer.status(), at);
+            meter.answered(endpoint, label(answer.status()), at.elapsed());
             Ok(answer)
         });
-        Box::pin(work.instrument(traced).instrument(span))
+        boxed(|| work.instrument(traced).instrument(span))
     }
 }
 
@@ -197,10 +175,6 @@ fn log(status: StatusCode, at: Instant) {
     } else {
         tracing::info!(status = status.as_u16(), milliseconds, "answered");
     }
-}
-
-fn count(endpoint: &'static str, status: StatusCode, at: Instant) {
-    meter::http_answered(endpoint, label(status), at.elapsed());
 }
 
 /// A status as a label that costs no allocation. Every status that `answer` makes is here.
@@ -258,7 +232,8 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::body::to_bytes;
+    use axum::body::{Body, to_bytes};
+    use axum::routing::post;
     use http::HeaderValue;
     use tower::ServiceExt;
     use uuid::Uuid;

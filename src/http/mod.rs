@@ -5,8 +5,8 @@
 //!
 //! Bytes come in through `server` (connections and their limits; `socket` is one's bytes). Each port is an
 //! [`axum::Router`], `router` for webhooks and `operations` for the second one (with the `status` page), inside the tower layers of `layers`:
-//! id, span, metrics, panics and, for webhooks, load shedding and the body's limits. `body` makes a request into what
-//! the intake takes. `answer` is everything that can be said back: a handler or a layer returns a
+//! id, span, metrics, panics and, for webhooks, load shedding. `body` makes a request into what the intake takes, within the
+//! body's limits. `answer` is everything that can be said back: a handler or a layer returns a
 //! `Problem`, and `layers` writes it out with the request's id. `openapi` documents it; `shutdown`
 //! is the order in which all of it ends.
 

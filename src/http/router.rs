@@ -1,36 +1,45 @@
 //! The webhook port: three paths, one handler.
 
 use super::answer::{self, Problem};
-use super::layers;
+use super::body::Bounds;
 use crate::config;
 use crate::esp::{PROVIDERS, TokenInPath};
 use crate::forward::{Inbound, Intake};
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
+use axum::routing::post;
 use std::sync::Arc;
+
+/// What the port's handler works with.
+#[derive(Clone)]
+pub(super) struct Webhooks {
+    intake: Arc<dyn Intake>,
+    /// What a webhook's body may be.
+    pub(super) bounds: Bounds,
+}
 
 /// The webhook port's paths, for each provider its own, so that whoever isn't one gets no further than here. One that
 /// is known by a token has a path without it, too: there it is told that it is missing.
 pub(super) fn router(intake: Arc<dyn Intake>, settings: &config::Server) -> Router {
-    let route = || layers::post_bounded(receive, settings.max_body_bytes, settings.body_timeout);
-    let mut router = Router::new().route("/webhooks/gigya/{connection}", route());
+    let mut router = Router::new().route("/webhooks/gigya/{connection}", post(receive));
     for provider in PROVIDERS {
         let path = format!("/webhooks/{}/{{connection}}", provider.slug);
-        router = router.route(&path, route());
+        router = router.route(&path, post(receive));
         if provider.token != TokenInPath::Never {
-            router = router.route(&format!("{path}/{{token}}"), route());
+            router = router.route(&format!("{path}/{{token}}"), post(receive));
         }
     }
+    let bounds = Bounds { size: settings.max_body_bytes, time: settings.body_timeout };
     router
         .method_not_allowed_fallback(async || Problem::Method("POST"))
         .fallback(async || Problem::NotFound)
-        .with_state(intake)
+        .with_state(Webhooks { intake, bounds })
 }
 
 /// Hands a webhook in, and says what became of it. Whether there is such a connection, the intake knows.
-async fn receive(State(intake): State<Arc<dyn Intake>>, webhook: Inbound) -> Result<Response, Problem> {
-    Ok(answer::summary(&intake.receive(webhook).await?))
+async fn receive(State(port): State<Webhooks>, webhook: Inbound) -> Result<Response, Problem> {
+    Ok(answer::summary(&port.intake.receive(webhook).await?))
 }
 
 #[cfg(test)]

@@ -255,10 +255,21 @@ pub fn signature_refused(connection: &str, reason: &str) {
     counter!("gateway_signature_refused_total", &labels).increment(1);
 }
 
-/// A request is answered. Both labels are ours: a route's name and a status that we give.
-pub fn http_answered(endpoint: &'static str, status: &'static str, time: Duration) {
-    counter!("gateway_http_requests_total", "endpoint" => endpoint, "status" => status).increment(1);
-    histogram!("gateway_http_request_duration_seconds", "endpoint" => endpoint).record(time);
+/// What is counted of one port's requests.
+#[derive(Default)]
+pub struct HttpMeter {
+    durations: Known<&'static str, Histogram>,
+    requests: Known<(&'static str, &'static str), Counter>,
+}
+
+impl HttpMeter {
+    /// A request is answered. Both labels are ours: a route's name and a status that we give.
+    pub fn answered(&self, endpoint: &'static str, status: &'static str, time: Duration) {
+        let request = || counter!("gateway_http_requests_total", "endpoint" => endpoint, "status" => status);
+        self.requests.get((endpoint, status), request).increment(1);
+        let duration = || histogram!("gateway_http_request_duration_seconds", "endpoint" => endpoint);
+        self.durations.get(endpoint, duration).record(time);
+    }
 }
 
 /// Something panicked.

@@ -1,10 +1,15 @@
 //! How a request gets to the other side: one small seam, so that tests can put anything behind it.
 
+mod connection;
+mod kept;
+mod place;
 mod straight;
 mod winding;
 
+use crate::in_place::boxed;
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use std::env;
 use std::error::Error;
@@ -33,13 +38,13 @@ pub trait Transport: Send + Sync + 'static {
 /// Why no answer came. Says nothing of what was sent: a URL may hold an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// No connection: name not found, refused, TLS not agreed. Nothing was sent.
+    /// No connection: name not found, refused, TLS not agreed, closed before anything was said. Nothing was sent.
     #[error("no connection: {0}")]
     NotConnected(String),
     /// No answer in time. The request may have taken effect.
     #[error("timed out")]
     TimedOut,
-    /// The other side says that it didn't take the request up, which is as good as never sent: it may be sent again at once.
+    /// The other side says that it didn't take the request up, or took up none any more before this one was sent: it may be sent again at once.
     #[error("not taken up")]
     NotTakenUp,
     /// The connection broke. The request may have taken effect.
@@ -101,18 +106,25 @@ impl HttpTransport {
     }
 }
 
-#[async_trait]
 impl Transport for HttpTransport {
-    async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Result<Response<Bytes>, TransportError> {
+    // As `async_trait` would write it, but with one future in the box instead of one that holds either.
+    fn send<'a, 'b>(
+        &'a self,
+        request: Request<Bytes>,
+        timeout: Duration,
+    ) -> BoxFuture<'b, Result<Response<Bytes>, TransportError>>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
         match &self.0 {
-            Way::Straight(client) => client.send(request, timeout).await,
-            // In a box, as it is by far the larger one, and the rarer.
-            Way::Winding(client) => Box::pin(client.send(request, timeout)).await,
+            Way::Straight(client) => boxed(|| client.send(request, timeout)),
+            Way::Winding(client) => boxed(|| client.send(request, timeout)),
         }
     }
 }
 
-/// No connection came about. Nothing was sent yet, so the innermost cause (DNS, TCP, TLS) speaks of the host only.
+/// No connection came about. Nothing was sent yet, so the innermost cause (DNS, TCP, TLS, how it was closed) speaks of the host only.
 fn not_connected(error: &dyn Error) -> TransportError {
     TransportError::NotConnected(innermost(error))
 }

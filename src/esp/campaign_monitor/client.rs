@@ -9,6 +9,7 @@ use super::{INFO, callback};
 use crate::config::{self, CampaignMonitor as Settings, SubscribeWith};
 use crate::domain::{Audience, ConnectionName, Consent, Email, RemovalKind};
 use crate::esp::{Bookmark, Esp, ListPage, NotTaken, Person, ProviderInfo, Received, Record, Whom, Written};
+use crate::in_place::boxed;
 use crate::upstream::{self, Again, Attempts, Deadline, Fault, Health, Transport, Upstream, Verdict, all};
 use async_trait::async_trait;
 use base64::Engine;
@@ -274,7 +275,7 @@ impl Esp for CampaignMonitor {
 
     /// By address only.
     async fn find(&self, audience: &Audience, whom: &Whom<'_>, deadline: Deadline) -> Result<Vec<Record>, Fault> {
-        let reads = whom.addresses.iter().map(|address| self.read(audience, address, deadline));
+        let reads = whom.addresses.iter().map(|address| boxed(|| self.read(audience, address, deadline)));
         let mut found: Vec<Record> = Vec::new();
         for record in all(reads).await?.into_iter().flatten() {
             if found.iter().all(|known| known.address != record.address) {

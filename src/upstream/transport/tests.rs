@@ -194,6 +194,88 @@ async fn a_connection_serves_many_calls_until_the_peer_says_that_it_closes_it() 
     }
 }
 
+#[tokio::test]
+async fn a_call_on_a_connection_that_was_just_closed_is_made_on_a_new_one() {
+    for (way, transport) in ways() {
+        let (listener, place) = peer().await;
+        let told = tokio::spawn(async move {
+            for _ in 0..3 {
+                let (mut connection, _) = listener.accept().await.expect("a connection");
+                asked(&mut connection).await;
+                connection.write_all(FINE.as_bytes()).await.expect("written");
+            }
+        });
+        for call in 0..3 {
+            let answer = transport.send(post(&place), LONG).await;
+            assert_eq!(answer.map(|answer| answer.status().as_u16()), Ok(200), "{way}: call {call}");
+        }
+        told.await.expect("each on a connection of its own");
+    }
+}
+
+#[tokio::test]
+async fn calls_at_once_have_a_connection_each_and_leave_it_to_the_next() {
+    for (way, transport) in ways() {
+        let (listener, place) = peer().await;
+        let told = tokio::spawn(async move {
+            let ((mut one, _), (mut other, _)) =
+                (listener.accept().await.expect("one"), listener.accept().await.expect("another"));
+            for _ in 0..3 {
+                tokio::join!(asked(&mut one), asked(&mut other));
+                one.write_all(FINE.as_bytes()).await.expect("written");
+                other.write_all(FINE.as_bytes()).await.expect("written");
+            }
+        });
+        for _ in 0..3 {
+            let (one, other) = tokio::join!(transport.send(post(&place), LONG), transport.send(post(&place), LONG));
+            assert!(one.is_ok() && other.is_ok(), "{way}: {one:?} {other:?}");
+        }
+        told.await.expect("six requests on two connections");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_owes_an_answer_is_not_used_for_another_call() {
+    for (way, transport) in ways() {
+        let (listener, place) = peer().await;
+        let told = tokio::spawn(async move {
+            let (mut owing, _) = listener.accept().await.expect("a connection");
+            asked(&mut owing).await;
+            owing.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await.expect("written");
+            let (mut next, _) = listener.accept().await.expect("another connection");
+            asked(&mut next).await;
+            next.write_all(FINE.as_bytes()).await.expect("written");
+            drop(owing);
+        });
+        let late = transport.send(post(&place), Duration::from_millis(50)).await.expect_err(way);
+        assert_eq!(late, TransportError::TimedOut, "{way}");
+        assert!(transport.send(post(&place), LONG).await.is_ok(), "{way}");
+        told.await.expect("two connections");
+    }
+}
+
+/// An answer that doesn't wait for the whole request, as from a server that finds it too large. (By the winding way that is no
+/// answer at all.)
+#[tokio::test]
+async fn a_connection_whose_request_was_not_sent_to_its_end_is_not_used_for_another() {
+    let [(_, transport), _] = ways();
+    let (listener, place) = peer().await;
+    let told = tokio::spawn(async move {
+        let (mut early, _) = listener.accept().await.expect("a connection");
+        early.read_exact(&mut [0; 4]).await.expect("a request begins");
+        early.write_all(FINE.as_bytes()).await.expect("written");
+        let (mut next, _) = listener.accept().await.expect("another connection");
+        asked(&mut next).await;
+        next.write_all(FINE.as_bytes()).await.expect("written");
+        drop(early);
+    });
+    let large = Request::post(&place).body(vec![b'x'; 32 << 20].into()).expect("a request");
+    let answer = transport.send(large, LONG).await.map(|answer| answer.status().as_u16());
+    assert_eq!(answer, Ok(200));
+    assert!(transport.send(post(&place), LONG).await.is_ok());
+    told.await.expect("two connections");
+}
+
 /// Nobody's host is called: without a proxy that is no connection, and with one it is the proxy's to know better.
 #[tokio::test]
 async fn a_host_that_is_nowhere_is_reached_by_a_proxy_only() {
