@@ -361,7 +361,7 @@ impl Intake for Gateway {
                 if side.esp.provider().slug != provider {
                     return Err(Refusal::UnknownConnection);
                 }
-                Box::pin(esp_to_gigya::receive(self, side, token.as_ref(), &request)).await
+                boxed(|| esp_to_gigya::receive(self, side, token.as_ref(), &request)).await
             }
         }
     }

@@ -31,13 +31,20 @@ struct Held {
     news: Arc<Notify>,
 }
 
+impl Held {
+    /// If it is closed, or nobody has used it for long.
+    fn let_go_of_shared(&mut self, now: Instant) {
+        self.shared.take_if(|(many, used)| many.is_closed() || is_old(*used, now));
+    }
+}
+
 impl Kept {
     /// A connection to this place, if there is one that seems to be alive.
     pub(super) fn take(&self, place: &Place) -> Option<Connection> {
         let now = Instant::now();
         let mut places = self.lock();
         let held = &mut places.held.iter_mut().find(|(at, _)| at == place)?.1;
-        held.shared.take_if(|(many, used)| many.is_closed() || is_old(*used, now));
+        held.let_go_of_shared(now);
         if let Some((many, used)) = &mut held.shared {
             *used = now;
             return Some(Connection::Many(many.clone()));
@@ -110,12 +117,12 @@ impl Kept {
 async fn close_what_is_idle(places: Weak<Mutex<Places>>) {
     loop {
         sleep(KEPT_IDLE).await;
-        let Some(places) = places.upgrade() else { return };
-        let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(kept) = places.upgrade().map(Kept) else { return };
+        let mut places = kept.lock();
         let now = Instant::now();
         for (_, held) in &mut places.held {
             held.idle.retain(|(single, used)| !single.is_closed() && !is_old(*used, now));
-            held.shared.take_if(|(many, used)| many.is_closed() || is_old(*used, now));
+            held.let_go_of_shared(now);
         }
         // Somebody may be waiting for news.
         places

@@ -87,7 +87,10 @@ impl Straight {
                         Connection::Single(_) => not_connected(&error),
                     });
                 }
-                Err(Unanswered { unsent: None, error }) => return Err(sorted(&error, is_whole_without_body)),
+                Err(Unanswered { unsent: None, error }) if was_not_taken_up(&error, is_whole_without_body) => {
+                    return Err(TransportError::NotTakenUp);
+                }
+                Err(Unanswered { unsent: None, .. }) => return Err(TransportError::Broken),
             }
         }
     }
@@ -140,10 +143,6 @@ async fn whole(answer: Response<Incoming>) -> Result<Response<Bytes>, TransportE
         if error.is::<LengthLimitError>() { TransportError::TooLarge } else { TransportError::Broken }
     })?;
     Ok(Response::from_parts(head, body.to_bytes()))
-}
-
-fn sorted(error: &hyper::Error, is_whole_without_body: bool) -> TransportError {
-    if was_not_taken_up(error, is_whole_without_body) { TransportError::NotTakenUp } else { TransportError::Broken }
 }
 
 /// Whether the other side has said, as only HTTP/2 can, that it did nothing about the request: it is closing the connection, which it
@@ -214,43 +213,42 @@ mod tests {
         assert_eq!(connected.inner().peer_addr().expect("connected"), addresses[1]);
     }
 
-    /// A call that waits for a connection has one that somebody is done with, and one whose own can't be made, too.
     #[tokio::test]
     async fn who_waits_for_a_connection_takes_one_that_falls_free() {
-        let ((silent, _kept), refusing) = (silent().await, TcpListener::bind("127.0.0.1:0").await.expect("a port"));
-        let refuses = refusing.local_addr().expect("bound");
+        let (address, _kept) = silent().await;
+        let straight = Straight::new().expect("this machine has TLS");
+        let request = Request::get(format!("http://{address}/")).body(Bytes::new()).expect("a request");
+        let place = Place::taken_from(&mut request.uri().clone()).expect("a place");
+        let (here, mut there) = tokio::io::duplex(1024);
+        let mut free = single(TokioIo::new(here)).await.expect("a connection");
+        free.ready().await.expect("ready");
+        let call = async {
+            let (mut connection, is_new) = straight.new_or_free(&place).await.expect("one falls free");
+            assert!(!is_new);
+            connection.send(&place, request.map(Full::new)).await.map(|answer| answer.status()).ok()
+        };
+        let frees = async {
+            straight.kept.put(place.clone(), Connection::Single(free));
+            there.read_exact(&mut [0; 5]).await.expect("a request");
+            there.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.expect("written");
+        };
+        assert_eq!(tokio::join!(call, frees).0, Some(StatusCode::OK));
+    }
+
+    #[tokio::test]
+    async fn whose_own_connection_can_not_be_made_takes_one_that_is_there() {
+        let refusing = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut address = format!("http://{}/", refusing.local_addr().expect("bound")).parse().expect("an address");
         drop(refusing);
-        for (address, is_free_before) in [(silent, false), (refuses, true)] {
-            let straight = Straight::new().expect("this machine has TLS");
-            let place = Place::taken_from(&mut format!("http://{address}").parse().expect("an address"));
-            let place = place.expect("a place");
-            let (here, mut there) = tokio::io::duplex(1024);
-            let mut free = single(TokioIo::new(here)).await.expect("a connection");
-            free.ready().await.expect("ready");
-            let request = Request::get(format!("http://{address}/")).body(Bytes::new()).expect("a request");
-            let call = async {
-                let (mut connection, is_new) = straight.new_or_free(&place).await.expect("one is free");
-                assert!(!is_new, "{address}");
-                connection.send(&place, request.map(Full::new)).await.map(|answer| answer.status()).ok()
-            };
-            let frees = async {
-                if !is_free_before {
-                    tokio::task::yield_now().await;
-                }
-                straight.kept.put(place.clone(), Connection::Single(free));
-                let mut asked = [0; 5];
-                there.read_exact(&mut asked).await.expect("a request");
-                there.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.expect("written");
-                there
-            };
-            let (answer, _there) = if is_free_before {
-                let (there, answer) = tokio::join!(frees, call);
-                (answer, there)
-            } else {
-                tokio::join!(call, frees)
-            };
-            assert_eq!(answer, Some(StatusCode::OK), "{address}");
-        }
+        let place = Place::taken_from(&mut address).expect("a place");
+        let straight = Straight::new().expect("this machine has TLS");
+        let failed = straight.new_or_free(&place).await.expect_err("nobody listens");
+        assert!(matches!(failed, TransportError::NotConnected(_)), "{failed:?}");
+        let (here, _there) = tokio::io::duplex(1024);
+        // Nobody is told of it who comes later: it is found by looking.
+        straight.kept.share(place.clone(), many(TokioIo::new(here)).await.expect("a connection"));
+        let found = straight.new_or_free(&place).await.expect("one is there");
+        assert!(matches!(found, (Connection::Many(_), false)), "{found:?}");
     }
 
     /// What becomes of a request that may be tried once.
