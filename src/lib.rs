@@ -30,6 +30,7 @@ pub mod gigya;
 pub mod http;
 mod in_place;
 pub mod journal;
+mod json;
 #[doc(hidden)]
 pub mod mutation;
 pub mod reconcile;

@@ -13,7 +13,6 @@ use super::record::{Direction, Told};
 use super::rounds::{ROUNDS, merge, reread, unsettled};
 use super::subscriber::{Settled, Subscriber};
 use super::turns::Whose;
-use crate::config::Route;
 use crate::domain::{ActedAt, Change, Consent, Email, Outcome, Reason, Uid};
 use crate::esp::takes_json;
 use crate::gigya::{Account, Event, EventKind, NotVerified, Reading, Rejection, Subject};
@@ -376,8 +375,7 @@ async fn forward(
         for (route, (settled, call)) in open.iter().zip(settled) {
             marks[*route].call = call.or(marks[*route].call);
             marks[*route].at = Some(side.clock.now());
-            effects[*route] =
-                Some(merge(effects[*route], settled.effect.or_acted(acted(&side.routes[*route].route, &account))));
+            effects[*route] = Some(merge(effects[*route], settled.effect.or_acted(settled.acted)));
             if settled.look_again {
                 again.push(*route);
             }
@@ -465,11 +463,6 @@ async fn clear_flags(side: &GigyaSide, account: &Account, effects: &mut [Option<
             Err(fault) => *effect = Effect::combined(effect.iter().copied().chain([fault.outcome().into()])),
         }
     }
-}
-
-/// When the person acted.
-fn acted(route: &Route, account: &Account) -> Option<ActedAt> {
-    account.consent(&route.subscription, false).since()
 }
 
 /// For an account that can't be read anymore. The search index is late by nature, which helps here: it may still

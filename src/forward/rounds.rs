@@ -47,8 +47,7 @@ async fn settle_in_rounds(
         let subscriber =
             Subscriber { side, ends, account: &account, formerly: None, also_at, links, api_key: None, deadline };
         let settled = subscriber.settle().await;
-        let acted = account.consent(&ends.route.subscription, ends.route.double_opt_in).since();
-        let merged = merge(before, settled.effect.or_acted(acted));
+        let merged = merge(before, settled.effect.or_acted(settled.acted));
         before = Some(merged);
         if !settled.look_again {
             return merged;

@@ -52,6 +52,8 @@ pub struct Settled {
     pub effect: Effect,
     /// Whether the account must be looked at again: consent was written, or it is no longer what was read.
     pub look_again: bool,
+    /// When the person acted, by what the account says of the route's subscription.
+    pub acted: Option<ActedAt>,
 }
 
 /// What was done on the way.
@@ -88,7 +90,8 @@ impl Subscriber<'_> {
 
     /// Brings the audience in line with the account.
     pub async fn settle(&self) -> Settled {
-        let desired = self.desired();
+        let said = self.account.consent(&self.route().subscription, self.route().double_opt_in);
+        let desired = wanted(self.account, self.route(), said);
         let mut course = Course::default();
         let mut last = Effect::from(Outcome::Deferred(Reason::Unsettled));
         for _ in 0..ROUNDS {
@@ -107,15 +110,11 @@ impl Subscriber<'_> {
         if let (true, Some(rests_at)) = (is_at_rest, rests_at) {
             self.links.are_left_but(self.ends, &rests_at);
         }
-        Settled { effect, look_again }
+        Settled { effect, look_again, acted: said.since() }
     }
 
     fn route(&self) -> &Route {
         &self.ends.route
-    }
-
-    fn desired(&self) -> Desired {
-        desired(self.account, self.route())
     }
 
     async fn step(&self, desired: Desired, course: &mut Course) -> Result<Step, Fault> {
@@ -484,12 +483,17 @@ impl Subscriber<'_> {
 
 /// What an account wants an audience to hold.
 pub fn desired(account: &Account, route: &Route) -> Desired {
+    wanted(account, route, account.consent(&route.subscription, route.double_opt_in))
+}
+
+/// The same, if this is what the account says of the route's subscription.
+fn wanted(account: &Account, route: &Route, said: Consent) -> Desired {
     if !account.is_active && !mutation::is(Mutation::ForgetRemovals) {
         return Desired::Removal(route.on_inactive);
     }
-    match account.consent(&route.subscription, route.double_opt_in) {
+    match said {
         Consent::Pending { .. } if account.was_asked_at(route) => Desired::Awaited,
-        consent => Desired::Consent(consent),
+        said => Desired::Consent(said),
     }
 }
 

@@ -51,7 +51,7 @@ impl Account {
         let whole = Whole::new(json)?;
         let Some(uid) = whole.part("UID")?.and_then(|uid| Uid::new(uid.as_str()?)) else { return Ok(None) };
         let parsed = |text: &str| Email::parse(text).ok();
-        let address = whole.value(&["profile", "email"])?.as_ref().and_then(Value::as_str).and_then(parsed);
+        let address = whole.at(&["profile", "email"], |email| email.and_then(Part::as_str).and_then(parsed))?;
         let mut other_addresses: Vec<Email> = Vec::new();
         for (member, lists) in [("emails", ["verified", "unverified"]), ("loginIDs", ["emails", "unverifiedEmails"])] {
             let Some(member) = whole.part(member)? else { continue };
@@ -171,10 +171,10 @@ impl Account {
         })
     }
 
-    /// The value at a place in the account: `profile.firstName`, `data.loyalty.tier`, `UID`.
-    #[must_use]
-    pub fn value(&self, path: &[String]) -> Option<Value> {
-        self.whole.value(path).ok().flatten()
+    /// What is at a place in the account (`profile.firstName`, `data.loyalty.tier`, `UID`): nothing where nothing is, and where what is
+    /// can't be read.
+    pub fn at<R>(&self, path: &[String], say: impl Fn(Option<Part<'_>>) -> R) -> R {
+        self.whole.at(path, &say).unwrap_or_else(|_| say(None))
     }
 
     /// The `subscriptions` parameter that sets one subscription (with a tag: opts in), in the form in which the account has it:

@@ -13,7 +13,7 @@ use crate::domain::{Email, SubscriptionId, Uid};
 use crate::in_place::boxed;
 use crate::upstream::{self, Again, Attempts, Deadline, Fault, Upstream, Verdict, WallClock};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, header};
+use http::{HeaderValue, Method, Response, Uri, header};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use serde::Deserialize;
@@ -42,11 +42,33 @@ pub struct Client {
     upstream: Upstream,
     clock: WallClock,
     endpoint: GigyaEndpoint,
+    /// Of [`READ`], which nearly all calls are.
+    read: Place,
     auth: Authenticator,
     mute_webhooks: bool,
     default_api_key: String,
     /// Whether any call has succeeded: only then does an ambiguous refusal mean "no such account".
     proven: AtomicBool,
+}
+
+/// Where an operation is.
+struct Place {
+    url: String,
+    uri: Uri,
+}
+
+impl Place {
+    fn of(endpoint: &GigyaEndpoint, operation: &str) -> Self {
+        let url = match endpoint {
+            GigyaEndpoint::DataCenter(domain) => {
+                let namespace = operation.split('.').next().unwrap_or("accounts");
+                format!("https://{namespace}.{domain}/{operation}")
+            }
+            GigyaEndpoint::BaseUrl(base) => format!("{}/{operation}", base.as_str().trim_end_matches('/')),
+        };
+        let uri = url.parse().expect("the URL was checked when the configuration was");
+        Self { url, uri }
+    }
 }
 
 /// What reading an account gave.
@@ -90,6 +112,7 @@ impl Client {
         Ok(Self {
             upstream,
             clock,
+            read: Place::of(&connection.endpoint, READ),
             endpoint: connection.endpoint.clone(),
             auth: Authenticator::new(&connection.auth)?,
             mute_webhooks: connection.mute_webhooks,
@@ -350,17 +373,22 @@ impl Client {
         sign_for: Option<&str>,
         deadline: Deadline,
     ) -> Result<Answer, Fault> {
-        let url = self.url(operation);
+        let other;
+        let place = if operation == READ {
+            &self.read
+        } else {
+            other = Place::of(&self.endpoint, operation);
+            &other
+        };
         let build = || {
             let mut form = Form::with_capacity(parameters.len() + MOST_PROOFS);
             form.extend(parameters.iter().cloned());
             let authorization = sign_for.and_then(|api_key| {
                 form.push(("apiKey", api_key.into()));
-                self.auth.sign(&url, &mut form, self.clock.now())
+                self.auth.sign(&place.url, &mut form, self.clock.now())
             });
             let body = form_urlencoded::Serializer::new(String::with_capacity(FORM)).extend_pairs(&form).finish();
-            let place = url.parse().expect("the URL was checked when the configuration was");
-            let mut request = upstream::request(Method::POST, place, body.into());
+            let mut request = upstream::request(Method::POST, place.uri.clone(), body.into());
             let headers = request.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
             if let Some(authorization) = authorization {
@@ -369,16 +397,6 @@ impl Client {
             request
         };
         self.upstream.call(operation, attempts, deadline, build, |response| self.judge(operation, response)).await
-    }
-
-    fn url(&self, operation: &str) -> String {
-        match &self.endpoint {
-            GigyaEndpoint::DataCenter(domain) => {
-                let namespace = operation.split('.').next().unwrap_or("accounts");
-                format!("https://{namespace}.{domain}/{operation}")
-            }
-            GigyaEndpoint::BaseUrl(base) => format!("{}/{operation}", base.as_str().trim_end_matches('/')),
-        }
     }
 
     fn judge(&self, operation: &str, response: &Response<Bytes>) -> Verdict<Answer> {

@@ -1,9 +1,10 @@
 //! From an account to what an ESP gets to know of a person, by a route's field mapping.
 
 use super::account::Account;
+use super::tree::Part;
 use crate::config::{FieldSource, Route, TemplatePart};
 use crate::esp::{Field, FieldValue};
-use serde_json::Value;
+use std::borrow::Cow;
 
 /// What a route writes of an account.
 #[must_use]
@@ -15,42 +16,43 @@ pub fn fields_of(route: &Route, account: &Account) -> Vec<Field> {
 fn value(source: &FieldSource, account: &Account) -> FieldValue {
     match source {
         FieldSource::Literal(text) => FieldValue::Text(text.clone()),
-        FieldSource::Path(path) => account.value(path).as_ref().map_or(FieldValue::Missing, from_json),
+        FieldSource::Path(path) => account.at(path, |part| part.map_or(FieldValue::Missing, of_part)),
         FieldSource::Template(parts) => {
-            let text: String = parts.iter().map(|part| part_text(part, account)).collect();
+            let text = parts.iter().fold(String::new(), |text, part| text + &*part_text(part, account));
             let text = text.trim();
             if text.is_empty() { FieldValue::Missing } else { FieldValue::Text(text.to_owned()) }
         }
     }
 }
 
-fn part_text(part: &TemplatePart, account: &Account) -> String {
+fn part_text<'a>(part: &'a TemplatePart, account: &Account) -> Cow<'a, str> {
     match part {
-        TemplatePart::Text(text) => text.clone(),
-        TemplatePart::Path(path) => account.value(path).as_ref().and_then(plain).unwrap_or_default(),
+        TemplatePart::Text(text) => text.into(),
+        TemplatePart::Path(path) => {
+            account.at(path, |part| part.and_then(plain).unwrap_or_default().into_owned()).into()
+        }
     }
 }
 
-fn from_json(value: &Value) -> FieldValue {
-    match value {
-        Value::Bool(flag) => FieldValue::Flag(*flag),
-        Value::Array(items) => {
-            let texts: Vec<_> = items.iter().filter_map(plain).filter(|text| !text.is_empty()).collect();
-            if texts.is_empty() { FieldValue::Missing } else { FieldValue::Many(texts) }
-        }
-        value => match plain(value) {
-            Some(text) if !text.is_empty() => FieldValue::Text(text),
-            _ => FieldValue::Missing,
-        },
+fn of_part(part: Part<'_>) -> FieldValue {
+    if let Some(flag) = part.as_bool() {
+        return FieldValue::Flag(flag);
+    }
+    if part.is_list() {
+        let texts = part.items().filter_map(plain).filter(|text| !text.is_empty()).map(Cow::into_owned);
+        let texts: Vec<_> = texts.collect();
+        return if texts.is_empty() { FieldValue::Missing } else { FieldValue::Many(texts) };
+    }
+    match plain(part) {
+        Some(text) if !text.is_empty() => FieldValue::Text(text.into_owned()),
+        _ => FieldValue::Missing,
     }
 }
 
 /// The text of a single value; objects have none.
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.trim().to_owned()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+fn plain(part: Part<'_>) -> Option<Cow<'_, str>> {
+    match part.as_str() {
+        Some(text) => Some(text.trim().into()),
+        None => part.to_text(),
     }
 }

@@ -3,11 +3,13 @@
 //! It says only *that* accounts changed (SAP, "Webhooks": no profile data is in the payload). Versions 1.0, 1.1
 //! and 2.0 share one envelope; fields that a version lacks are optional here.
 
+use super::tree::{Part, Reader, Tree};
 use crate::domain::Uid;
+use crate::json;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
+use serde_json::Number;
 use serde_json::value::RawValue;
-use serde_json::{Number, Value};
 
 /// The most characters of an event's id that are kept.
 const LONGEST_ID: usize = 64;
@@ -81,34 +83,13 @@ struct WireNotification<'a> {
     timestamp: Option<i64>,
 }
 
-#[derive(Deserialize)]
-struct WireEvent {
-    r#type: String,
-    // Nobody's opt-out hangs on what an id looks like.
-    #[serde(default)]
-    id: Value,
-    #[serde(default, rename = "callId")]
-    call_id: Value,
-    // Both spellings are seen; they are two fields so that a body with both isn't a duplicate.
-    #[serde(default, rename = "callID")]
-    call_id_upper: Value,
-    #[serde(default, rename = "apiKey")]
-    api_key: Option<String>,
-    // Nor on when it says that it happened.
-    #[serde(default)]
-    timestamp: Value,
-    // Whatever it is: a kind of event that we don't know may have anything here.
-    #[serde(default)]
-    data: Value,
-}
-
 impl Notification {
     /// Parses a body.
     ///
     /// # Errors
     /// Where and how it isn't a notification, without quoting it.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
-        let wire: WireNotification<'_> = serde_json::from_slice(body).map_err(|error| {
+        let wire: WireNotification<'_> = json::read(body).map_err(|error| {
             let what = match error.classify() {
                 serde_json::error::Category::Data => "not a Gigya notification",
                 _ => "not JSON",
@@ -155,20 +136,28 @@ impl Event {
 
     /// None if it hasn't the shape of an event.
     fn parse(raw: &RawValue) -> Option<Self> {
-        serde_json::from_str::<WireEvent>(raw.get()).ok().map(Self::from)
+        let (text, mut tree) = (raw.get(), Tree::of(raw.get()));
+        let at = tree.read(&mut Reader::new(text, 0)).ok()?;
+        Self::of(Part::new(text, &tree, at))
     }
-}
 
-impl From<WireEvent> for Event {
-    fn from(wire: WireEvent) -> Self {
-        let text = |key: &str| wire.data.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let uid = text("uid").and_then(Uid::new);
-        let changed = match (&uid, text("emailAccountToken")) {
+    fn of(event: Part<'_>) -> Option<Self> {
+        let r#type = event.get("type")?.as_str()?;
+        let api_key = match event.get("apiKey").filter(|key| !key.is_null()) {
+            Some(key) => Some(key.as_str()?.to_owned()),
+            None => None,
+        };
+        let text = |key: &str| event.get(key).and_then(Part::as_str);
+        // Whatever it is: a kind of event that we don't know may have anything here.
+        let data = event.get("data");
+        let about = |key: &str| data?.get(key)?.as_str().filter(|text| !text.is_empty());
+        let uid = about("uid").and_then(Uid::new);
+        let changed = match (&uid, about("emailAccountToken")) {
             (Some(uid), _) => EventKind::Changed(Subject::Account { uid: uid.clone(), formerly: None }),
             (None, Some(token)) => EventKind::Changed(Subject::EmailAccount { token: token.to_owned() }),
             (None, None) => EventKind::Malformed,
         };
-        let kind = match wire.r#type.as_str() {
+        let kind = match r#type {
             "accountCreated"
             | "accountRegistered"
             | "accountUpdated"
@@ -176,7 +165,7 @@ impl From<WireEvent> for Event {
             | "subscriptionUpdated"
             | "consentUpdated" => changed,
             // `uid` is the old one, `newUid` the one that stays.
-            "accountMerged" | "accountUidChanged" => match text("newUid").and_then(Uid::new) {
+            "accountMerged" | "accountUidChanged" => match about("newUid").and_then(Uid::new) {
                 Some(new) => EventKind::Changed(Subject::Account { uid: new, formerly: uid }),
                 None => changed,
             },
@@ -184,16 +173,27 @@ impl From<WireEvent> for Event {
             // accountLoggedIn, accountLockedOut, communicationUpdated (other channels), sitePreferencesReset, ...
             _ => EventKind::Ignored,
         };
-        Self {
-            // It goes to logs and answers; Gigya's are UUIDs.
-            id: wire.id.as_str().unwrap_or_default().chars().filter(|c| !c.is_control()).take(LONGEST_ID).collect(),
-            call_id: wire.call_id.as_str().or(wire.call_id_upper.as_str()).map(ToOwned::to_owned),
-            api_key: wire.api_key,
-            happened: wire.timestamp.as_i64().and_then(|seconds| Timestamp::from_second(seconds).ok()),
+        Some(Self {
+            id: id(text("id").unwrap_or_default()),
+            // Both spellings are seen.
+            call_id: text("callId").or_else(|| text("callID")).map(ToOwned::to_owned),
+            api_key,
+            // Nor on when it says that it happened.
+            happened: event.get("timestamp").and_then(Part::as_i64).and_then(|s| Timestamp::from_second(s).ok()),
             kind,
             said: None,
-        }
+        })
     }
+}
+
+/// Nobody's opt-out hangs on what an id looks like. It goes to logs and answers; Gigya's are UUIDs.
+fn id(text: &str) -> String {
+    let mut id = text.to_owned();
+    id.retain(|c| !c.is_control());
+    if let Some((end, _)) = id.char_indices().nth(LONGEST_ID) {
+        id.truncate(end);
+    }
+    id
 }
 
 #[cfg(test)]

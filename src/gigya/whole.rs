@@ -2,9 +2,9 @@
 //! hundreds of values, looked for where a route maps it.
 
 use super::envelope::Name;
-use super::tree::{Part, Tree, range};
+use super::tree::{Part, Reader, Tree};
+use crate::json::how_much_is_plain;
 use serde::de::{self, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
 use serde_json::value::RawValue;
 use std::fmt;
 use std::ops::Range;
@@ -95,34 +95,38 @@ impl Whole {
         match self.kept(name) {
             None | Some(Member::Missing) => Ok(None),
             Some(Member::Read(at)) => Ok(Some(self.read(*at))),
-            Some(Member::Unread(place)) => Tree::default().read(&self.0.text, place.clone()).map(|_| None),
+            Some(Member::Unread(place)) => {
+                Tree::default().read(&mut Reader::new(&self.0.text, place.start)).map(|_| None)
+            }
         }
     }
 
-    /// The value at a place, each name a member or a number in a list; `None` if it isn't there.
-    pub fn value<S: AsRef<str>>(&self, path: &[S]) -> Result<Option<Value>, Unread> {
-        let Some((first, rest)) = path.split_first() else { return serde_json::from_str(&self.0.text).map(Some) };
-        let mut found = match self.kept(first.as_ref()) {
-            Some(Member::Missing) => return Ok(None),
+    /// Says something of the value at a place, each name of which is a member or a number in a list; or of there being none.
+    pub fn at<S: AsRef<str>, R>(&self, path: &[S], say: impl FnOnce(Option<Part<'_>>) -> R) -> Result<R, Unread> {
+        let (first, rest) = path.split_first().map_or(("", path), |(first, rest)| (first.as_ref(), rest));
+        let mut found = match self.kept(first) {
+            Some(Member::Missing) => return Ok(say(None)),
             Some(Member::Read(at)) => {
-                let found = rest.iter().try_fold(self.read(*at), |part, name| part.step(name.as_ref()));
-                return Ok(found.map(Part::to_value));
+                return Ok(say(rest.iter().try_fold(self.read(*at), |part, name| part.step(name.as_ref()))));
             }
             Some(Member::Unread(place)) => Some(&self.0.text[place.clone()]),
-            None => member(&self.0.text, first.as_ref())?,
+            None => member(&self.0.text, first)?,
         };
         for name in rest {
-            let Some(text) = found else { return Ok(None) };
+            let Some(text) = found else { break };
             found = member(text, name.as_ref())?;
         }
-        found.map(serde_json::from_str).transpose()
+        let Some(text) = found else { return Ok(say(None)) };
+        let mut tree = Tree::of(text);
+        let at = tree.read(&mut Reader::new(text, 0))?;
+        Ok(say(Some(Part::new(text, &tree, at))))
     }
 }
 
 /// A JSON string in which nothing is escaped, nor has to be.
 fn is_plain_string(text: &[u8]) -> bool {
     let inside = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
-    inside.is_some_and(|inside| inside.iter().all(|byte| *byte >= b' ' && !b"\"\\".contains(byte)))
+    inside.is_some_and(|inside| how_much_is_plain(inside) == inside.len())
 }
 
 impl fmt::Debug for Whole {
@@ -142,51 +146,33 @@ fn member<'a>(text: &'a str, name: &str) -> Result<Option<&'a str>, Unread> {
 
 impl Members {
     fn read(text: &str) -> Result<Self, Unread> {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let mut members = Index(text).deserialize(&mut deserializer)?;
-        deserializer.end()?;
-        let Self { tree, kept, .. } = &mut members;
-        for member in kept {
-            // What was read of one until it couldn't be stays behind, and nothing leads there.
-            if let Member::Unread(place) = member
-                && let Ok(at) = tree.read(text, place.clone())
-            {
-                *member = Member::Read(at);
-            }
+        let mut members = Self { tree: Tree::of(text), ..Self::default() };
+        let mut reader = Reader::new(text, 0);
+        reader.object(|reader, name| members.member(reader, name.within(text)))?;
+        reader.end().map(|()| members)
+    }
+
+    fn member(&mut self, reader: &mut Reader<'_>, name: &str) -> Result<(), Unread> {
+        let _first = reader.next()?;
+        let before = reader.clone();
+        if let Some(nth) = KEPT.iter().position(|kept| *kept == name) {
+            let read = self.tree.read(reader);
+            self.kept[nth] = match read {
+                Ok(at) => Member::Read(at),
+                // What was read of it until it couldn't be stays behind, and nothing leads there.
+                Err(_) => {
+                    *reader = before.clone();
+                    reader.pass_over()?;
+                    Member::Unread(before.place()..reader.place())
+                }
+            };
+            return Ok(());
         }
-        Ok(members)
-    }
-}
-
-/// Finds where the members are.
-struct Index<'a>(&'a str);
-
-impl<'de> DeserializeSeed<'de> for Index<'de> {
-    type Value = Members;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Members, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Index<'de> {
-    type Value = Members;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut members = Members { tree: Tree::of(self.0), ..Members::default() };
-        while let Some(Name(name)) = map.next_key()? {
-            let place = range(self.0, map.next_value::<&RawValue>()?.get());
-            if let Some(nth) = KEPT.iter().position(|kept| *kept == name) {
-                members.kept[nth] = Member::Unread(place);
-            } else if let Some(nth) = OF_THE_CALL.iter().position(|told| *told == name) {
-                members.of_the_call[nth] = place;
-            }
+        reader.pass_over()?;
+        if let Some(nth) = OF_THE_CALL.iter().position(|told| *told == name) {
+            self.of_the_call[nth] = before.place()..reader.place();
         }
-        Ok(members)
+        Ok(())
     }
 }
 
@@ -236,10 +222,10 @@ impl<'de> Visitor<'de> for Find<'_> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn value(text: &str, path: &[&str]) -> Option<Value> {
-        Whole::new(text).unwrap().value(path).unwrap()
+        Whole::new(text).unwrap().at(path, |part| part.map(Part::to_value)).unwrap()
     }
 
     #[test]
@@ -307,11 +293,11 @@ mod tests {
         for bad in [r#""\ud800""#, r#"{"\ud800":1}"#, "1e999", &deep] {
             let whole = Whole::new(format!(r#"{{"subscriptions":{bad},"profile":{{"email":{bad}}}}}"#)).unwrap();
             assert!(whole.part("subscriptions").is_err(), "{bad}");
-            assert!(whole.value(&["profile", "email"]).is_err(), "{bad}");
+            assert!(whole.at(&["profile", "email"], |_| ()).is_err(), "{bad}");
             assert!(whole.part("emails").unwrap().is_none());
         }
         let whole = Whole::new(r#"{"profile":{"\ud800":1,"email":"ann@example.org"}}"#).unwrap();
-        assert!(whole.value(&["profile", "email"]).is_err());
+        assert!(whole.at(&["profile", "email"], |_| ()).is_err());
     }
 
     /// JSON of whatever shape, with names that meet.
@@ -347,7 +333,7 @@ mod tests {
                 value => value.get(name).cloned(),
             };
             let expected = path.iter().try_fold(all, |value, name| step(&value, name));
-            prop_assert_eq!(Whole::new(text).unwrap().value(&path).unwrap(), expected);
+            prop_assert_eq!(Whole::new(text).unwrap().at(&path, |part| part.map(Part::to_value)).unwrap(), expected);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How a log line looks: its own fields, those of the spans around it (a request's id), and the ids of the trace that it
 //! belongs to, all side by side.
 
+use crate::json::how_much_is_plain;
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use std::fmt::{self, Write};
@@ -114,16 +115,17 @@ struct Escaped<'a, 'w>(&'a mut Writer<'w>);
 impl Write for Escaped<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
-        while let Some(place) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
-            self.0.write_str(&rest[..place])?;
-            match rest.as_bytes()[place] {
+        loop {
+            let plain = how_much_is_plain(rest.as_bytes());
+            self.0.write_str(&rest[..plain])?;
+            let Some(odd) = rest.as_bytes().get(plain) else { return Ok(()) };
+            match *odd {
                 byte @ (b'"' | b'\\') => write!(self.0, "\\{}", char::from(byte))?,
                 b'\n' => self.0.write_str("\\n")?,
                 byte => write!(self.0, "\\u{byte:04x}")?,
             }
-            rest = &rest[place + 1..];
+            rest = &rest[plain + 1..];
         }
-        self.0.write_str(rest)
     }
 }
 

@@ -27,7 +27,13 @@ impl Deadline {
     /// How much time is left; `None` once there is none.
     #[must_use]
     pub fn left(self) -> Option<Duration> {
-        self.end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+        self.left_at(Instant::now())
+    }
+
+    /// The same at this instant.
+    #[must_use]
+    pub fn left_at(self, now: Instant) -> Option<Duration> {
+        self.end.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
     /// Whether so little is left, an eighth, that nothing should be begun that must be seen to afterwards.

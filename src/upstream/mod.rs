@@ -221,27 +221,30 @@ impl Upstream {
         let Some(_permit) = self.place(deadline).await else {
             return Verdict::Fail(Fault::DeadlineReached);
         };
-        let Some(pass) = self.breaker.admit(Instant::now()) else {
+        let started = Instant::now();
+        let Some(pass) = self.breaker.admit(started) else {
             return Verdict::Fail(Fault::Unavailable { cause: "breaker_open" });
         };
-        let Some(left) = deadline.left() else {
+        let Some(left) = deadline.left_at(started) else {
             return Verdict::Fail(Fault::DeadlineReached);
         };
-        let started = Instant::now();
         let until = started + left.min(self.attempt_timeout);
         let mut request = build();
         let span = traces::attempt(&self.name, operation, attempt, request.method(), request.uri());
-        let mut again = MOST_AGAIN;
+        let (mut again, mut sent) = (MOST_AGAIN, started);
         let answer = loop {
             traces::pass_on(&span, request.headers_mut());
             let _counted = Counted::begin(&self.meter.in_flight);
-            let answering = self.transport.send(request, until.saturating_duration_since(Instant::now()));
+            let answering = self.transport.send(request, until.saturating_duration_since(sent));
             match answering.instrument(span.clone()).await {
                 // Made anew rather than kept: it hardly ever happens.
-                Err(TransportError::NotTakenUp) if again > 0 => (again, request) = (again - 1, build()),
+                Err(TransportError::NotTakenUp) if again > 0 => {
+                    (again, sent, request) = (again - 1, Instant::now(), build());
+                }
                 answer => break answer,
             }
         };
+        let ended = Instant::now();
         let status = answer.as_ref().ok().map(Response::status);
         let (verdict, result, healthy) = match answer {
             Ok(response) => {
@@ -265,16 +268,16 @@ impl Upstream {
             }
         };
         traces::attempted(&span, status, result);
-        self.meter.called(operation, result, started.elapsed());
-        self.remember(operation, &verdict);
+        self.meter.called(operation, result, ended - started);
+        self.remember(operation, &verdict, ended);
         // What one caller is told counts for all.
         match &verdict {
-            Verdict::Again(Again::SlowDown { wait: Some(wait) }) => self.pace.rest(Instant::now(), *wait),
-            Verdict::Again(Again::TooFast) => self.pace.refused(Instant::now()),
+            Verdict::Again(Again::SlowDown { wait: Some(wait) }) => self.pace.rest(ended, *wait),
+            Verdict::Again(Again::TooFast) => self.pace.refused(ended),
             Verdict::Answer(_) => self.pace.answered(),
             Verdict::Again(_) | Verdict::Fail(_) => {}
         }
-        if pass.settle(healthy, Instant::now()) {
+        if pass.settle(healthy, ended) {
             let state = self.breaker_state();
             tracing::warn!(upstream = %self.name, ?state, "breaker changed");
             meter::breaker_state(&self.name, state as u8);
@@ -293,18 +296,18 @@ impl Upstream {
         place.ok().map(|permit| permit.expect("the semaphore is never closed"))
     }
 
-    fn remember<T>(&self, operation: &'static str, verdict: &Verdict<T>) {
+    fn remember<T>(&self, operation: &'static str, verdict: &Verdict<T>, now: Instant) {
         let fault = match verdict {
             Verdict::Answer(_) => {
                 self.meter.succeeded();
-                return self.record.succeeded(Instant::now());
+                return self.record.succeeded(now);
             }
             // It is well, and won't have the data, or says so that there is nobody: the event's outcome tells.
             Verdict::Fail(Fault::Refused { .. }) => return,
             Verdict::Fail(fault) => *fault,
             Verdict::Again(again) => (*again).into(),
         };
-        self.record.failed(Instant::now(), operation, fault.to_string());
+        self.record.failed(now, operation, fault.to_string());
     }
 
     /// How it is doing, as far as calls to it tell.

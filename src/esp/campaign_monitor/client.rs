@@ -10,6 +10,7 @@ use crate::config::{self, CampaignMonitor as Settings, SubscribeWith};
 use crate::domain::{Audience, ConnectionName, Consent, Email, RemovalKind};
 use crate::esp::{Bookmark, Esp, ListPage, NotTaken, Person, ProviderInfo, Received, Record, Whom, Written};
 use crate::in_place::boxed;
+use crate::json;
 use crate::upstream::{self, Again, Attempts, Deadline, Fault, Health, Transport, Upstream, Verdict, all};
 use async_trait::async_trait;
 use base64::Engine;
@@ -30,6 +31,8 @@ const NOT_IN_LIST: i64 = 203;
 const PARTIAL_IMPORT: i64 = 210;
 /// How long to wait between two looks for a subscriber that was added to the queue.
 const QUEUE_LOOK: Duration = Duration::from_millis(250);
+/// About as long as the path to a subscriber is, in bytes; a longer one grows.
+const PATH: usize = 192;
 
 /// One Campaign Monitor client.
 pub struct CampaignMonitor {
@@ -183,12 +186,15 @@ impl CampaignMonitor {
 
     /// `/subscribers/{list}{tail}` with the address as a query, percent-encoded.
     pub(super) fn subscriber_path(audience: &Audience, tail: &str, address: Option<&Email>) -> String {
-        let list: String = form_urlencoded::byte_serialize(audience.as_str().as_bytes()).collect();
-        let query = address.map_or_else(String::new, |address| {
-            let pair = [("email", address.expose())];
-            format!("?{}", form_urlencoded::Serializer::new(String::new()).extend_pairs(pair).finish())
-        });
-        format!("/subscribers/{list}{tail}.json{query}")
+        let mut path = String::with_capacity(PATH);
+        path.push_str("/subscribers/");
+        path.extend(form_urlencoded::byte_serialize(audience.as_str().as_bytes()));
+        path.extend([tail, ".json"]);
+        if let Some(address) = address {
+            path.push_str("?email=");
+            path.extend(form_urlencoded::byte_serialize(address.expose().as_bytes()));
+        }
+        path
     }
 
     async fn read(&self, audience: &Audience, address: &Email, deadline: Deadline) -> Result<Option<Record>, Fault> {
@@ -198,7 +204,7 @@ impl CampaignMonitor {
             Answer::State(code) => Err(Fault::Failing { code }),
             Answer::Done(body) => {
                 let wire: WireSubscriber<'_> =
-                    serde_json::from_slice(&body).map_err(|_| Fault::Unavailable { cause: "answer_not_understood" })?;
+                    json::read(&body).map_err(|_| Fault::Unavailable { cause: "answer_not_understood" })?;
                 Ok(wire.into_record(&self.settings))
             }
         }

@@ -83,9 +83,12 @@ fn fold(name: Cow<'_, str>) -> Cow<'_, str> {
         return name;
     }
     let mut name = name.into_owned();
-    name.retain(is_of_a_key);
+    let is_a_key = name.bytes().all(|byte| byte.is_ascii_graphic() && !b"[]".contains(&byte));
+    if !is_a_key {
+        name.retain(is_of_a_key);
+    }
     // As a rule; and far quicker.
-    if name.is_ascii() {
+    if is_a_key || name.is_ascii() {
         name.make_ascii_lowercase();
         return name.into();
     }
