@@ -36,9 +36,9 @@ const fn not_plain(eight: u64) -> u64 {
         eight.wrapping_sub(EACH * than as u64) & !eight
     }
     const fn is(eight: u64, byte: u8) -> u64 {
-        less(eight ^ EACH * byte as u64, 1)
+        less(eight ^ (EACH * byte as u64), 1)
     }
-    (less(eight, b' ') | is(eight, b'"') | is(eight, b'\\')) & EACH << 7
+    (less(eight, b' ') | is(eight, b'"') | is(eight, b'\\')) & (EACH << 7)
 }
 
 #[cfg(test)]

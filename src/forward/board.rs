@@ -4,9 +4,10 @@
 use super::intake::EventOutcome;
 use super::record::Told;
 use super::status::{AgesStatus, ArrivalsStatus, Counts, Recent, Refused};
+use crate::domain::ConnectionName;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,9 +23,9 @@ pub struct Board(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     /// By connection.
-    arrivals: BTreeMap<String, Arrivals>,
+    arrivals: BTreeMap<ConnectionName, Arrivals>,
     /// By the route's label.
-    tallies: BTreeMap<String, Tally>,
+    tallies: BTreeMap<Arc<str>, Tally>,
     /// The latest first.
     outcomes: VecDeque<(Instant, Recent)>,
 }
@@ -48,17 +49,17 @@ struct Tally {
 
 impl Board {
     /// A connection's webhook arrived and was believed.
-    pub fn webhook_arrived(&self, connection: &str, now: Instant) {
+    pub fn webhook_arrived(&self, connection: &ConnectionName, now: Instant) {
         let mut inner = self.lock();
-        let arrivals = inner.arrivals.entry(connection.to_owned()).or_default();
+        let arrivals = inner.arrivals.entry(connection.clone()).or_default();
         arrivals.believed += 1;
         arrivals.last = Some(now);
     }
 
     /// A connection's webhook was not believed; `reason` is one of few.
-    pub fn webhook_refused(&self, connection: &str, reason: &str, now: Instant) {
+    pub fn webhook_refused(&self, connection: &ConnectionName, reason: &str, now: Instant) {
         let mut inner = self.lock();
-        let arrivals = inner.arrivals.entry(connection.to_owned()).or_default();
+        let arrivals = inner.arrivals.entry(connection.clone()).or_default();
         arrivals.refused += 1;
         arrivals.last_refused = Some((now, reason.to_owned()));
     }
@@ -73,7 +74,7 @@ impl Board {
     ) {
         let mut inner = self.lock();
         if let Some(route) = &event.route {
-            let tally = inner.tallies.entry(route.clone()).or_default();
+            let tally = inner.tallies.entry(Arc::clone(route)).or_default();
             tally.counts.add(event.outcome);
             tally.last = Some(now);
             if let Some(age) = opt_out_age {
@@ -88,7 +89,7 @@ impl Board {
             ago: Duration::ZERO,
             at,
             direction: told.direction,
-            connection: told.connection.to_owned(),
+            connection: told.connection.clone(),
             route: event.route.clone(),
             outcome: event.outcome,
             change: told.effect.change,
@@ -152,8 +153,8 @@ mod tests {
         let change = age.map(|_| Change::OptOut);
         let effect = Effect { outcome, change, acted: None, found: None };
         let direction = Direction::EspToGigya;
-        let told = Told { connection: "news", direction, to: "main", subscriber: None, effect };
-        let event = EventOutcome { id: "e".to_owned(), route: Some("route".to_owned()), outcome };
+        let told = Told { connection: &ConnectionName::new("news"), direction, to: "main", subscriber: None, effect };
+        let event = EventOutcome { id: "e".to_owned(), route: Some("route".into()), outcome };
         board.settled(&event, &told, age, (now, Timestamp::UNIX_EPOCH));
     }
 

@@ -1,5 +1,6 @@
 //! What settling an event came to: its outcome and, where the other side was changed, what the change was.
 
+use super::gateway::RouteEnds;
 use crate::config::Route;
 use crate::domain::{ActedAt, Change, Outcome, Uid};
 use crate::journal::LinkChange;
@@ -24,11 +25,20 @@ pub struct Effect {
 #[derive(Clone, Debug)]
 pub struct RouteEffect {
     /// The route; `None` for an event that concerns none.
-    pub route: Option<Arc<Route>>,
+    pub route: Option<OnRoute>,
     /// What it came to.
     pub effect: Effect,
     /// What else the journal wants to know of it.
     pub mark: Mark,
+}
+
+/// A route, with its name.
+#[derive(Clone, Debug)]
+pub struct OnRoute {
+    /// The route itself.
+    pub route: Arc<Route>,
+    /// As [`Route::label`] names it.
+    pub label: Arc<str>,
 }
 
 /// What the journal wants to know of an effect.
@@ -50,8 +60,9 @@ pub struct Mark {
 
 impl RouteEffect {
     /// On a route.
-    pub fn on(route: &Arc<Route>, effect: impl Into<Effect>) -> Self {
-        Self { route: Some(Arc::clone(route)), effect: effect.into(), mark: Mark::default() }
+    pub fn on(ends: &RouteEnds, effect: impl Into<Effect>) -> Self {
+        let on = OnRoute { route: Arc::clone(&ends.route), label: Arc::clone(&ends.label) };
+        Self { route: Some(on), effect: effect.into(), mark: Mark::default() }
     }
 
     /// On none.

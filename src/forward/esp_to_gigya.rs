@@ -21,7 +21,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use secrecy::SecretString;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -49,7 +49,7 @@ pub async fn receive(
         return Err(refuse(gateway, side, NotTaken::Malformed(what.to_owned())));
     }
 
-    gateway.believed(side.esp.name().as_str());
+    gateway.believed(side.esp.name());
     let body = BodyDigest::of(side.esp.name().as_str(), &request.body);
     let before = side.progress.of(body, Instant::now());
     let mut in_order = settle_all(gateway, side, &notices, &before, deadline).await;
@@ -89,7 +89,7 @@ fn group<'a>(notice: &'a Notice, routes: &'a mut Settled) -> Group<'a> {
     let person = move |settled: &RouteEffect| {
         let news = notice.news.as_ref().ok();
         let uid = settled.mark.uid.as_ref().or_else(|| news.and_then(|news| news.uid.as_ref()));
-        let gigya = settled.route.as_ref().map(|route| route.gigya.clone());
+        let gigya = settled.route.as_ref().map(|on| on.route.gigya.clone());
         Person { account: gigya.zip(uid.cloned()), address: news.map(|news| news.address.clone()) }
     };
     Group {
@@ -105,7 +105,7 @@ fn refuse(gateway: &Gateway, side: &EspSide, reason: NotTaken) -> Refusal {
     let connection = side.esp.name().as_str();
     match reason {
         NotTaken::NotVerified(reason) => {
-            gateway.not_believed(connection, reason);
+            gateway.not_believed(side.esp.name(), reason);
             tracing::warn!(connection, reason, "callback refused: not verified");
             Refusal::NotVerified
         }
@@ -218,7 +218,7 @@ async fn settle(side: &EspSide, notice: &Notice, deadline: Deadline) -> Settled 
                 (effect, Mark { at: Some(gigya.clock.now()), call, ..mark })
             }
         };
-        settled.push(RouteEffect { mark, ..RouteEffect::on(&ends.route, effect) });
+        settled.push(RouteEffect { mark, ..RouteEffect::on(ends, effect) });
     }
     if settled.is_empty() {
         let outcome = notice.news.as_ref().err().copied().unwrap_or(Outcome::Skipped(Reason::NoRoute));
@@ -229,12 +229,12 @@ async fn settle(side: &EspSide, notice: &Notice, deadline: Deadline) -> Settled 
 
 fn tell(gateway: &Gateway, side: &EspSide, notice: &Notice, settled: &Settled) -> Vec<EventOutcome> {
     let tell = |RouteEffect { route: on, effect, .. }: &RouteEffect| {
-        let route = on.as_ref().map(|route| route.label());
+        let route = on.as_ref().map(|on| Arc::clone(&on.label));
         let event = EventOutcome { id: notice.id.clone(), route, outcome: effect.outcome };
         let told = Told {
-            connection: side.esp.name().as_str(),
+            connection: side.esp.name(),
             direction: Direction::EspToGigya,
-            to: on.as_ref().map_or("", |route| route.gigya.as_str()),
+            to: on.as_ref().map_or("", |on| on.route.gigya.as_str()),
             subscriber: notice.news.as_ref().ok().map(|news| gateway.pseudonyms.of_email(&news.address)),
             effect: *effect,
         };

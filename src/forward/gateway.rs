@@ -74,7 +74,7 @@ pub(super) struct Incoming {
 /// A route and the ESP at its end.
 pub(super) struct RouteEnds {
     pub route: Arc<Route>,
-    pub label: String,
+    pub label: Arc<str>,
     pub esp: Arc<dyn Esp>,
     /// Whether routes of other Gigya connections end at the same audience.
     pub is_shared: bool,
@@ -225,16 +225,16 @@ impl Gateway {
     }
 
     /// A connection's webhook was believed.
-    pub(super) fn believed(&self, connection: &str) {
-        if let Some(meter) = self.meters.get(connection) {
+    pub(super) fn believed(&self, connection: &ConnectionName) {
+        if let Some(meter) = self.meters.get(connection.as_str()) {
             meter.webhook_arrived();
         }
         self.board.webhook_arrived(connection, Instant::now());
     }
 
     /// A connection's webhook was not believed; `reason` is one of few, and quotes nothing.
-    pub(super) fn not_believed(&self, connection: &str, reason: &str) {
-        meter::signature_refused(connection, reason);
+    pub(super) fn not_believed(&self, connection: &ConnectionName, reason: &str) {
+        meter::signature_refused(connection.as_str(), reason);
         self.board.webhook_refused(connection, reason, Instant::now());
     }
 
@@ -247,7 +247,7 @@ impl Gateway {
     pub(super) fn tell(&self, event: &EventOutcome, told: &Told<'_>) {
         let now = self.clock.now();
         let opt_out_age = told.opt_out_age(now);
-        record::settled(event, told, opt_out_age, self.meters.get(told.connection));
+        record::settled(event, told, opt_out_age, self.meters.get(told.connection.as_str()));
         self.board.settled(event, told, opt_out_age, (Instant::now(), now));
     }
 }
@@ -344,7 +344,7 @@ impl RouteEnds {
         let esp = esps.get(&route.esp).ok_or_else(|| StartError::Route(route.label()))?;
         let ends_there = |other: &&Arc<Route>| (&other.esp, &other.audience) == (&route.esp, &route.audience);
         let is_shared = all.iter().filter(ends_there).any(|other| other.gigya != route.gigya);
-        Ok(Arc::new(Self { route: Arc::clone(route), label: route.label(), esp: Arc::clone(esp), is_shared }))
+        Ok(Arc::new(Self { route: Arc::clone(route), label: route.label().into(), esp: Arc::clone(esp), is_shared }))
     }
 }
 

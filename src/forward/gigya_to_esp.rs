@@ -26,6 +26,7 @@ use futures_util::StreamExt;
 use futures_util::future::join;
 use jiff::SignedDuration;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument;
 
@@ -78,7 +79,7 @@ pub async fn receive(gateway: &Gateway, side: &GigyaSide, request: &Inbound) -> 
     let opened = side.verifier.open(&request.headers, &request.body, side.clock.now(), deadline).await;
     let notification = opened.map_err(|rejection| refuse(gateway, side, rejection))?;
 
-    gateway.believed(side.config.name.as_str());
+    gateway.believed(&side.config.name);
     let (works, work_of) = pieces_of_work(&notification.events);
     let at_once = common.max_concurrent_calls;
     let mut results: Vec<_> = match works.as_slice() {
@@ -125,7 +126,7 @@ fn tell(
     settled: &RouteEffect,
     subscriber: Option<Pseudonym>,
 ) -> EventOutcome {
-    let route = settled.route.as_ref().map(|route| route.label());
+    let route = settled.route.as_ref().map(|on| Arc::clone(&on.label));
     let outcome = EventOutcome { id: event.id.clone(), route, outcome: settled.effect.outcome };
     // When an account was closed, no consent tells: the event does.
     let acted = match settled.effect.change {
@@ -133,9 +134,9 @@ fn tell(
         _ => settled.effect.acted,
     };
     let told = Told {
-        connection: side.config.name.as_str(),
+        connection: &side.config.name,
         direction: Direction::GigyaToEsp,
-        to: settled.route.as_ref().map_or("", |route| route.esp.as_str()),
+        to: settled.route.as_ref().map_or("", |on| on.route.esp.as_str()),
         subscriber,
         effect: Effect { acted, ..settled.effect },
     };
@@ -229,7 +230,7 @@ fn refuse(gateway: &Gateway, side: &GigyaSide, rejection: Rejection) -> Refusal 
                 NotVerified::Stale => "see signature_max_age and clock_tolerance, and check this machine's clock",
                 _ => "",
             };
-            gateway.not_believed(connection, &reason.to_string());
+            gateway.not_believed(&side.config.name, &reason.to_string());
             tracing::warn!(connection, %reason, hint, "webhook refused: not verified");
             Refusal::NotVerified
         }
@@ -344,7 +345,7 @@ fn patience(deadline: Deadline) -> Duration {
 }
 
 fn every_route(side: &GigyaSide, outcome: Outcome) -> AccountOutcome {
-    let routes = side.routes.iter().map(|ends| RouteEffect::on(&ends.route, outcome));
+    let routes = side.routes.iter().map(|ends| RouteEffect::on(ends, outcome));
     let mut routes: Vec<_> = routes.collect();
     if routes.is_empty() {
         routes.push(RouteEffect::nowhere(outcome));
@@ -413,7 +414,7 @@ async fn forward(
     routes
         .map(|((ends, effect), mark)| {
             let effect = effect.unwrap_or(Outcome::Deferred(Reason::Internal).into());
-            let settled = RouteEffect { mark, ..RouteEffect::on(&ends.route, effect) };
+            let settled = RouteEffect { mark, ..RouteEffect::on(ends, effect) };
             with_links(side, ends, &account.uid, links, settled)
         })
         .collect()
@@ -489,13 +490,13 @@ async fn remove_gone(
     account.address = account.address.or_else(|| links.last());
     let each = side.routes.iter().map(|ends| async {
         if account.address.is_none() && !ends.esp.finds_by_uid() {
-            return RouteEffect::on(&ends.route, nowhere_to_be_found(side, ends, uid, links, deadline).await);
+            return RouteEffect::on(ends, nowhere_to_be_found(side, ends, uid, links, deadline).await);
         }
         let subscriber =
             Subscriber { side, ends, account: &account, formerly, also_at: &[], links, api_key: None, deadline };
         let (settled, call) = upstream::followed(subscriber.forward()).await;
         let mark = Mark { call, at: Some(side.clock.now()), ..Mark::default() };
-        let effect = RouteEffect { mark, ..RouteEffect::on(&ends.route, settled.effect) };
+        let effect = RouteEffect { mark, ..RouteEffect::on(ends, settled.effect) };
         with_links(side, ends, uid, links, effect)
     });
     let routes = upstream::together(each).await;

@@ -157,7 +157,7 @@ impl<'a> Line<'a> {
         let (settled, call) = Box::pin(upstream::followed(work)).await;
         let (direction, effect, mark) = settled;
         let mark = Mark { at: Some(self.side.clock.now()), call: mark.call.or(call), ..mark };
-        self.tell(case, direction, RouteEffect { mark, ..RouteEffect::on(&self.ends.route, effect) }).await
+        self.tell(case, direction, RouteEffect { mark, ..RouteEffect::on(self.ends, effect) }).await
     }
 
     /// By what the account says now; if there is none, the subscriber is removed.
@@ -272,13 +272,13 @@ impl<'a> Line<'a> {
             Err(fault) => (Effect { outcome: fault.outcome(), ..opted_in }, Mark::default()),
         };
         let mark = Mark { at: Some(self.side.clock.now()), ..mark };
-        let settled = RouteEffect { mark, ..RouteEffect::on(&self.ends.route, effect) };
+        let settled = RouteEffect { mark, ..RouteEffect::on(self.ends, effect) };
         self.tell(case, Direction::GigyaToEsp, settled).await
     }
 
     /// Writes it down, logs it and counts it.
     async fn tell(&self, case: &Case, direction: Direction, mut settled: RouteEffect) -> Healed {
-        let (gigya, esp) = (self.route().gigya.as_str(), self.route().esp.as_str());
+        let (gigya, esp) = (&self.route().gigya, &self.route().esp);
         let (connection, to) = match direction {
             Direction::GigyaToEsp => (gigya, esp),
             Direction::EspToGigya => (esp, gigya),
@@ -288,7 +288,7 @@ impl<'a> Line<'a> {
         if let Some(journal) = self.gateway.journal.as_deref().filter(|_| !is_refused) {
             let page = Page {
                 journal,
-                connection,
+                connection: connection.as_str(),
                 direction,
                 request: &case.id,
                 received: self.side.clock.now(),
@@ -314,10 +314,13 @@ impl<'a> Line<'a> {
             };
             page.write(vec![group]).await;
         }
-        let event =
-            EventOutcome { id: case.id.clone(), route: Some(self.ends.label.clone()), outcome: settled.effect.outcome };
+        let event = EventOutcome {
+            id: case.id.clone(),
+            route: Some(Arc::clone(&self.ends.label)),
+            outcome: settled.effect.outcome,
+        };
         let subscriber = self.pseudonym(case);
-        let told = Told { connection, direction, to, subscriber, effect: settled.effect };
+        let told = Told { connection, direction, to: to.as_str(), subscriber, effect: settled.effect };
         self.gateway.tell(&event, &told);
         Healed { outcome: settled.effect.outcome, change: settled.effect.change }
     }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
 use secrecy::SecretString;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Takes webhooks in. `http` sees nothing else of the floors below it.
@@ -95,7 +96,7 @@ pub struct EventOutcome {
     /// The sender's id of the event, or one made from its content where the sender gives none.
     pub id: String,
     /// The route, as [`crate::config::Route::label`] names it; `None` for an event that concerns none.
-    pub route: Option<String>,
+    pub route: Option<Arc<str>>,
     /// What became of it.
     pub outcome: Outcome,
 }

@@ -232,7 +232,7 @@ impl<'a> Page<'a> {
         EventKey {
             connection: self.connection.to_owned(),
             event: group.event.to_owned(),
-            route: route.route.as_ref().map(|route| route.label()).unwrap_or_default(),
+            route: route.route.as_ref().map_or_else(String::new, |on| on.label.to_string()),
         }
     }
 }

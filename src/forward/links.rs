@@ -165,7 +165,7 @@ async fn write(side: &GigyaSide, ends: &RouteEnds, link: Link, deadline: Deadlin
     let entries = Entries { links: vec![change], ..Entries::default() };
     let written = within(deadline.left().unwrap_or_default(), journal.commit(entries)).await;
     if let Err(fault) = &written {
-        tracing::error!(route = ends.label, %fault, "nobody is opted in or moved, as it can't be written down where they are");
+        tracing::error!(route = &*ends.label, %fault, "nobody is opted in or moved, as it can't be written down where they are");
     }
     written.is_ok()
 }

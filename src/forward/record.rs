@@ -3,7 +3,7 @@
 
 use super::effect::Effect;
 use super::intake::EventOutcome;
-use crate::domain::{Change, Outcome, Reason};
+use crate::domain::{Change, ConnectionName, Outcome, Reason};
 use crate::telemetry::metrics::{self as meter, ConnectionMeter};
 use crate::telemetry::{Pseudonym, batch};
 use jiff::Timestamp;
@@ -42,7 +42,7 @@ impl Direction {
 #[derive(Debug)]
 pub struct Told<'a> {
     /// The connection that it came from.
-    pub connection: &'a str,
+    pub connection: &'a ConnectionName,
     /// Which way it went.
     pub direction: Direction,
     /// The connection that it went to; empty for an event that concerns no route.
@@ -72,10 +72,10 @@ pub fn settled(event: &EventOutcome, told: &Told<'_>, opt_out_age: Option<Durati
     if let Some(meter) = meter {
         meter.event_settled(direction, outcome, reason);
     }
+    let connection = told.connection.as_str();
     if let Some(age) = opt_out_age {
-        meter::opt_out_took_effect(told.connection, direction, told.to, age);
+        meter::opt_out_took_effect(connection, direction, told.to, age);
     }
-    let Told { connection, .. } = told;
     let route = event.route.as_deref().unwrap_or_default();
     let subscriber = told.subscriber.as_ref().map(tracing::field::display);
     let ends_mail = told.effect.change.is_some_and(Change::ends_mail);
@@ -122,7 +122,7 @@ mod tests {
     fn age(change: Option<Change>, acted: Option<ActedAt>) -> Option<Duration> {
         let effect = Effect { outcome: Outcome::Applied, change, acted, found: None };
         let direction = Direction::EspToGigya;
-        let told = Told { connection: "news", direction, to: "main", subscriber: None, effect };
+        let told = Told { connection: &ConnectionName::new("news"), direction, to: "main", subscriber: None, effect };
         told.opt_out_age(at(100))
     }
 

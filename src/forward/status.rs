@@ -1,10 +1,11 @@
 //! How the gateway is doing, as the status page shows it. Nobody's address, token or secret is in it.
 
 use super::record::Direction;
-use crate::domain::{Change, Outcome};
+use crate::domain::{Change, ConnectionName, Outcome};
 use crate::telemetry::Pseudonym;
 use crate::upstream::Health;
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How the gateway is doing.
@@ -117,9 +118,9 @@ pub struct Recent {
     /// Which way it went.
     pub direction: Direction,
     /// The connection that it came from.
-    pub connection: String,
+    pub connection: ConnectionName,
     /// The route; `None` for an event that concerns none.
-    pub route: Option<String>,
+    pub route: Option<Arc<str>>,
     /// What became of it.
     pub outcome: Outcome,
     /// What it changed.

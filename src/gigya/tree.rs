@@ -376,7 +376,7 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -452,7 +452,7 @@ mod tests {
     }
 
     /// JSON, and what is nearly JSON: with one thing put in, left out, or put for another.
-    fn nearly_json() -> impl Strategy<Value = String> {
+    pub fn nearly_json() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             prop::sample::select(vec![
                 "null",

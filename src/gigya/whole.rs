@@ -220,9 +220,12 @@ impl<'de> Visitor<'de> for Find<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tree::tests::nearly_json;
     use super::*;
     use proptest::prelude::*;
     use serde_json::{Value, json};
+    use std::borrow::Cow;
+    use std::collections::BTreeMap;
 
     fn value(text: &str, path: &[&str]) -> Option<Value> {
         Whole::new(text).unwrap().at(path, |part| part.map(Part::to_value)).unwrap()
@@ -320,6 +323,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_taken_for_an_object_is_what_serde_json_takes_for_one(text in nearly_json(), name in "UID|profile|time|x") {
+            let text = format!("{{\"{name}\":{text},\"errorCode\":0}}");
+            let is_one = serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(&text).is_ok();
+            prop_assert_eq!(Whole::new(text).is_ok(), is_one);
+        }
+
         #[test]
         fn what_is_found_is_what_parsing_all_of_it_finds(
             members in prop::collection::btree_map("UID|profile|data|other|[a-c]\"?", any_json(), 0..6),

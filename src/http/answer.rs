@@ -17,6 +17,9 @@ const AFTER_DEFERRED: u32 = 30;
 const AFTER_UNAVAILABLE: u32 = 10;
 const AFTER_OVERLOADED: u32 = 5;
 
+/// About as long as an answer is, in bytes; a longer one grows.
+const ANSWER: usize = 512;
+
 /// What became of a webhook request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Summary)]
@@ -157,7 +160,9 @@ pub(super) fn with_type(status: StatusCode, media_type: &'static str, body: impl
 }
 
 fn to_json(body: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(body).expect("answers hold nothing but text, numbers and lists of them")
+    let mut json = Vec::with_capacity(ANSWER);
+    serde_json::to_writer(&mut json, body).expect("answers hold nothing but text, numbers and lists of them");
+    json
 }
 
 /// Why a request was not worked on.
@@ -295,7 +300,7 @@ mod tests {
     fn the_summary_has_exactly_the_shape_of_the_contract() {
         let event = |id: &str, route: Option<&str>, outcome| EventOutcome {
             id: id.to_owned(),
-            route: route.map(str::to_owned),
+            route: route.map(Into::into),
             outcome,
         };
         let summary = Summary {

@@ -155,6 +155,6 @@ impl Intake for Obedient {
 }
 
 fn summary(outcome: Outcome) -> Summary {
-    let route = Some("main/newsletter -> news/1".to_owned());
+    let route = Some("main/newsletter -> news/1".into());
     Summary { received: 1, events: vec![EventOutcome { id: "e1".to_owned(), route, outcome }], ..Summary::default() }
 }

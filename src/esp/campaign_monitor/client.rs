@@ -141,7 +141,7 @@ impl CampaignMonitor {
     }
 
     pub(super) fn request(&self, method: &Method, path: &str, body: Option<&Bytes>) -> Request<Bytes> {
-        let place = format!("{}{path}", self.settings.base_url.as_str().trim_end_matches('/'));
+        let place = [self.settings.base_url.as_str().trim_end_matches('/'), path].concat();
         let place = Uri::from_maybe_shared(Bytes::from(place))
             .expect("the base URL was checked when the configuration was, and the rest is percent-encoded");
         let mut request = upstream::request(method.clone(), place, body.cloned().unwrap_or_default());

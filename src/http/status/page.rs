@@ -198,7 +198,7 @@ fn outcome(recent: &Recent) -> String {
         at = recent.at,
         shown = moment(recent.at),
         ago = ago(recent.ago),
-        connection = escaped(&recent.connection),
+        connection = escaped(recent.connection.as_str()),
         route = escaped(recent.route.as_deref().unwrap_or("none")),
         chip = chip(kind, recent.outcome.label()),
     )

@@ -31,12 +31,11 @@ impl Place {
     /// What `Host` says of it: no port where it is the scheme's own (RFC 9110, 7.2).
     pub(super) fn host(&self) -> HeaderValue {
         let own = if self.scheme == Scheme::HTTPS { 443 } else { 80 };
-        let host = self.authority.host();
-        let value = match self.authority.port_u16() {
-            Some(port) if port != own => HeaderValue::try_from(format!("{host}:{port}")),
-            _ => HeaderValue::from_str(host),
-        };
-        value.expect("a host has visible letters only")
+        let whole = self.authority.as_str();
+        let host_and_port = whole.rsplit_once('@').map_or(whole, |(_credentials, behind)| behind);
+        let is_own = self.authority.port_u16() == Some(own);
+        let host = if is_own { self.authority.host() } else { host_and_port };
+        HeaderValue::from_str(host).expect("a host has visible letters only")
     }
 }
 
@@ -52,6 +51,8 @@ mod tests {
             ("http://a.example:443/x?y=%20", "a.example:443", "/x?y=%20"),
             ("https://a.example:443?y", "a.example", "/?y"),
             ("https://a.example:80", "a.example:80", "/"),
+            ("http://user:secret@a.example:8080/", "a.example:8080", "/"),
+            ("http://user:secret@a.example:80/", "a.example", "/"),
             ("https://[::1]:8443/", "[::1]:8443", "/"),
         ] {
             let mut uri: Uri = address.parse().expect("an address");

@@ -6,7 +6,7 @@ use super::kept::Kept;
 use super::place::Place;
 use super::{MAX_ANSWER, NoTls, TO_CONNECT, TransportError, USER_AGENT, innermost, not_connected};
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::future::{Either, select};
 use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
@@ -14,10 +14,11 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::{Connection as _, HttpConnector};
 use hyper_util::rt::TokioIo;
 use std::error::Error;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tower::{BoxError, Service};
 
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -48,13 +49,18 @@ impl Straight {
         Ok(Self { kept: Kept::default(), connector, is_http2 })
     }
 
-    pub(super) fn send(
+    pub(super) async fn send(
         &self,
         request: Request<Bytes>,
         time: Duration,
-    ) -> impl Future<Output = Result<Response<Bytes>, TransportError>> + Send {
-        let answered = timeout(time, self.answered(request));
-        answered.map(|in_time| in_time.unwrap_or(Err(TransportError::TimedOut)))
+    ) -> Result<Response<Bytes>, TransportError> {
+        // Each where it stays: `timeout` would take the work from where it was made and move all of its room.
+        let answered = pin!(self.answered(request));
+        let in_time = pin!(sleep(time));
+        match select(answered, in_time).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(((), _)) => Err(TransportError::TimedOut),
+        }
     }
 
     async fn answered(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::ConnectionName;
 use crate::forward::{AgesStatus, ArrivalsStatus, Counts, Refused as RefusedWebhook};
 use crate::reload::Refused;
 use crate::upstream::LastError;
@@ -98,8 +99,8 @@ fn nothing_that_is_told_can_be_more_than_text() {
         ago: seconds(1),
         at: Timestamp::UNIX_EPOCH,
         direction: Direction::EspToGigya,
-        connection: "<i>".to_owned(),
-        route: Some("\"><script>".to_owned()),
+        connection: ConnectionName::new("<i>"),
+        route: Some("\"><script>".into()),
         outcome: Outcome::Deferred(Reason::Unavailable),
         change: None,
         subscriber: None,
