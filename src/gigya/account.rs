@@ -2,9 +2,10 @@
 //!
 //! Source: SAP, "accounts.getAccountInfo", "Subscriptions Object", "Email Accounts Object".
 
+use super::members::Unread;
 use super::tag::{self, Confirmed, OptInTag, PlaceMark};
 use super::tree::Part;
-use super::whole::{Unread, Whole};
+use super::whole::Whole;
 use crate::config::Route;
 use crate::domain::{ActedAt, Consent, Email, OptOutReason, SubscriptionId, Uid};
 use crate::mutation::{self, Mutation};

@@ -11,6 +11,7 @@ mod errors;
 mod keys;
 mod listing;
 mod mapping;
+mod members;
 mod setup;
 mod signature;
 mod tag;

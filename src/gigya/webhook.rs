@@ -3,7 +3,8 @@
 //! It says only *that* accounts changed (SAP, "Webhooks": no profile data is in the payload). Versions 1.0, 1.1
 //! and 2.0 share one envelope; fields that a version lacks are optional here.
 
-use super::tree::{Part, Reader, Tree};
+use super::members::Members;
+use super::tree::Part;
 use crate::domain::Uid;
 use crate::json;
 use jiff::Timestamp;
@@ -13,6 +14,9 @@ use serde_json::value::RawValue;
 
 /// The most characters of an event's id that are kept.
 const LONGEST_ID: usize = 64;
+
+/// What is read of an event; others may be there, and be anything.
+const MEMBERS: [&str; 7] = ["type", "id", "callId", "callID", "apiKey", "timestamp", "data"];
 
 /// A whole notification: up to 100 events.
 #[derive(Debug)]
@@ -136,20 +140,20 @@ impl Event {
 
     /// None if it hasn't the shape of an event.
     fn parse(raw: &RawValue) -> Option<Self> {
-        let (text, mut tree) = (raw.get(), Tree::of(raw.get()));
-        let at = tree.read(&mut Reader::new(text, 0)).ok()?;
-        Self::of(Part::new(text, &tree, at))
-    }
-
-    fn of(event: Part<'_>) -> Option<Self> {
-        let r#type = event.get("type")?.as_str()?;
-        let api_key = match event.get("apiKey").filter(|key| !key.is_null()) {
+        let text = raw.get();
+        let members = Members::read(&MEMBERS, text, |_, _| ()).ok()?;
+        // Of two accounts, one would be forgotten.
+        if members.is_any_twice() {
+            return None;
+        }
+        let member = |name: &str| members.part(text, name);
+        let r#type = member("type").ok()??.as_str()?;
+        let api_key = match member("apiKey").ok()?.filter(|key| !key.is_null()) {
             Some(key) => Some(key.as_str()?.to_owned()),
             None => None,
         };
-        let text = |key: &str| event.get(key).and_then(Part::as_str);
         // Whatever it is: a kind of event that we don't know may have anything here.
-        let data = event.get("data");
+        let data = member("data").ok()?;
         let about = |key: &str| data?.get(key)?.as_str().filter(|text| !text.is_empty());
         let uid = about("uid").and_then(Uid::new);
         let changed = match (&uid, about("emailAccountToken")) {
@@ -173,20 +177,22 @@ impl Event {
             // accountLoggedIn, accountLockedOut, communicationUpdated (other channels), sitePreferencesReset, ...
             _ => EventKind::Ignored,
         };
+        // Nobody's opt-out hangs on these, nor on whether they can be read.
+        let told = |name: &str| member(name).ok().flatten();
+        let text = |name: &str| told(name).and_then(Part::as_str);
         Some(Self {
             id: id(text("id").unwrap_or_default()),
             // Both spellings are seen.
             call_id: text("callId").or_else(|| text("callID")).map(ToOwned::to_owned),
             api_key,
-            // Nor on when it says that it happened.
-            happened: event.get("timestamp").and_then(Part::as_i64).and_then(|s| Timestamp::from_second(s).ok()),
+            happened: told("timestamp").and_then(Part::as_i64).and_then(|s| Timestamp::from_second(s).ok()),
             kind,
             said: None,
         })
     }
 }
 
-/// Nobody's opt-out hangs on what an id looks like. It goes to logs and answers; Gigya's are UUIDs.
+/// As much of an event's id as goes to logs and answers; Gigya's are UUIDs.
 fn id(text: &str) -> String {
     let mut id = text.to_owned();
     id.retain(|c| !c.is_control());

@@ -2,6 +2,7 @@
 //! hundreds of values, looked for where a route maps it.
 
 use super::envelope::Name;
+use super::members::{Found, Members, Unread};
 use super::tree::{Part, Reader, Tree};
 use crate::json::how_much_is_plain;
 use serde::de::{self, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -9,10 +10,6 @@ use serde_json::value::RawValue;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Something is there, but can't be read: half a surrogate pair, say, or lists in lists without end, which is passed over
-/// unnoticed until it is asked for. It is never the same as nothing: a subscription that can't be read may be an opt-out.
-pub type Unread = serde_json::Error;
 
 /// The members that are read; others are looked for.
 const KEPT: [&str; 7] = ["UID", "isActive", "profile", "emails", "loginIDs", "data", "subscriptions"];
@@ -25,40 +22,28 @@ pub struct Whole(Arc<Read>);
 
 struct Read {
     text: Box<str>,
-    members: Members,
-}
-
-#[derive(Default)]
-struct Members {
-    /// What was read.
-    tree: Tree,
     /// Those of [`KEPT`].
-    kept: [Member; KEPT.len()],
+    members: Members<{ KEPT.len() }>,
     /// Where those of [`OF_THE_CALL`] are; empty for one that isn't there.
     of_the_call: [Range<usize>; OF_THE_CALL.len()],
-}
-
-#[derive(Default)]
-enum Member {
-    #[default]
-    Missing,
-    /// Its number in the tree.
-    Read(usize),
-    /// Its place. Something in it can't be read, which may not be what is asked for.
-    Unread(Range<usize>),
 }
 
 impl Whole {
     /// Takes a text, which has to be a JSON object.
     pub fn new(text: impl Into<Box<str>>) -> Result<Self, Unread> {
         let text = text.into();
-        let members = Members::read(&text)?;
-        Ok(Self(Arc::new(Read { text, members })))
+        let mut of_the_call = <[Range<usize>; OF_THE_CALL.len()]>::default();
+        let members = Members::read(&KEPT, &text, |name, place| {
+            if let Some(nth) = OF_THE_CALL.iter().position(|told| *told == name) {
+                of_the_call[nth] = place;
+            }
+        })?;
+        Ok(Self(Arc::new(Read { text, members, of_the_call })))
     }
 
     /// An object without members.
     pub fn empty() -> Self {
-        Self(Arc::new(Read { text: "{}".into(), members: Members::default() }))
+        Self(Arc::new(Read { text: "{}".into(), members: Members::none(&KEPT), of_the_call: Default::default() }))
     }
 
     /// Whether both are one text, read once.
@@ -69,7 +54,7 @@ impl Whole {
     /// Whether this text is the same answer, to another call: nothing else is different than what is said of the call itself.
     pub fn is_repeated_by(&self, text: &str) -> bool {
         let (ours, theirs) = (self.0.text.as_bytes(), text.as_bytes());
-        let mut of_the_call = self.0.members.of_the_call.clone();
+        let mut of_the_call = self.0.of_the_call.clone();
         of_the_call.sort_by_key(|place| place.start);
         let mut from = 0;
         ours.len() == theirs.len()
@@ -82,34 +67,20 @@ impl Whole {
             && ours[from..] == theirs[from..]
     }
 
-    fn read(&self, at: usize) -> Part<'_> {
-        Part::new(&self.0.text, &self.0.members.tree, at)
-    }
-
-    fn kept(&self, name: &str) -> Option<&Member> {
-        KEPT.iter().position(|kept| *kept == name).map(|nth| &self.0.members.kept[nth])
-    }
-
     /// One of the members that are read; `None` if it isn't there, or is none of them.
     pub fn part(&self, name: &str) -> Result<Option<Part<'_>>, Unread> {
-        match self.kept(name) {
-            None | Some(Member::Missing) => Ok(None),
-            Some(Member::Read(at)) => Ok(Some(self.read(*at))),
-            Some(Member::Unread(place)) => {
-                Tree::default().read(&mut Reader::new(&self.0.text, place.start)).map(|_| None)
-            }
-        }
+        self.0.members.part(&self.0.text, name)
     }
 
     /// Says something of the value at a place, each name of which is a member or a number in a list; or of there being none.
     pub fn at<S: AsRef<str>, R>(&self, path: &[S], say: impl FnOnce(Option<Part<'_>>) -> R) -> Result<R, Unread> {
         let (first, rest) = path.split_first().map_or(("", path), |(first, rest)| (first.as_ref(), rest));
-        let mut found = match self.kept(first) {
-            Some(Member::Missing) => return Ok(say(None)),
-            Some(Member::Read(at)) => {
-                return Ok(say(rest.iter().try_fold(self.read(*at), |part, name| part.step(name.as_ref()))));
+        let mut found = match self.0.members.find(&self.0.text, first) {
+            Some(Found::Nothing) => return Ok(say(None)),
+            Some(Found::Part(part)) => {
+                return Ok(say(rest.iter().try_fold(part, |part, name| part.step(name.as_ref()))));
             }
-            Some(Member::Unread(place)) => Some(&self.0.text[place.clone()]),
+            Some(Found::Unread(text)) => Some(text),
             None => member(&self.0.text, first)?,
         };
         for name in rest {
@@ -141,38 +112,6 @@ fn member<'a>(text: &'a str, name: &str) -> Result<Option<&'a str>, Unread> {
         Ok(found) => Ok(found.map(RawValue::get)),
         Err(error) if error.is_data() => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-impl Members {
-    fn read(text: &str) -> Result<Self, Unread> {
-        let mut members = Self { tree: Tree::of(text), ..Self::default() };
-        let mut reader = Reader::new(text, 0);
-        reader.object(|reader, name| members.member(reader, name.within(text)))?;
-        reader.end().map(|()| members)
-    }
-
-    fn member(&mut self, reader: &mut Reader<'_>, name: &str) -> Result<(), Unread> {
-        let _first = reader.next()?;
-        let before = reader.clone();
-        if let Some(nth) = KEPT.iter().position(|kept| *kept == name) {
-            let read = self.tree.read(reader);
-            self.kept[nth] = match read {
-                Ok(at) => Member::Read(at),
-                // What was read of it until it couldn't be stays behind, and nothing leads there.
-                Err(_) => {
-                    *reader = before.clone();
-                    reader.pass_over()?;
-                    Member::Unread(before.place()..reader.place())
-                }
-            };
-            return Ok(());
-        }
-        reader.pass_over()?;
-        if let Some(nth) = OF_THE_CALL.iter().position(|told| *told == name) {
-            self.of_the_call[nth] = before.place()..reader.place();
-        }
-        Ok(())
     }
 }
 

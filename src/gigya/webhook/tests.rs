@@ -76,6 +76,40 @@ fn neither_does_what_is_no_event() {
     }
 }
 
+/// JSON, and beyond what can be read.
+const UNREADABLE: [&str; 3] = [r#""\ud800""#, "1e999", r#"{"a":["\udfff"]}"#];
+
+#[test]
+fn no_opt_out_hangs_on_what_nobody_asks_an_event_for() {
+    for odd in UNREADABLE {
+        for member in ["extra", "version", "id", "callId", "callID", "timestamp"] {
+            let body =
+                format!(r#"{{"events":[{{"type":"subscriptionUpdated","data":{{"uid":"u1"}},"{member}":{odd}}}]}}"#);
+            let event = Notification::parse(body.as_bytes()).unwrap().events.remove(0);
+            assert_eq!((event.kind, event.id.as_str(), event.said), (account("u1"), "", None), "{member} {odd}");
+        }
+    }
+}
+
+#[test]
+fn what_an_event_says_twice_or_cannot_be_read_is_kept_as_it_was_sent() {
+    let twice = ["\"subscriptionUpdated\"", "{\"uid\":\"u2\"}", "\"4_k\"", "\"e1\"", "null"];
+    let twice = ["type", "data", "apiKey", "id", "timestamp"].into_iter().zip(twice);
+    let event = r#""type":"subscriptionUpdated","id":"e0","apiKey":"4_k","timestamp":1,"data":{"uid":"u1"}"#;
+    let twice = twice.map(|(member, value)| format!("{{{event},\"{member}\":{value}}}"));
+    let unread = UNREADABLE.into_iter().flat_map(|odd| {
+        let (kind, data) = (r#""type":"accountUpdated","#, r#""data":{"uid":"u1"},"#);
+        [("type", data.to_owned()), ("data", kind.to_owned()), ("apiKey", format!("{kind}{data}"))]
+            .map(|(member, others)| format!("{{{others}\"{member}\":{odd}}}"))
+    });
+    for event in twice.chain(unread) {
+        let body = format!(r#"{{"events":[{event},{{"type":"accountUpdated","data":{{"uid":"u9"}}}}]}}"#);
+        let events = Notification::parse(body.as_bytes()).unwrap().events;
+        assert_eq!((&events[0].kind, events[0].said.as_deref()), (&EventKind::Malformed, Some(&*event)));
+        assert_eq!(events[1].kind, account("u9"));
+    }
+}
+
 #[test]
 fn a_body_with_nothing_else_is_refused() {
     for none in ["7", "{}", r#"{"id":"canary"}"#, "7,null"] {

@@ -114,9 +114,7 @@ impl Connection {
             }
         }
     }
-}
 
-impl Connection {
     /// Keeps it going until some work is done that waits for what comes on it.
     pub(super) async fn while_going<W: Future>(&mut self, work: W) -> W::Output {
         let mut work = pin!(work);

@@ -6,7 +6,6 @@ use super::kept::Kept;
 use super::place::Place;
 use super::{MAX_ANSWER, NoTls, TO_CONNECT, TransportError, USER_AGENT, innermost, not_connected};
 use bytes::Bytes;
-use futures_util::future::{Either, select};
 use futures_util::{FutureExt, TryFutureExt};
 use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -19,7 +18,7 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tower::{BoxError, Service};
 
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -55,13 +54,9 @@ impl Straight {
         request: Request<Bytes>,
         time: Duration,
     ) -> Result<Response<Bytes>, TransportError> {
-        // Each where it stays: `timeout` would take the work from where it was made and move all of its room.
+        // Where it stays: else `timeout` would take it from where it was made, and move all of its room.
         let answered = pin!(self.answered(request));
-        let in_time = pin!(sleep(time));
-        match select(answered, in_time).await {
-            Either::Left((answer, _)) => answer,
-            Either::Right(((), _)) => Err(TransportError::TimedOut),
-        }
+        timeout(time, answered).await.unwrap_or(Err(TransportError::TimedOut))
     }
 
     async fn answered(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
