@@ -178,6 +178,12 @@ impl Account {
         self.whole.at(path, &say).unwrap_or_else(|_| say(None))
     }
 
+    /// The same as a value that stands for itself; of no path, the whole answer.
+    #[must_use]
+    pub fn value(&self, path: &[String]) -> Option<Value> {
+        if path.is_empty() { self.whole.to_value() } else { self.at(path, |part| part.map(Part::to_value)) }
+    }
+
     /// The `subscriptions` parameter that sets one subscription (with a tag: opts in), in the form in which the account has it:
     /// one dotted key, or objects in each other.
     #[must_use]

@@ -3,7 +3,7 @@
 use crate::json::how_much_is_plain;
 use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny};
-use serde_json::{Error, Number};
+use serde_json::{Error, Number, Value};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -222,6 +222,24 @@ impl<'a> Part<'a> {
             Node::Large(number) => (*number).try_into().ok(),
             _ => None,
         }
+    }
+
+    /// The same as a value that stands for itself.
+    pub fn to_value(self) -> Value {
+        match self.node() {
+            Node::Null => Value::Null,
+            Node::Flag(flag) => (*flag).into(),
+            Node::Whole(number) => (*number).into(),
+            Node::Large(number) => (*number).into(),
+            Node::Real(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
+            Node::Text(text) => self.str(text).into(),
+            Node::List(_) => self.inside().map(Self::to_value).collect(),
+            Node::Object(_) => self.inside().map(|member| (member.name().to_owned(), member.to_value())).collect(),
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.tree.0[self.at].name.as_ref().map_or("", |name| self.str(name))
     }
 
     /// What a single value says, a number as JSON writes it. Nothing, a list, and an object say nothing.

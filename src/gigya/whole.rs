@@ -6,6 +6,7 @@ use super::members::{Found, Members, Unread};
 use super::tree::{Part, Reader, Tree};
 use crate::json::how_much_is_plain;
 use serde::de::{self, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::fmt;
 use std::ops::Range;
@@ -65,6 +66,11 @@ impl Whole {
                     && is_plain_string(&theirs[place])
             })
             && ours[from..] == theirs[from..]
+    }
+
+    /// All of it, if all can be read.
+    pub fn to_value(&self) -> Option<Value> {
+        serde_json::from_str(&self.0.text).ok()
     }
 
     /// One of the members that are read; `None` if it isn't there, or is none of them.
@@ -162,7 +168,7 @@ mod tests {
     use super::super::tree::tests::nearly_json;
     use super::*;
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
     use std::borrow::Cow;
     use std::collections::BTreeMap;
 

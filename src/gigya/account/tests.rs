@@ -228,9 +228,7 @@ fn an_opt_in_from_an_esp_that_gigya_is_to_confirm_is_pending_and_known_for_where
 #[test]
 fn values_are_found_by_path() {
     let account = account();
-    let value = |path: &str| {
-        account.at(&path.split('.').map(ToOwned::to_owned).collect::<Vec<_>>(), |part| part.map(Part::to_value))
-    };
+    let value = |path: &str| account.value(&path.split('.').map(ToOwned::to_owned).collect::<Vec<_>>());
     assert_eq!(value("profile.firstName"), Some(json!("Ann")));
     assert_eq!(value("data.loyalty.points"), Some(json!(1234)));
     assert_eq!(value("data.stores.1"), Some(json!("amsterdam-4")));

@@ -1,32 +1,12 @@
 use super::*;
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 fn read(text: &str) -> Result<Tree, serde_json::Error> {
     let mut tree = Tree::of(text);
     let mut reader = Reader::new(text, 0);
     tree.read(&mut reader)?;
     reader.end().map(|()| tree)
-}
-
-impl Part<'_> {
-    /// The same as a value that stands for itself.
-    pub fn to_value(self) -> Value {
-        match self.node() {
-            Node::Null => Value::Null,
-            Node::Flag(flag) => (*flag).into(),
-            Node::Whole(number) => (*number).into(),
-            Node::Large(number) => (*number).into(),
-            Node::Real(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
-            Node::Text(text) => self.str(text).into(),
-            Node::List(_) => self.inside().map(Self::to_value).collect(),
-            Node::Object(_) => self.inside().map(|member| (member.name().to_owned(), member.to_value())).collect(),
-        }
-    }
-
-    fn name(&self) -> &str {
-        self.tree.0[self.at].name.as_ref().map_or("", |name| self.str(name))
-    }
 }
 
 #[test]
