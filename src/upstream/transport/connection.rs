@@ -10,21 +10,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::{Context, Waker};
-use std::{fmt, mem};
+use std::mem;
 
 /// A call whose address is a path; where it goes is said by its [`Place`].
 pub(super) type Call = Request<Full<Bytes>>;
-/// HTTP/1.1: one call at a time. Who makes a call keeps the connection going meanwhile ([`Connection::while_going`]), and between calls
-/// nobody does: a task of its own would have to be woken, and to wake whoever waits, several times for each call.
-pub(super) struct Single {
-    calls: http1::SendRequest<Full<Bytes>>,
-    /// None once it has ended.
-    going: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
-}
-
+/// HTTP/1.1: one call at a time.
+pub(super) type Single = http1::SendRequest<Full<Bytes>>;
 /// HTTP/2: many at a time.
 pub(super) type Many = http2::SendRequest<Full<Bytes>>;
 
@@ -34,46 +25,6 @@ pub(super) enum Connection {
     Many(Many),
 }
 
-impl Single {
-    /// Whether a call can be made on it, as far as is known.
-    pub(super) fn is_ready(&self) -> bool {
-        self.calls.is_ready()
-    }
-
-    /// Whether no call will be made on it any more, as far as is known.
-    pub(super) fn is_closed(&self) -> bool {
-        self.calls.is_closed()
-    }
-
-    /// Looks what has come of it: nobody has seen to it since the last call, and it may have been closed.
-    pub(super) fn looked_at(&mut self) -> &Self {
-        go_on(&mut self.going, &mut Context::from_waker(Waker::noop()));
-        self
-    }
-
-    /// Waits until a call can be made on it.
-    pub(super) async fn ready(&mut self) -> hyper::Result<()> {
-        let Self { calls, going } = self;
-        let mut ready = pin!(calls.ready());
-        poll_fn(|cx| {
-            go_on(going, cx);
-            ready.as_mut().poll(cx)
-        })
-        .await
-    }
-}
-
-/// How it ends is told to whoever waits for an answer.
-fn go_on(going: &mut Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>, cx: &mut Context<'_>) {
-    going.take_if(|going| going.as_mut().poll(cx).is_ready());
-}
-
-impl fmt::Debug for Single {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.calls.fmt(f)
-    }
-}
-
 /// Why no answer came on a connection; with the call, if nothing of it was sent. (No `Debug`, as that would print the call.)
 pub(super) struct Unanswered {
     pub(super) error: hyper::Error,
@@ -81,7 +32,7 @@ pub(super) struct Unanswered {
 }
 
 impl Connection {
-    /// Makes this call at this place: at once, for its answer to be waited for while the connection is kept going.
+    /// Makes this call at this place: at once, for its answer to be waited for.
     pub(super) fn send(
         &mut self,
         place: &Place,
@@ -93,7 +44,7 @@ impl Connection {
                 if !is_told {
                     call.headers_mut().insert(header::HOST, place.host());
                 }
-                let answered = connection.calls.try_send_request(call);
+                let answered = connection.try_send_request(call);
                 Either::Left(answered.map_err(move |failed| {
                     unanswered(failed, |call| {
                         if !is_told {
@@ -114,18 +65,6 @@ impl Connection {
             }
         }
     }
-
-    /// Keeps it going until some work is done that waits for what comes on it.
-    pub(super) async fn while_going<W: Future>(&mut self, work: W) -> W::Output {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            if let Self::Single(single) = self {
-                go_on(&mut single.going, cx);
-            }
-            work.as_mut().poll(cx)
-        })
-        .await
-    }
 }
 
 /// With the call as it came, for a connection that may be of the other kind.
@@ -139,8 +78,10 @@ fn unanswered(mut failed: TrySendError<Call>, undo: impl FnOnce(&mut Call)) -> U
 
 /// Begins HTTP/1.1 on a stream.
 pub(super) async fn single<S: Read + Write + Unpin + Send + 'static>(stream: S) -> hyper::Result<Single> {
-    let (calls, connection) = http1::handshake(stream).await?;
-    Ok(Single { calls, going: Some(Box::pin(connection)) })
+    let (sender, connection) = http1::handshake(stream).await?;
+    // How it ends is told to whoever waits for an answer.
+    tokio::spawn(async { connection.await.ok() });
+    Ok(sender)
 }
 
 /// Begins HTTP/2 on a stream.
@@ -181,8 +122,7 @@ mod tests {
                 }
                 let call = call.body(Full::new(Bytes::from("an opt-in"))).expect("a request");
                 let headers = call.headers().clone();
-                let sent = connection.send(&place, call);
-                let Err(Unanswered { unsent: Some(unsent), .. }) = connection.while_going(sent).await else {
+                let Err(Unanswered { unsent: Some(unsent), .. }) = connection.send(&place, call).await else {
                     panic!("{connection:?} was closed")
                 };
                 assert_eq!((unsent.uri(), unsent.headers()), (&address, &headers), "{connection:?}");

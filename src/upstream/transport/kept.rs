@@ -7,13 +7,9 @@ use super::KEPT_IDLE;
 use super::connection::{Connection, Many, Single};
 use super::place::Place;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-
-/// How often it is looked what has come of those that nobody uses: of what the other side has closed, our end is closed then.
-const LOOKED_AFTER: Duration = Duration::from_secs(10);
 
 /// The connections that nobody waits for an answer on, or that carry more calls than one.
 #[derive(Clone, Debug, Default)]
@@ -53,10 +49,10 @@ impl Kept {
             *used = now;
             return Some(Connection::Many(many.clone()));
         }
-        while let Some((mut single, used)) = held.idle.pop() {
+        while let Some((single, used)) = held.idle.pop() {
             if is_old(used, now) {
                 held.idle.clear(); // the others are older
-            } else if single.looked_at().is_ready() {
+            } else if single.is_ready() {
                 return Some(Connection::Single(single));
             }
         }
@@ -65,21 +61,22 @@ impl Kept {
 
     /// Puts a connection back on which the answer has come.
     pub(super) fn put(&self, place: Place, connection: Connection) {
-        let Connection::Single(mut single) = connection else { return }; // one of HTTP/2 never left
-        if single.is_ready() {
-            return self.hold(place, |held| {
+        match connection {
+            Connection::Many(_) => {} // it never left
+            Connection::Single(single) if single.is_ready() => self.hold(place, |held| {
                 held.idle.push((single, Instant::now()));
                 held.news.notify_one();
-            });
-        }
-        // The answer came before all of the call was sent, or nobody has made a call on it yet.
-        if !single.looked_at().is_closed() {
-            let kept = self.clone();
-            tokio::spawn(async move {
-                if let Ok(Ok(())) = timeout(KEPT_IDLE, single.ready()).await {
-                    kept.put(place, Connection::Single(single));
-                }
-            });
+            }),
+            Connection::Single(single) if single.is_closed() => {}
+            // The answer came before all of the call was sent, or the connection's task hasn't had its turn since.
+            Connection::Single(mut single) => {
+                let kept = self.clone();
+                tokio::spawn(async move {
+                    if let Ok(Ok(())) = timeout(KEPT_IDLE, single.ready()).await {
+                        kept.put(place, Connection::Single(single));
+                    }
+                });
+            }
         }
     }
 
@@ -119,12 +116,12 @@ impl Kept {
 
 async fn close_what_is_idle(places: Weak<Mutex<Places>>) {
     loop {
-        sleep(LOOKED_AFTER).await;
+        sleep(KEPT_IDLE).await;
         let Some(kept) = places.upgrade().map(Kept) else { return };
         let mut places = kept.lock();
         let now = Instant::now();
         for (_, held) in &mut places.held {
-            held.idle.retain_mut(|(single, used)| !single.looked_at().is_closed() && !is_old(*used, now));
+            held.idle.retain(|(single, used)| !single.is_closed() && !is_old(*used, now));
             held.let_go_of_shared(now);
         }
         // Somebody may be waiting for news.
@@ -148,7 +145,8 @@ mod tests {
     use super::*;
     use http::Uri;
     use hyper_util::rt::TokioIo;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 
     fn place(address: &'static str) -> Place {
         Place::taken_from(&mut Uri::from_static(address)).expect("a place")
@@ -217,7 +215,7 @@ mod tests {
         let here = place("http://a.example");
         let (watched_since_then, _first) = new().await;
         kept.put(here.clone(), watched_since_then);
-        tokio::time::sleep(LOOKED_AFTER / 2).await;
+        tokio::time::sleep(KEPT_IDLE / 2).await;
         drop(kept.take(&here));
         let (single, _second) = new().await;
         kept.put(here.clone(), single);
@@ -234,20 +232,9 @@ mod tests {
         kept.put(here.clone(), open);
         kept.put(here.clone(), closed);
         drop(other_side);
+        tokio::task::yield_now().await;
         assert!(kept.take(&here).is_some(), "the open one");
         assert!(kept.take(&here).is_none());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_the_other_side_has_closed_is_closed_before_it_is_old() {
-        let kept = Kept::default();
-        let here = place("http://a.example");
-        let ((open, mut of_open), (closed, mut of_closed)) = (new().await, new().await);
-        kept.put(here.clone(), open);
-        kept.put(here.clone(), closed);
-        of_closed.shutdown().await.expect("half of it closed");
-        tokio::time::sleep(LOOKED_AFTER).await;
-        assert!(is_closed(&mut of_closed).await && !is_closed(&mut of_open).await);
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,7 +6,6 @@ use super::kept::Kept;
 use super::place::Place;
 use super::{MAX_ANSWER, NoTls, TO_CONNECT, TransportError, USER_AGENT, innermost, not_connected};
 use bytes::Bytes;
-use futures_util::{FutureExt, TryFutureExt};
 use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
@@ -74,11 +73,9 @@ impl Straight {
                 // In a box, as it is by far the larger one, and the rarer.
                 None => Box::pin(self.new_or_free(&place)).await?,
             };
-            let sent = connection.send(&place, call);
-            let answered = sent.and_then(|answer| whole(answer).map(Ok));
-            match connection.while_going(answered).await {
+            match connection.send(&place, call).await {
                 Ok(answer) => {
-                    let answer = answer?;
+                    let answer = whole(answer).await?;
                     self.kept.put(place, connection);
                     return Ok(answer);
                 }
@@ -218,35 +215,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_is_there_for_the_next_call_as_soon_as_the_answer_is() {
-        let straight = Straight::new().expect("this machine has TLS");
-        let place = Place::taken_from(&mut Uri::from_static("http://a.example/")).expect("a place");
-        let (here, mut there) = tokio::io::duplex(1024);
-        let mut connection = single(TokioIo::new(here)).await.expect("a connection");
-        connection.ready().await.expect("ready");
-        straight.kept.put(place.clone(), Connection::Single(connection));
-        for answer in [
-            "200 OK\r\ncontent-length: 4\r\n\r\ndone",
-            "200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\ndone\r\n0\r\n\r\n",
-            "204 No Content\r\n\r\n",
-        ] {
-            let request = Request::post("http://a.example/").body(Bytes::from("call")).expect("a request");
-            let replies = async {
-                let mut heard = Vec::new();
-                while !heard.ends_with(b"call") {
-                    there.read_buf(&mut heard).await.expect("a request");
-                }
-                there.write_all(format!("HTTP/1.1 {answer}").as_bytes()).await.expect("written");
-            };
-            let (answered, ()) = tokio::join!(straight.send(request, TO_CONNECT), replies);
-            assert!(answered.is_ok_and(|answer| answer.status().is_success()));
-            // Nothing had its turn since.
-            let free = straight.kept.take(&place).expect("it was put back");
-            straight.kept.put(place.clone(), free);
-        }
-    }
-
-    #[tokio::test]
     async fn who_waits_for_a_connection_takes_one_that_falls_free() {
         let (address, _kept) = silent().await;
         let straight = Straight::new().expect("this machine has TLS");
@@ -258,8 +226,7 @@ mod tests {
         let call = async {
             let (mut connection, is_new) = straight.new_or_free(&place).await.expect("one falls free");
             assert!(!is_new);
-            let sent = connection.send(&place, request.map(Full::new));
-            connection.while_going(sent).await.map(|answer| answer.status()).ok()
+            connection.send(&place, request.map(Full::new)).await.map(|answer| answer.status()).ok()
         };
         let frees = async {
             straight.kept.put(place.clone(), Connection::Single(free));
