@@ -83,7 +83,7 @@ fn fold(name: Cow<'_, str>) -> Cow<'_, str> {
         return name;
     }
     let mut name = name.into_owned();
-    let is_a_key = name.bytes().all(|byte| byte.is_ascii_graphic() && !b"[]".contains(&byte));
+    let is_a_key = name.bytes().all(is_ascii_of_a_key);
     if !is_a_key {
         name.retain(is_of_a_key);
     }
@@ -97,7 +97,11 @@ fn fold(name: Cow<'_, str>) -> Cow<'_, str> {
 
 /// Whether a name is as it compares already, as most are. Of a few of these it says no, and folding changes nothing.
 fn is_folded(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"[]".contains(&byte))
+    name.bytes().all(|byte| is_ascii_of_a_key(byte) && !byte.is_ascii_uppercase())
+}
+
+const fn is_ascii_of_a_key(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'[' | b']')
 }
 
 /// Whether a mapped name is a custom field, and not a field of the subscriber itself.
